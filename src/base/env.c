@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/env.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+static int64_t real_now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t real_monotonic_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void real_random(void *p, size_t len)
+{
+	char *at = p;
+	while (len) {
+		ssize_t n = getrandom(at, len, 0);
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			abort();
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+}
+
+const struct env_ops env_real = { real_now_ns, real_monotonic_ns, real_random };
+const struct env_ops *env = &env_real;
+
+static char *format(int64_t ns, int digits, char out[TIME_RFC3339_MAX])
+{
+	int64_t s = ns / 1000000000, rest = ns % 1000000000;
+	if (rest < 0) {
+		rest += 1000000000;
+		s--;
+	}
+	time_t t = (time_t)s;
+	struct tm tm;
+	gmtime_r(&t, &tm);
+	size_t n = strftime(out, TIME_RFC3339_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (digits == 6)
+		n += (size_t)snprintf(out + n, TIME_RFC3339_MAX - n, ".%06d", (int)(rest / 1000));
+	else if (digits == 9)
+		n += (size_t)snprintf(out + n, TIME_RFC3339_MAX - n, ".%09d", (int)rest);
+	snprintf(out + n, TIME_RFC3339_MAX - n, "Z");
+	return out;
+}
+
+char *time_format(int64_t ns, char out[TIME_RFC3339_MAX])
+{
+	return format(ns, 0, out);
+}
+
+char *time_format_micro(int64_t ns, char out[TIME_RFC3339_MAX])
+{
+	return format(ns, 6, out);
+}
+
+char *time_format_nano(int64_t ns, char out[TIME_RFC3339_MAX])
+{
+	return format(ns, 9, out);
+}
+
+/* n decimal digits, or -1 */
+static int digits(const char **s, int n)
+{
+	int v = 0;
+	while (n--) {
+		if (**s < '0' || **s > '9')
+			return -1;
+		v = v * 10 + *(*s)++ - '0';
+	}
+	return v;
+}
+
+int time_parse(const char *s, int64_t *ret_ns)
+{
+	static const char after[] = "--T::";
+	static const int width[] = { 4, 2, 2, 2, 2, 2 };
+	static const int max[] = { 9999, 12, 31, 23, 59, 60 };
+	int f[6];
+
+	if (!s)
+		return -EINVAL;
+	for (int i = 0; i < 6; i++) {
+		f[i] = digits(&s, width[i]);
+		if (f[i] < 0 || f[i] > max[i] || ((i == 1 || i == 2) && f[i] == 0))
+			return -EINVAL;
+		if (i < 5 && *s++ != after[i])
+			return -EINVAL;
+	}
+	int64_t frac = 0;
+	if (*s == '.') {
+		int64_t unit = 100000000;
+		s++;
+		if (*s < '0' || *s > '9')
+			return -EINVAL;
+		for (; *s >= '0' && *s <= '9'; s++, unit /= 10)
+			frac += unit * (*s - '0');
+	}
+	int offset = 0;
+	if (*s == '+' || *s == '-') {
+		int sign = *s++ == '-' ? -1 : 1, h = digits(&s, 2);
+		if (h < 0 || h > 23 || *s++ != ':')
+			return -EINVAL;
+		int m = digits(&s, 2);
+		if (m < 0 || m > 59)
+			return -EINVAL;
+		offset = sign * (h * 3600 + m * 60);
+	} else if (*s++ != 'Z') {
+		return -EINVAL;
+	}
+	if (*s)
+		return -EINVAL;
+	struct tm tm = { .tm_year = f[0] - 1900, .tm_mon = f[1] - 1, .tm_mday = f[2], .tm_hour = f[3], .tm_min = f[4], .tm_sec = f[5] };
+	time_t t = timegm(&tm);
+	if (tm.tm_mday != f[2])
+		return -EINVAL; /* 31 February */
+	*ret_ns = ((int64_t)t - offset) * 1000000000 + frac;
+	return 0;
+}
+
+void uuid_make(char out[UUID_LEN + 1])
+{
+	unsigned char b[16];
+
+	env->random(b, sizeof(b));
+	b[6] = (unsigned char)(0x40 | (b[6] & 0x0f));
+	b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
+	snprintf(out, UUID_LEN + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+void random_suffix(char *out, size_t n)
+{
+	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789"; /* 27 */
+
+	for (size_t i = 0; i < n;) {
+		unsigned char b;
+		env->random(&b, 1);
+		if (b < 243) /* 9 × 27: no bias */
+			out[i++] = alphabet[b % 27];
+	}
+	out[n] = 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and directories. All return 0 or negative errno unless said otherwise. */
+#ifndef PROA_BASE_FS_H
+#define PROA_BASE_FS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct buf;
+
+/* Reads a whole file of at most max bytes (-EFBIG beyond); out is appended to. */
+int fs_read(const char *path, size_t max, struct buf *out);
+/* Replaces path atomically: temporary file beside it, fsync, rename, fsync of the directory. */
+int fs_write_atomic(const char *path, const void *p, size_t len, mode_t mode);
+/* The same without fsync: atomic against readers and crashes of the process, not against power loss. */
+int fs_write_replace(const char *path, const void *p, size_t len, mode_t mode);
+int fs_mkdir_p(const char *path, mode_t mode);
+/* Removes a tree without following symlinks or crossing mounts; a missing path is not an error. */
+int fs_remove_tree(const char *path);
+/* Writes all bytes, continuing after EINTR and short writes. */
+int fs_write_all(int fd, const void *p, size_t len);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The revisioned keyspace. One global revision counts every change. Committed objects are in memory, ordered by key;
+ * a history window of changes serves watches and consistent chunked lists; a backend makes changes durable.
+ *
+ * Writes are prepared in the loop's turn against the latest state, uncommitted changes included, and become one durable
+ * commit with all others of that turn (and of those that arrived while the last commit was running). done() is called
+ * after the commit; only then do readers and watchers see the change. When a commit fails, every write that was in it or
+ * built on it fails with the same error and the revision counter goes back: nothing half-done stays.
+ *
+ * Volatile writes (store_write.lazy: lease renewals, heartbeats, events) are applied and answered at once and are
+ * committed with the next durable write or within STORE_LAZY_MS_MAX.
+ */
+#ifndef PROA_STORE_STORE_H
+#define PROA_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json;
+struct loop;
+struct object;
+struct resource;
+struct store;
+struct store_watch;
+
+#define STORE_LAZY_MS_MAX 5000
+#define STORE_HISTORY_EVENTS_MAX 100000	  /* the window: the older of the two bounds ends it */
+#define STORE_HISTORY_BYTES_MAX (4u << 20) /* beyond what live objects hold anyway; keeps idle memory small */
+#define STORE_VALUE_BYTES_MAX (3u << 19)  /* 1.5 MiB, etcd's request limit */
+
+struct store_config {
+	struct loop *loop;
+	const char *dir; /* created 0700; "" or NULL: memory only (tests, simulation) */
+	/* The row of the resource table a key belongs to, or NULL; for the objects' index. */
+	const struct resource *(*resource_of_key)(const char *key);
+};
+
+/* Reads everything back. 0 or negative errno with a reason in err. A second store on the same dir: -EBUSY. */
+int store_open(const struct store_config *c, struct store **ret, char *err, size_t err_len);
+/* Commits what is pending, then closes. Calls done of every pending write first. */
+void store_close(struct store *s);
+
+uint64_t store_revision(const struct store *s); /* committed */
+uint64_t store_compacted(const struct store *s); /* changes up to here are no longer in the window */
+/* Committed object, borrowed until the end of this turn (object_ref to keep), or NULL. */
+struct object *store_get(struct store *s, const char *key);
+/* The latest, uncommitted changes included: what a write must be prepared against. */
+struct object *store_get_latest(struct store *s, const char *key);
+
+/* In key order from the first key >= start (NULL: prefix) below prefix; stop by returning false. */
+void store_each(struct store *s, const char *prefix, const char *start, bool (*fn)(void *arg, struct object *o), void *arg);
+/* As of a past revision within the window; false: compacted (410 Expired). rev 0: now. */
+bool store_each_at(struct store *s, uint64_t rev, const char *prefix, const char *start,
+		   bool (*fn)(void *arg, struct object *o), void *arg);
+uint64_t store_count(struct store *s, const char *prefix); /* committed keys below prefix */
+
+enum store_error {
+	STORE_OK = 0,
+	STORE_CONFLICT = -1, /* the key's latest revision is not expect_rev */
+	STORE_EXISTS = -2,   /* create, but it is there */
+	STORE_MISSING = -3,  /* update or delete, but it is not there */
+	STORE_FULL = -4,     /* no space: 507 */
+	STORE_TOO_LARGE = -5,
+	STORE_IO = -6, /* the backend failed: 500 */
+};
+
+struct store_write {
+	const char *key;
+	const struct resource *resource;
+	struct json *tree;   /* new value; metadata.resourceVersion is set by the store. NULL: delete */
+	bool create;	     /* must not exist */
+	uint64_t expect_rev; /* 0: any existing one */
+	bool lazy;
+	/* obj: what was written, or for a delete the last state with the deletion's revision; NULL on failure. */
+	void (*done)(void *arg, enum store_error result, struct object *obj);
+	void *arg;
+};
+
+/* Checks at once (STORE_CONFLICT, … are returned and done is not called); STORE_OK: done follows, never before this returns. */
+enum store_error store_write(struct store *s, const struct store_write *w);
+
+enum store_event_type { STORE_CREATED, STORE_UPDATED, STORE_DELETED };
+struct store_event {
+	enum store_event_type type;
+	uint64_t rev;
+	struct object *obj;  /* new state; for STORE_DELETED the last state with the deletion's revision in its JSON */
+	struct object *prev; /* NULL for STORE_CREATED */
+};
+
+/*
+ * Delivers every change below prefix with a revision > from_rev, in order, none twice: first those of the window, in a later
+ * turn, then live ones in the turn of their commit. Also called with ev == NULL after each commit's events were delivered
+ * to this watch's owner (for bookmarks, flush). NULL with *ret_expired: from_rev is older than the window.
+ */
+typedef void (*store_watch_fn)(void *arg, const struct store_event *ev);
+struct store_watch *store_watch_new(struct store *s, const char *prefix, uint64_t from_rev, store_watch_fn fn, void *arg,
+				    bool *ret_expired);
+void store_watch_free(struct store_watch *w); /* also from its own callback */
+
+#endif
