@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the tree a client sent to the tree that is stored: unknown fields dropped (and reported for strict decoding),
+ * values checked against the type table, nulls and zero values of omitempty fields left out, quantities, times and
+ * IntOrStrings in canonical form, members in the table's order.
+ *
+ * A client's body goes: json_parse_report(…, decode_report_duplicate, &report, …) or yaml_parse with the same,
+ * then decode_object; then, by the request's fieldValidation: Strict: decode_report_status; Warn: report.messages as
+ * Warning headers; Ignore: nothing.
+ */
+#ifndef PROA_API_DECODE_H
+#define PROA_API_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena;
+struct json;
+struct status;
+struct type;
+
+#define DECODE_REPORTS_MAX 100 /* more are counted, not kept */
+
+struct decode_report {
+	struct arena *arena;
+	const char *messages[DECODE_REPORTS_MAX]; /* `unknown field "spec.foo"`, `duplicate field "spec.bar"` */
+	size_t n;
+};
+
+/* A json_duplicate_fn; arg is the struct decode_report. */
+void decode_report_duplicate(void *report, const char *path);
+/* 400 `strict decoding error: unknown field "spec.foo", …` when there are reports. */
+int decode_report_status(const struct decode_report *report, struct status *err);
+
+/*
+ * Decodes tree by type into a new tree (parts of the old are reused; don't use it any more). kind and version are for
+ * the message: `Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal …`. type NULL: the
+ * tree is kept as it is. report may be NULL. 0, or -1 with a 400.
+ */
+int decode_object(struct arena *a, const struct type *type, const char *kind, const char *version, struct json *tree,
+		  struct decode_report *report, struct json **ret, struct status *err);
+
+/* Go's duration strings ("1h2m3.5s"), for FIELD_DURATION; 0 or -EINVAL. */
+int duration_parse(const char *s, long long *ret_ns);
+
+#endif

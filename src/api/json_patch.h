@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON Patch (RFC 6902). */
+#ifndef PROA_API_JSON_PATCH_H
+#define PROA_API_JSON_PATCH_H
+
+#include <stddef.h>
+
+struct arena;
+struct json;
+struct status;
+
+#define JSON_PATCH_OPS_MAX 10000	     /* as upstream */
+#define JSON_PATCH_COPY_NODES_MAX (1u << 20) /* nodes made by all copy operations together */
+
+/*
+ * Applies the operations in order to doc, which is edited in place (and must be thrown away on failure); the root may
+ * be replaced, so use *ret. Errors: 400 a malformed patch, 413 too many operations, 422 an operation that cannot be
+ * done or a test that failed.
+ */
+int json_patch_apply(struct arena *a, struct json *doc, const struct json *patch, struct json **ret,
+		     struct status *err);
+
+#endif
