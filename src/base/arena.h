@@ -19,7 +19,10 @@ struct arena {
 	size_t total; /* bytes taken from the heap so far */
 };
 
-#define ARENA_INIT { 0 }
+#define ARENA_INIT                                                                                                     \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 
 void arena_release(struct arena *a); /* frees everything; the arena may be used again */
 void *arena_alloc(struct arena *a, size_t size);

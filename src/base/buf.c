@@ -10,13 +10,13 @@
 
 void buf_init(struct buf *b, size_t max)
 {
-	*b = (struct buf){ .max = max };
+	*b = (struct buf){.max = max};
 }
 
 void buf_release(struct buf *b)
 {
 	free(b->data);
-	*b = (struct buf){ .max = b->max };
+	*b = (struct buf){.max = b->max};
 }
 
 void buf_clear(struct buf *b)
@@ -103,7 +103,7 @@ char *buf_steal(struct buf *b, size_t *ret_len)
 	char *data = b->data ? b->data : xstrdup("");
 	if (ret_len)
 		*ret_len = b->len;
-	*b = (struct buf){ .max = b->max };
+	*b = (struct buf){.max = b->max};
 	return data;
 }
 

@@ -21,7 +21,10 @@ struct bytes *bytes_alloc(size_t len);		    /* to be filled before it is shared 
 struct bytes *bytes_from_buf(struct buf *b);	    /* copies and clears b */
 struct bytes *bytes_ref(struct bytes *b);
 void bytes_unref(struct bytes *b); /* NULL-safe */
-static inline void cleanup_bytes(struct bytes **b) { bytes_unref(*b); }
+static inline void cleanup_bytes(struct bytes **b)
+{
+	bytes_unref(*b);
+}
 #define _cleanup_bytes_ _cleanup_(cleanup_bytes)
 
 #endif

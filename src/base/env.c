@@ -37,7 +37,7 @@ static void real_random(void *p, size_t len)
 	}
 }
 
-const struct env_ops env_real = { real_now_ns, real_monotonic_ns, real_random };
+const struct env_ops env_real = {real_now_ns, real_monotonic_ns, real_random};
 const struct env_ops *env = &env_real;
 
 static char *format(int64_t ns, int digits, char out[TIME_RFC3339_MAX])
@@ -89,8 +89,8 @@ static int digits(const char **s, int n)
 int time_parse(const char *s, int64_t *ret_ns)
 {
 	static const char after[] = "--T::";
-	static const int width[] = { 4, 2, 2, 2, 2, 2 };
-	static const int max[] = { 9999, 12, 31, 23, 59, 60 };
+	static const int width[] = {4, 2, 2, 2, 2, 2};
+	static const int max[] = {9999, 12, 31, 23, 59, 60};
 	int f[6];
 
 	if (!s)
@@ -125,7 +125,12 @@ int time_parse(const char *s, int64_t *ret_ns)
 	}
 	if (*s)
 		return -EINVAL;
-	struct tm tm = { .tm_year = f[0] - 1900, .tm_mon = f[1] - 1, .tm_mday = f[2], .tm_hour = f[3], .tm_min = f[4], .tm_sec = f[5] };
+	struct tm tm = {.tm_year = f[0] - 1900,
+			.tm_mon = f[1] - 1,
+			.tm_mday = f[2],
+			.tm_hour = f[3],
+			.tm_min = f[4],
+			.tm_sec = f[5]};
 	time_t t = timegm(&tm);
 	if (tm.tm_mday != f[2])
 		return -EINVAL; /* 31 February */
@@ -140,8 +145,8 @@ void uuid_make(char out[UUID_LEN + 1])
 	env->random(b, sizeof(b));
 	b[6] = (unsigned char)(0x40 | (b[6] & 0x0f));
 	b[8] = (unsigned char)(0x80 | (b[8] & 0x3f));
-	snprintf(out, UUID_LEN + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(out, UUID_LEN + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 void random_suffix(char *out, size_t n)

@@ -18,9 +18,18 @@ struct env_ops {
 extern const struct env_ops env_real;
 extern const struct env_ops *env;
 
-static inline int64_t now_ns(void) { return env->now_ns(); }
-static inline int64_t now_s(void) { return env->now_ns() / 1000000000; }
-static inline int64_t monotonic_ms(void) { return env->monotonic_ns() / 1000000; }
+static inline int64_t now_ns(void)
+{
+	return env->now_ns();
+}
+static inline int64_t now_s(void)
+{
+	return env->now_ns() / 1000000000;
+}
+static inline int64_t monotonic_ms(void)
+{
+	return env->monotonic_ns() / 1000000;
+}
 
 #define TIME_RFC3339_MAX 40
 /* "2026-11-23T01:57:00Z"; micro: with six decimals, as MicroTime. Returns out. */

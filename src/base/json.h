@@ -21,7 +21,8 @@
 struct arena;
 struct buf;
 
-#define JSON_DEPTH_MAX 512 /* deepest legitimate object (a CRD schema) is below 100; recursion stays within the stack */
+#define JSON_DEPTH_MAX 512 /* deepest legitimate object (a CRD schema) is below 100; recursion stays within the stack  \
+			    */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -56,7 +57,10 @@ void json_write_string(struct buf *out, const char *s, size_t len);
 char *json_to_string(struct arena *a, const struct json *v);
 
 /* ---- reading ---- */
-static inline bool json_is(const struct json *v, enum json_type t) { return v && v->type == t; }
+static inline bool json_is(const struct json *v, enum json_type t)
+{
+	return v && v->type == t;
+}
 static inline struct json *json_first(const struct json *v)
 {
 	return v && v->type >= JSON_ARRAY && v->last ? v->last->next : NULL;
@@ -66,15 +70,18 @@ static inline struct json *json_next(const struct json *parent, const struct jso
 	return child == parent->last ? NULL : child->next;
 }
 #define JSON_EACH(c, parent) for (struct json *c = json_first(parent); c; c = json_next((parent), c))
-static inline uint32_t json_len(const struct json *v) { return v && v->type >= JSON_ARRAY ? v->len : 0; }
+static inline uint32_t json_len(const struct json *v)
+{
+	return v && v->type >= JSON_ARRAY ? v->len : 0;
+}
 
-struct json *json_get(const struct json *object, const char *key);		    /* exact key */
+struct json *json_get(const struct json *object, const char *key); /* exact key */
 struct json *json_get_n(const struct json *object, const char *key, size_t key_len);
 struct json *json_at(const struct json *array, size_t i);
 /* Follows dotted member names: json_path(pod, "spec.nodeName"). Keys that contain dots need json_get. */
 struct json *json_path(const struct json *v, const char *path);
 
-const char *json_str(const struct json *v); /* NULL unless a string */
+const char *json_str(const struct json *v);		  /* NULL unless a string */
 int64_t json_int(const struct json *v, int64_t fallback); /* integers within int64, also written 3.0 or 3e2 */
 bool json_bool(const struct json *v, bool fallback);
 double json_double(const struct json *v, double fallback);
@@ -88,8 +95,8 @@ bool json_path_bool(const struct json *v, const char *path, bool fallback);
 bool json_equal(const struct json *a, const struct json *b);
 
 /* ---- building; everything comes from a, and a value may be in one place only (json_clone it otherwise) ---- */
-struct json *json_new(struct arena *a, enum json_type t); /* null, false, 0, "", [] or {} */
-struct json *json_new_str(struct arena *a, const char *s);   /* NULL gives null */
+struct json *json_new(struct arena *a, enum json_type t);  /* null, false, 0, "", [] or {} */
+struct json *json_new_str(struct arena *a, const char *s); /* NULL gives null */
 struct json *json_new_strn(struct arena *a, const char *s, size_t len);
 struct json *json_new_strf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct json *json_new_int(struct arena *a, int64_t n);

@@ -61,8 +61,9 @@ static int hex4(struct parser *p, const char *s, unsigned *ret)
 	unsigned v = 0;
 	for (int i = 0; i < 4; i++) {
 		char c = s[i];
-		unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0') :
-			     (c | 32) >= 'a' && (c | 32) <= 'f' ? (unsigned)((c | 32) - 'a' + 10) : 16;
+		unsigned d = c >= '0' && c <= '9'		  ? (unsigned)(c - '0')
+			     : (c | 32) >= 'a' && (c | 32) <= 'f' ? (unsigned)((c | 32) - 'a' + 10)
+								  : 16;
 		if (d > 15)
 			return fail(p, "invalid \\u escape");
 		v = v << 4 | d;
@@ -136,7 +137,8 @@ static int parse_string(struct parser *p, const char **ret, uint32_t *ret_len)
 	while (*s != '"') {
 		if ((unsigned char)*s < 0x20) {
 			p->at = s;
-			return fail(p, s >= p->end ? "unexpected end of input in string" : "control character in string");
+			return fail(p,
+				    s >= p->end ? "unexpected end of input in string" : "control character in string");
 		}
 		if (*s == '\\') {
 			s++;
@@ -300,9 +302,9 @@ static int parse_members(struct parser *p, struct json *v, char close)
 			return -EINVAL;
 		char c = next_token(p);
 		if (c != ',' && c != close)
-			return fail(p, p->at >= p->end ? "unexpected end of input" :
-				    close == '}'       ? "expected ',' or '}' after object member" :
-							 "expected ',' or ']' after array element");
+			return fail(p, p->at >= p->end ? "unexpected end of input"
+				       : close == '}'  ? "expected ',' or '}' after object member"
+						       : "expected ',' or ']' after array element");
 		advance(p);
 		if (c == close)
 			return 0;
@@ -347,10 +349,10 @@ static int parse_value(struct parser *p, struct json *v)
 	}
 }
 
-int json_parse_report(struct arena *a, const char *text, size_t len, json_duplicate_fn dup, void *arg, struct json **ret,
-		      struct json_error *err)
+int json_parse_report(struct arena *a, const char *text, size_t len, json_duplicate_fn dup, void *arg,
+		      struct json **ret, struct json_error *err)
 {
-	struct parser p = { .arena = a, .duplicate = dup, .duplicate_arg = arg, .err = err };
+	struct parser p = {.arena = a, .duplicate = dup, .duplicate_arg = arg, .err = err};
 
 	p.start = p.at = arena_strndup(a, text, len);
 	p.end = p.start + len;

@@ -11,8 +11,14 @@ struct list {
 	struct list *prev, *next;
 };
 
-static inline void list_init(struct list *l) { l->prev = l->next = l; }
-static inline bool list_empty(const struct list *l) { return l->next == l; }
+static inline void list_init(struct list *l)
+{
+	l->prev = l->next = l;
+}
+static inline bool list_empty(const struct list *l)
+{
+	return l->next == l;
+}
 
 static inline void list_add_tail(struct list *head, struct list *l)
 {
@@ -38,7 +44,7 @@ static inline void list_remove(struct list *l)
 #define LIST_ENTRY(l, type, member) container_of(l, type, member)
 #define LIST_EACH(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 /* The current link may be removed and freed while iterating. */
-#define LIST_EACH_SAFE(it, head) \
+#define LIST_EACH_SAFE(it, head)                                                                                       \
 	for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
 
 #endif

@@ -35,12 +35,13 @@ enum log_level log_level(void)
 
 void log_at(enum log_level at, const char *fmt, ...)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
+	static const char *const names[] = {"error", "warn", "info", "debug"};
 	char line[LINE_MAX_BYTES], time[TIME_RFC3339_MAX];
 
 	if (at > level)
 		return;
-	int n = snprintf(line, sizeof(line), "%s %s %s: ", time_format_micro(env_real.now_ns(), time), names[at], program_name);
+	int n = snprintf(line, sizeof(line), "%s %s %s: ", time_format_micro(env_real.now_ns(), time), names[at],
+			 program_name);
 	va_list ap;
 	va_start(ap, fmt);
 	int m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);

@@ -17,20 +17,20 @@
 
 /* `_cleanup_(f) T x` calls f(&x) when x leaves its scope. TAKE_PTR(x) hands x over and leaves NULL. */
 #define _cleanup_(f) __attribute__((cleanup(f)))
-#define TAKE_PTR(p)                        \
-	({                                 \
-		__typeof__(p) taken_ = (p); \
-		(p) = NULL;                \
-		taken_;                    \
+#define TAKE_PTR(p)                                                                                                    \
+	({                                                                                                             \
+		__typeof__(p) taken_ = (p);                                                                            \
+		(p) = NULL;                                                                                            \
+		taken_;                                                                                                \
 	})
-#define TAKE_FD(fd)                \
-	({                         \
-		int taken_ = (fd); \
-		(fd) = -1;         \
-		taken_;            \
+#define TAKE_FD(fd)                                                                                                    \
+	({                                                                                                             \
+		int taken_ = (fd);                                                                                     \
+		(fd) = -1;                                                                                             \
+		taken_;                                                                                                \
 	})
 
-void cleanup_free(void *p); /* p: address of a malloc'd pointer */
+void cleanup_free(void *p);  /* p: address of a malloc'd pointer */
 void cleanup_close(int *fd); /* closes *fd if >= 0 */
 
 #define _cleanup_free_ _cleanup_(cleanup_free)

@@ -38,8 +38,8 @@ uint64_t hash_bytes(const void *p, size_t len)
 		seeded = true;
 	}
 	const unsigned char *s = p;
-	uint64_t v[4] = { 0x736f6d6570736575ull ^ seed[0], 0x646f72616e646f6dull ^ seed[1],
-			  0x6c7967656e657261ull ^ seed[0], 0x7465646279746573ull ^ seed[1] };
+	uint64_t v[4] = {0x736f6d6570736575ull ^ seed[0], 0x646f72616e646f6dull ^ seed[1],
+			 0x6c7967656e657261ull ^ seed[0], 0x7465646279746573ull ^ seed[1]};
 	size_t left = len;
 
 	for (; left >= 8; left -= 8, s += 8) {
@@ -126,7 +126,7 @@ void *map_set(struct map *m, const char *key, void *value)
 		s->value = value;
 		return old;
 	}
-	*s = (struct map_slot){ .key = xstrdup(key), .value = value, .hash = hash };
+	*s = (struct map_slot){.key = xstrdup(key), .value = value, .hash = hash};
 	m->n++;
 	return NULL;
 }
@@ -149,7 +149,7 @@ void *map_remove(struct map *m, const char *key)
 			hole = i;
 		}
 	}
-	m->slots[hole] = (struct map_slot){ 0 };
+	m->slots[hole] = (struct map_slot){0};
 	if (m->cap > 64 && m->n * 8 < m->cap)
 		resize(m, m->cap / 2); /* give a burst's memory back */
 	return value;

@@ -21,7 +21,10 @@ struct map {
 	size_t n, cap; /* cap: 0 or a power of two */
 };
 
-#define MAP_INIT { 0 }
+#define MAP_INIT                                                                                                       \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 
 void map_release(struct map *m, void (*free_value)(void *)); /* free_value may be NULL */
 void *map_get(const struct map *m, const char *key);	     /* NULL when absent */

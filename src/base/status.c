@@ -15,12 +15,22 @@ static const struct {
 	int code;
 	const char *reason;
 } reasons[] = {
-	{ 400, "BadRequest" },	     { 401, "Unauthorized" },	     { 403, "Forbidden" },
-	{ 404, "NotFound" },	     { 405, "MethodNotAllowed" },    { 406, "NotAcceptable" },
-	{ 409, "Conflict" },	     { 410, "Expired" },	     { 413, "RequestEntityTooLarge" },
-	{ 415, "UnsupportedMediaType" }, { 422, "Invalid" },	     { 429, "TooManyRequests" },
-	{ 500, "InternalError" },    { 503, "ServiceUnavailable" }, { 504, "Timeout" },
-	{ 507, "InsufficientStorage" },
+    {400, "BadRequest"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "NotFound"},
+    {405, "MethodNotAllowed"},
+    {406, "NotAcceptable"},
+    {409, "Conflict"},
+    {410, "Expired"},
+    {413, "RequestEntityTooLarge"},
+    {415, "UnsupportedMediaType"},
+    {422, "Invalid"},
+    {429, "TooManyRequests"},
+    {500, "InternalError"},
+    {503, "ServiceUnavailable"},
+    {504, "Timeout"},
+    {507, "InsufficientStorage"},
 };
 
 void status_release(struct status *s)
@@ -101,7 +111,7 @@ void status_cause(struct status *s, const char *type, const char *field, const c
 		abort();
 	va_end(ap);
 	s->causes = xrealloc(s->causes, (s->n_causes + 1) * sizeof(*s->causes));
-	s->causes[s->n_causes++] = (struct status_cause){ xstrdup(type), message, xstrdup(field) };
+	s->causes[s->n_causes++] = (struct status_cause){xstrdup(type), message, xstrdup(field)};
 }
 
 void status_move(struct status *to, struct status *from)
@@ -113,14 +123,14 @@ void status_move(struct status *to, struct status *from)
 
 void status_copy(struct status *to, const struct status *from)
 {
-	struct status copy = { .code = from->code,
-			       .reason = from->reason,
-			       .message = xstrdup(from->message),
-			       .group = xstrdup(from->group),
-			       .kind = xstrdup(from->kind),
-			       .name = xstrdup(from->name),
-			       .uid = xstrdup(from->uid),
-			       .retry_after_s = from->retry_after_s };
+	struct status copy = {.code = from->code,
+			      .reason = from->reason,
+			      .message = xstrdup(from->message),
+			      .group = xstrdup(from->group),
+			      .kind = xstrdup(from->kind),
+			      .name = xstrdup(from->name),
+			      .uid = xstrdup(from->uid),
+			      .retry_after_s = from->retry_after_s};
 	for (size_t i = 0; i < from->n_causes; i++)
 		status_cause(&copy, from->causes[i].type, from->causes[i].field, "%s", from->causes[i].message);
 	status_move(to, &copy);
@@ -175,8 +185,8 @@ static void add_qualified(struct buf *out, const char *resource, const char *gro
 		buf_addf(out, ".%s", group);
 }
 
-static int named(struct status *s, int code, const char *reason, const char *group, const char *resource, const char *name,
-		 const char *rest)
+static int named(struct status *s, int code, const char *reason, const char *group, const char *resource,
+		 const char *name, const char *rest)
 {
 	_cleanup_buf_ struct buf what = BUF_INIT;
 

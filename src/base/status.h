@@ -30,13 +30,20 @@ struct status {
 	size_t n_causes;
 };
 
-#define STATUS_INIT { 0 }
+#define STATUS_INIT                                                                                                    \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 #define _cleanup_status_ _cleanup_(status_release)
 #define STATUS_CAUSES_MAX 128 /* a hostile object can have a mistake in every field; more are counted, not kept */
 
 void status_release(struct status *s);
-static inline bool status_failed(const struct status *s) { return s->code != 0; }
-/* Sets code, the reason that upstream pairs with it, and the message. Returns -1 so that `return status_set(…)` works. */
+static inline bool status_failed(const struct status *s)
+{
+	return s->code != 0;
+}
+/* Sets code, the reason that upstream pairs with it, and the message. Returns -1 so that `return status_set(…)` works.
+ */
 int status_set(struct status *s, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same with another reason than the code's usual one; reason must be a static string. */
 int status_set_reason(struct status *s, int code, const char *reason, const char *fmt, ...) PRINTF_LIKE(4, 5);

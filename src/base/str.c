@@ -83,7 +83,10 @@ bool utf8_valid(const char *text, size_t len)
 			s++;
 			continue;
 		}
-		size_t n = *s >= 0xc2 && *s <= 0xdf ? 1 : *s >= 0xe0 && *s <= 0xef ? 2 : *s >= 0xf0 && *s <= 0xf4 ? 3 : 0;
+		size_t n = *s >= 0xc2 && *s <= 0xdf   ? 1
+			   : *s >= 0xe0 && *s <= 0xef ? 2
+			   : *s >= 0xf0 && *s <= 0xf4 ? 3
+						      : 0;
 		if (!n || (size_t)(end - s) <= n)
 			return false;
 		if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
@@ -105,7 +108,7 @@ static void encode64(struct buf *out, const unsigned char *s, size_t len, const 
 	for (size_t i = 0; i < len; i += 3) {
 		size_t n = MIN_OF(len - i, (size_t)3);
 		uint32_t v = (uint32_t)s[i] << 16 | (n > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (n > 2 ? s[i + 2] : 0);
-		char q[4] = { alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63] };
+		char q[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63]};
 		if (n < 3 && pad)
 			memset(q + n + 1, '=', 3 - n);
 		buf_add(out, q, pad ? 4 : n + 1);
@@ -158,7 +161,7 @@ static int decode64(struct buf *out, const char *s, size_t len, bool url)
 		}
 		if ((n == 2 && (v & 0xffff)) || (n == 3 && (v & 0xff)))
 			return -EINVAL; /* bits beyond the last byte */
-		char bytes[3] = { (char)(v >> 16), (char)(v >> 8), (char)v };
+		char bytes[3] = {(char)(v >> 16), (char)(v >> 8), (char)v};
 		buf_add(out, bytes, n - 1);
 	}
 	return 0;

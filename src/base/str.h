@@ -11,9 +11,18 @@
 struct buf;
 
 /* NULL equals only NULL. */
-static inline bool str_eq(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
-static inline bool str_empty(const char *s) { return !s || !*s; }
-static inline const char *str_or(const char *s, const char *fallback) { return s ? s : fallback; }
+static inline bool str_eq(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+static inline bool str_empty(const char *s)
+{
+	return !s || !*s;
+}
+static inline const char *str_or(const char *s, const char *fallback)
+{
+	return s ? s : fallback;
+}
 bool str_has_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
 /* After a prefix, or NULL when s does not start with it. */

@@ -26,7 +26,7 @@ int netlink_open(struct netlink *n, int netns_fd)
 {
 	_cleanup_close_ int home = -1;
 
-	*n = (struct netlink){ .fd = -1 };
+	*n = (struct netlink){.fd = -1};
 	if (netns_fd >= 0) {
 		home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 		if (home < 0)
@@ -146,7 +146,7 @@ int netlink_talk(struct netlink *n, struct netlink_message *m)
 int netlink_link_index(struct netlink *n, const char *name)
 {
 	struct netlink_message m;
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
 	_Alignas(8) char answer[16384];
 	struct nlmsghdr *h;
 
@@ -163,7 +163,7 @@ int netlink_link_index(struct netlink *n, const char *name)
 
 static void begin_new_link(struct netlink_message *m, const char *name)
 {
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
 
 	netlink_begin(m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
 	netlink_put_str(m, IFLA_IFNAME, name);
@@ -183,7 +183,7 @@ int netlink_bridge_new(struct netlink *n, const char *name)
 int netlink_veth_new(struct netlink *n, const char *name, const char *peer, int netns_fd, int master_index)
 {
 	struct netlink_message m;
-	struct ifinfomsg peer_info = { .ifi_family = AF_UNSPEC };
+	struct ifinfomsg peer_info = {.ifi_family = AF_UNSPEC};
 
 	begin_new_link(&m, name);
 	netlink_put_u32(&m, IFLA_MASTER, (uint32_t)master_index);
@@ -203,7 +203,8 @@ int netlink_veth_new(struct netlink *n, const char *name, const char *peer, int 
 int netlink_link_up(struct netlink *n, int index)
 {
 	struct netlink_message m;
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	struct ifinfomsg info = {
+	    .ifi_family = AF_UNSPEC, .ifi_index = index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
 
 	netlink_begin(&m, RTM_NEWLINK, 0, &info, sizeof(info));
 	return netlink_talk(n, &m);
@@ -212,7 +213,7 @@ int netlink_link_up(struct netlink *n, int index)
 int netlink_link_delete(struct netlink *n, int index)
 {
 	struct netlink_message m;
-	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = index };
+	struct ifinfomsg info = {.ifi_family = AF_UNSPEC, .ifi_index = index};
 
 	netlink_begin(&m, RTM_DELLINK, 0, &info, sizeof(info));
 	return netlink_talk(n, &m);
@@ -221,9 +222,8 @@ int netlink_link_delete(struct netlink *n, int index)
 int netlink_address_add(struct netlink *n, int index, uint32_t address_be, int prefix_len)
 {
 	struct netlink_message m;
-	struct ifaddrmsg info = { .ifa_family = AF_INET,
-				  .ifa_prefixlen = (unsigned char)prefix_len,
-				  .ifa_index = (unsigned)index };
+	struct ifaddrmsg info = {
+	    .ifa_family = AF_INET, .ifa_prefixlen = (unsigned char)prefix_len, .ifa_index = (unsigned)index};
 	uint32_t broadcast = prefix_len < 31 ? address_be | htonl(UINT32_MAX >> prefix_len) : 0;
 
 	netlink_begin(&m, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
@@ -237,11 +237,11 @@ int netlink_address_add(struct netlink *n, int index, uint32_t address_be, int p
 int netlink_route_add_default(struct netlink *n, uint32_t gateway_be, int index)
 {
 	struct netlink_message m;
-	struct rtmsg info = { .rtm_family = AF_INET,
-			      .rtm_table = RT_TABLE_MAIN,
-			      .rtm_protocol = RTPROT_STATIC,
-			      .rtm_scope = RT_SCOPE_UNIVERSE,
-			      .rtm_type = RTN_UNICAST };
+	struct rtmsg info = {.rtm_family = AF_INET,
+			     .rtm_table = RT_TABLE_MAIN,
+			     .rtm_protocol = RTPROT_STATIC,
+			     .rtm_scope = RT_SCOPE_UNIVERSE,
+			     .rtm_type = RTN_UNICAST};
 
 	netlink_begin(&m, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
 	netlink_put_u32(&m, RTA_GATEWAY, gateway_be);
