@@ -27,12 +27,12 @@ struct client_request {
 	enum client_verb verb;
 	const struct resource *resource;
 	const char *ns, *name;
-	const char *subresource; /* "status", "binding", "token", …; NULL: none */
-	const struct json *body; /* object for create and update, patch document, DeleteOptions */
-	const char *patch_type;	 /* "application/merge-patch+json", … ; apply: "application/apply-patch+yaml" */
+	const char *subresource;   /* "status", "binding", "token", …; NULL: none */
+	const struct json *body;   /* object for create and update, patch document, DeleteOptions */
+	const char *patch_type;	   /* "application/merge-patch+json", … ; apply: "application/apply-patch+yaml" */
 	const char *field_manager; /* NULL: the client's user agent */
-	bool force;		 /* apply */
-	client_fn done;		 /* may be NULL */
+	bool force;		   /* apply */
+	client_fn done;		   /* may be NULL */
 	void *arg;
 };
 
@@ -40,8 +40,8 @@ struct client_request {
 void client_do(struct client *c, const struct client_request *r);
 
 /*
- * A list followed by a watch that is kept up by itself: reconnects, resumes at the last revision, lists again after 410.
- * This is the only way to observe; informers are built on it.
+ * A list followed by a watch that is kept up by itself: reconnects, resumes at the last revision, lists again after
+ * 410. This is the only way to observe; informers are built on it.
  */
 enum client_event_type { CLIENT_ADDED, CLIENT_MODIFIED, CLIENT_DELETED, CLIENT_RELIST_BEGIN, CLIENT_SYNCED };
 struct client_watch_request {

@@ -19,7 +19,7 @@ struct arena;
 struct informer;
 struct informers;
 struct map;
-struct selector; /* api/selector.h */
+struct label_selector; /* api/selector.h */
 
 struct informer_handlers {
 	void (*on_add)(void *arg, struct object *obj);
@@ -56,7 +56,8 @@ size_t informer_count(const struct informer *i);
 void informer_each(const struct informer *i, bool (*fn)(void *arg, struct object *obj), void *arg);
 struct object_list informer_list(const struct informer *i, struct arena *a);
 /* In a namespace (NULL: all) and matching a label selector (NULL: all). */
-struct object_list informer_select(const struct informer *i, struct arena *a, const char *ns, const struct selector *s);
+struct object_list informer_select(const struct informer *i, struct arena *a, const char *ns,
+				   const struct label_selector *s);
 
 /*
  * Indexes are identified by their function; adding one that is there has no effect. Every informer of a namespaced
