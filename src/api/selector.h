@@ -70,7 +70,7 @@ struct field_selector {
 
 /* "metadata.name=a,spec.nodeName!=b"; backslash escapes comma, equals and backslash in values. */
 int field_selector_parse(struct arena *a, const char *text, struct field_selector **ret, struct status *err);
-/* 400 unless each path is metadata.name, metadata.namespace (namespaced) or one of the resource's selectable fields. */
+/* 400 unless each path is metadata.name, metadata.namespace or one of the resource's selectable fields. */
 int field_selector_check(const struct field_selector *s, const struct resource *r, struct status *err);
 bool field_selector_match(const struct field_selector *s, const struct object *o);
 /* The value that path must equal, or NULL: for lists that are really one get, or one namespace. */

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The name rules of meta.h (apimachinery's validation package is the source of the rules and their wording's
+ * substance). */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/meta.h"
+#include "base/arena.h"
+#include "base/env.h"
+#include "base/str.h"
+
+static bool lower(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static bool digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool alnum(char c)
+{
+	return lower(c) || digit(c) || (c >= 'A' && c <= 'Z');
+}
+
+#define LABEL_RE "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+#define SUBDOMAIN_RE LABEL_RE "(\\." LABEL_RE ")*"
+
+/* [a-z0-9]([-a-z0-9]*[a-z0-9])? over n bytes */
+static bool is_label(const char *s, size_t n)
+{
+	if (!n || s[0] == '-' || s[n - 1] == '-')
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!lower(s[i]) && !digit(s[i]) && s[i] != '-')
+			return false;
+	return true;
+}
+
+static bool is_subdomain(const char *s)
+{
+	for (;;) {
+		const char *dot = strchrnul(s, '.');
+		if (!is_label(s, (size_t)(dot - s)))
+			return false;
+		if (!*dot)
+			return true;
+		s = dot + 1;
+	}
+}
+
+const char *name_check_dns1123_label(const char *s)
+{
+	if (strlen(s) > NAME_MAX_DNS_LABEL)
+		return "must be no more than 63 bytes";
+	if (!is_label(s, strlen(s)))
+		return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
+		       "start "
+		       "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+		       "validation is "
+		       "'" LABEL_RE "')";
+	return NULL;
+}
+
+const char *name_check_dns1123_subdomain(const char *s)
+{
+	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
+		return "must be no more than 253 bytes";
+	if (!is_subdomain(s))
+		return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+		       "and "
+		       "must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
+		       "validation is "
+		       "'" SUBDOMAIN_RE "')";
+	return NULL;
+}
+
+const char *name_check_dns1035_label(const char *s)
+{
+	if (strlen(s) > NAME_MAX_DNS_LABEL)
+		return "must be no more than 63 bytes";
+	if (!lower(s[0]) || !is_label(s, strlen(s)))
+		return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+		       "alphabetic "
+		       "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used "
+		       "for "
+		       "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+	return NULL;
+}
+
+const char *name_check_path_segment(const char *s)
+{
+	if (str_eq(s, "."))
+		return "may not be '.'";
+	if (str_eq(s, ".."))
+		return "may not be '..'";
+	if (strchr(s, '/'))
+		return "may not contain '/'";
+	if (strchr(s, '%'))
+		return "may not contain '%'";
+	return NULL;
+}
+
+/* ([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9] */
+static bool is_name_part(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (!n || !alnum(s[0]) || !alnum(s[n - 1]))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!alnum(s[i]) && !strchr("-_.", s[i]))
+			return false;
+	return true;
+}
+
+const char *name_check_qualified(const char *s)
+{
+	const char *slash = strchr(s, '/'), *name = slash ? slash + 1 : s;
+	char prefix[NAME_MAX_DNS_SUBDOMAIN + 1];
+
+	if (slash) {
+		size_t n = (size_t)(slash - s);
+		if (strchr(name, '/'))
+			return "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must "
+			       "start and "
+			       "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
+			       "used "
+			       "for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS "
+			       "subdomain "
+			       "prefix and '/' (e.g. 'example.com/MyName')";
+		if (!n)
+			return "prefix part must be non-empty";
+		if (n > NAME_MAX_DNS_SUBDOMAIN)
+			return "prefix part must be no more than 253 bytes";
+		memcpy(prefix, s, n);
+		prefix[n] = 0;
+		if (!is_subdomain(prefix))
+			return "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+			       "characters, "
+			       "'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', "
+			       "regex "
+			       "used for validation is '" SUBDOMAIN_RE "')";
+	}
+	if (!*name)
+		return "name part must be non-empty";
+	if (strlen(name) > NAME_MAX_DNS_LABEL)
+		return "name part must be no more than 63 bytes";
+	if (!is_name_part(name))
+		return "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+		       "with an "
+		       "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation "
+		       "is "
+		       "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+	return NULL;
+}
+
+const char *name_check_label_value(const char *s)
+{
+	if (strlen(s) > NAME_MAX_DNS_LABEL)
+		return "must be no more than 63 bytes";
+	if (*s && !is_name_part(s))
+		return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+		       "and must "
+		       "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
+		       "regex used "
+		       "for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+	return NULL;
+}
+
+const char *name_check_env_var(const char *s)
+{
+	if (!*s)
+		return "environment variable name must be non-empty";
+	for (; *s; s++)
+		if (*s < 0x20 || *s > 0x7e || *s == '=')
+			return "a valid environment variable name must consist only of printable ASCII characters "
+			       "other than "
+			       "'='";
+	return NULL;
+}
+
+const char *name_check_config_key(const char *s)
+{
+	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
+		return "must be no more than 253 bytes";
+	bool fine = *s != 0;
+	for (const char *c = s; *c; c++)
+		fine &= alnum(*c) || strchr("-_.", *c);
+	if (!fine)
+		return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
+		       "or "
+		       "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+	if (str_eq(s, "."))
+		return "must not be '.'";
+	if (str_has_prefix(s, ".."))
+		return str_eq(s, "..") ? "must not be '..'" : "must not start with '..'";
+	return NULL;
+}
+
+const char *name_check_port_name(const char *s)
+{
+	bool letter = false;
+
+	if (strlen(s) > 15)
+		return "must be no more than 15 characters";
+	for (const char *c = s; *c; c++) {
+		if (!lower(*c) && !digit(*c) && *c != '-')
+			return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+		letter |= lower(*c);
+	}
+	if (!letter)
+		return "must contain at least one letter (a-z)";
+	if (strstr(s, "--"))
+		return "must not contain consecutive hyphens";
+	if (s[0] == '-' || s[strlen(s) - 1] == '-')
+		return "must not begin or end with a hyphen";
+	return NULL;
+}
+
+const char *name_check_prefix(const char *(*check)(const char *), const char *generate_name)
+{
+	char name[NAME_MAX_DNS_SUBDOMAIN + 2];
+	size_t n = strlen(generate_name);
+
+	if (n > NAME_MAX_DNS_SUBDOMAIN)
+		return "must be no more than 253 bytes";
+	memcpy(name, generate_name, n + 1);
+	if (n > 1 && name[n - 1] == '-')
+		name[n - 1] = 'a'; /* a suffix will follow the hyphen */
+	return check(name);
+}
+
+#define SUFFIX_LEN 5
+char *name_generate(struct arena *a, const char *base)
+{
+	char suffix[SUFFIX_LEN + 1];
+	size_t n = MIN_OF(strlen(base), (size_t)NAME_MAX_DNS_LABEL - SUFFIX_LEN);
+
+	random_suffix(suffix, SUFFIX_LEN);
+	return arena_printf(a, "%.*s%s", (int)n, base, suffix);
+}
