@@ -26,7 +26,8 @@ enum verb {
 struct subresource {
 	const char *name; /* "status", "scale", "log", … */
 	uint32_t verbs;
-	const char *group, *version, *kind; /* of its body: autoscaling v1 Scale, policy v1 Eviction; NULL: the parent's */
+	const char *group, *version,
+	    *kind; /* of its body: autoscaling v1 Scale, policy v1 Eviction; NULL: the parent's */
 	const struct type *type;
 };
 
@@ -45,9 +46,10 @@ struct resource {
 	 * NULL: not stored (reviews). Versions of one resource share it.
 	 */
 	const char *storage_prefix;
-	bool storage_version;		   /* this version is the one stored */
-	const char *const *selectable_fields; /* dotted paths besides metadata.name and metadata.namespace; NULL-terminated */
-	bool has_status;		   /* spec and status are written separately, metadata.generation counts spec changes */
+	bool storage_version; /* this version is the one stored */
+	const char *const
+	    *selectable_fields; /* dotted paths besides metadata.name and metadata.namespace; NULL-terminated */
+	bool has_status;	/* spec and status are written separately, metadata.generation counts spec changes */
 	bool has_generation;
 	const void *custom; /* custom resources: their definition (server/crd.h) */
 };
@@ -69,9 +71,22 @@ void resource_key(const struct resource *r, const char *ns, const char *name, st
 void resource_api_version(const struct resource *r, struct buf *out);
 
 struct api_group {
-	const char *name; /* "apps"; "" for core */
+	const char *name;	     /* "apps"; "" for core */
 	const char *const *versions; /* preferred first, NULL-terminated */
 };
+/* Every kind that may be the body of a request or response: resources, their lists, options, reviews. */
+struct kind_type {
+	const char *group, *version, *kind;
+	const struct type *type;
+};
+extern const struct kind_type kind_table[]; /* sorted by group, version, kind */
+extern const size_t kind_table_len;
+/*
+ * The built-in type of a kind; NULL when unknown. Kinds of meta.k8s.io/v1 that upstream registers in every group
+ * (DeleteOptions, Status, WatchEvent, …) are found under any group and version.
+ */
+const struct type *kind_find(const char *group, const char *version, const char *kind);
+
 extern const struct api_group group_table[]; /* in upstream's discovery order of priority */
 extern const size_t group_table_len;
 

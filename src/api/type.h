@@ -30,11 +30,12 @@ enum field_kind {
 	FIELD_INT_OR_STRING, /* util.intstr.IntOrString */
 	FIELD_RAW,	     /* runtime.RawExtension: any JSON object */
 	FIELD_FIELDS_V1,     /* metav1.FieldsV1 */
-	FIELD_JSON,	     /* apiextensions JSON: any JSON value */
-	FIELD_VERBS,	     /* other string-like or wrapped types are reduced to one of the above by the generator */
+	FIELD_JSON,	     /* any JSON value; type, when set, is the protobuf message it goes into */
+	FIELD_VERBS,	     /* a list of strings that protobuf wraps in a message of its own; shape is SHAPE_LIST */
 };
 
-enum field_shape { SHAPE_SINGLE, SHAPE_LIST, SHAPE_MAP, SHAPE_MAP_OF_LISTS }; /* maps have string keys */
+/* Maps have string keys. The lists inside SHAPE_MAP_OF_LISTS are wrapped in protobuf as FIELD_VERBS is. */
+enum field_shape { SHAPE_SINGLE, SHAPE_LIST, SHAPE_MAP, SHAPE_MAP_OF_LISTS };
 
 enum list_type { LIST_ATOMIC, LIST_SET, LIST_MAP }; /* x-kubernetes-list-type; unset is atomic */
 
@@ -43,18 +44,19 @@ struct field {
 	uint8_t kind;	  /* enum field_kind, of the element when a list or map */
 	uint8_t shape;	  /* enum field_shape */
 	uint8_t list_type;
-	uint8_t pointer : 1;	   /* optional scalar: absent differs from zero */
-	uint8_t omit_empty : 1;	   /* JSON: left out when zero */
-	uint8_t required : 1;	   /* by its OpenAPI schema */
-	uint8_t atomic : 1;	   /* struct or map applied as a whole (mapType/structType atomic) */
-	uint8_t patch_merge : 1;   /* patchStrategy merge */
+	uint8_t pointer : 1;		/* optional scalar: absent differs from zero */
+	uint8_t omit_empty : 1;		/* JSON: left out when zero */
+	uint8_t required : 1;		/* by its OpenAPI schema */
+	uint8_t atomic : 1;		/* struct or map applied as a whole (mapType/structType atomic) */
+	uint8_t patch_merge : 1;	/* patchStrategy merge */
 	uint8_t patch_replace_keys : 1; /* patchStrategy retainKeys */
-	uint8_t embedded : 1;	   /* inlined struct */
-	uint32_t number;	   /* protobuf field number, 0: none */
-	const struct type *type;   /* FIELD_STRUCT */
+	uint8_t embedded : 1;		/* inlined struct */
+	uint32_t number;		/* protobuf field number, 0: none */
+	const struct type *type;	/* FIELD_STRUCT */
 	const char *patch_merge_key;	/* patchMergeKey, or NULL */
 	const char *const *list_keys;	/* LIST_MAP keys, NULL-terminated; or NULL */
 	const char *default_json;	/* schema default, or NULL */
+	const char *const *enum_values; /* the strings that are known, sorted, NULL-terminated; NULL: any */
 	const char *doc;		/* ours; may be NULL */
 };
 
@@ -62,6 +64,7 @@ struct type {
 	const char *name; /* "io.k8s.api.core.v1.PodSpec": the OpenAPI model name */
 	const struct field *fields;
 	uint32_t n_fields;
+	bool atomic; /* applied as a whole wherever it is used (structType atomic), also as the element of a list */
 	const char *doc;
 };
 
