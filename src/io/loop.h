@@ -46,7 +46,8 @@ struct loop_signal;
 struct loop_signal *loop_signal_new(struct loop *l, int signum, loop_fn fn, void *arg);
 void loop_signal_free(struct loop_signal *s);
 
-/* ---- worker threads, for calls that block: run(arg) in a thread that owns its data, then done(arg) in the loop ---- */
+/* ---- worker threads, for calls that block: run(arg) in a thread that owns its data, then done(arg) in the loop ----
+ */
 void loop_work(struct loop *l, loop_fn run, loop_fn done, void *arg);
 
 /* Wakes the loop from another thread: fn(arg) runs in the loop, once for one or more wakes. */

@@ -17,7 +17,7 @@ struct tls_config {
 	const char *ca_pem;		/* trusted to sign the peer's certificate */
 	bool request_client_cert;	/* server: ask, and verify when one is given; none is accepted too */
 	bool require_client_cert;
-	bool insecure; /* client: do not verify */
+	bool insecure;		 /* client: do not verify */
 	const char *const *alpn; /* in order of preference, NULL-terminated; NULL: none */
 };
 
