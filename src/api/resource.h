@@ -74,6 +74,18 @@ struct api_group {
 	const char *name;	     /* "apps"; "" for core */
 	const char *const *versions; /* preferred first, NULL-terminated */
 };
+/*
+ * What is served at this moment: the built-in rows, of which the table is complete, and the rows of custom resources.
+ * Owned by the caller; discovery, OpenAPI and tables read it during their call only.
+ */
+struct json;
+struct resource_set {
+	const struct resource *const *extra; /* sorted by group; of one resource the preferred version first */
+	size_t n_extra;
+	/* The OpenAPI v3 schema of a custom row (its definition's openAPIV3Schema), or NULL when it has none. */
+	const struct json *(*schema)(const struct resource *r);
+};
+
 /* Every kind that may be the body of a request or response: resources, their lists, options, reviews. */
 struct kind_type {
 	const char *group, *version, *kind;
