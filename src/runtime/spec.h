@@ -27,6 +27,7 @@ struct spec_resources {
 	int64_t memory_limit;	 /* bytes */
 	int64_t memory_low_high; /* memory.high on v2, bytes; 0: none */
 	int64_t pids_limit;
+	bool oom_group; /* v2: running out of memory kills the whole group; set by the runtime for containers */
 	const char *cpuset_cpus, *cpuset_mems; /* NULL: the parent's */
 };
 
@@ -107,6 +108,9 @@ struct container_spec {
 	const int64_t *groups; /* supplementary groups to add, fsGroup among them */
 	size_t n_groups;
 
+	/* Exact capability sets (bit n: capability n), for OCI; else they follow from privileged, cap_add and cap_drop. */
+	bool has_caps;
+	int64_t cap_bounding, cap_permitted, cap_effective, cap_ambient;
 	bool privileged;			      /* all capabilities and devices, nothing masked, no seccomp */
 	const char *const *cap_add, *const *cap_drop; /* Kubernetes' names, without CAP_; "ALL" */
 	bool no_new_privileges;			      /* allowPrivilegeEscalation: false */
