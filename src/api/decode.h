@@ -40,7 +40,16 @@ int decode_report_status(const struct decode_report *report, struct status *err)
 int decode_object(struct arena *a, const struct type *type, const char *kind, const char *version, struct json *tree,
 		  struct decode_report *report, struct json **ret, struct status *err);
 
+/*
+ * The same for a server-side apply configuration, where a field's presence says that the applier owns it: checked and
+ * brought to canonical scalars, but nothing is filled in and no empty value left out (nulls are).
+ */
+int decode_applied(struct arena *a, const struct type *type, const char *kind, const char *version, struct json *tree,
+		   struct decode_report *report, struct json **ret, struct status *err);
+
 /* Go's duration strings ("1h2m3.5s"), for FIELD_DURATION; 0 or -EINVAL. */
 int duration_parse(const char *s, long long *ret_ns);
+#define DURATION_TEXT_MAX 40
+char *duration_format(long long ns, char out[DURATION_TEXT_MAX]); /* as Go prints it; returns out */
 
 #endif

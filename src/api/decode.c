@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/decode.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "api/quantity.h"
+#include "api/type.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "base/str.h"
+
+struct decoder {
+	struct arena *arena;
+	struct decode_report *report;
+	bool applied;	   /* keep presence: fill nothing in, drop nothing empty */
+	struct buf path;   /* "spec.containers[0].name", for reports */
+	struct buf fields; /* "spec.containers.name", for Go-like messages */
+	const char *kind, *version;
+	struct status *err;
+};
+
+/* ---- reports ---- */
+
+static void add_report(struct decode_report *r, const char *what, const char *path)
+{
+	if (r->n < DECODE_REPORTS_MAX)
+		r->messages[r->n++] = arena_printf(r->arena, "%s field \"%s\"", what, path);
+}
+
+void decode_report_duplicate(void *report, const char *path)
+{
+	add_report(report, "duplicate", path);
+}
+
+int decode_report_status(const struct decode_report *report, struct status *err)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (!report->n)
+		return 0;
+	for (size_t i = 0; i < report->n; i++)
+		buf_addf(&b, "%s%s", i ? ", " : "", report->messages[i]);
+	return status_set(err, 400, "strict decoding error: %s", buf_str(&b));
+}
+
+/* ---- errors ---- */
+
+static int refuse(struct decoder *d, const char *why)
+{
+	return status_set(d->err, 400, "%s in version \"%s\" cannot be handled as a %s: %s", d->kind, d->version,
+			  d->kind, why);
+}
+
+/* "io.k8s.api.apps.v1.DeploymentSpec" -> "DeploymentSpec", or with its package "v1.DeploymentSpec" */
+static const char *short_name(const char *name, bool with_package)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (!dot)
+		return name;
+	if (with_package)
+		while (dot > name && dot[-1] != '.')
+			dot--;
+	return with_package ? dot : dot + 1;
+}
+
+static void add_element_name(struct buf *b, const struct field *f)
+{
+	static const char *const names[] = {
+	    [FIELD_STRING] = "string",
+	    [FIELD_BYTES] = "[]uint8",
+	    [FIELD_BOOL] = "bool",
+	    [FIELD_INT32] = "int32",
+	    [FIELD_INT64] = "int64",
+	    [FIELD_UINT32] = "uint32",
+	    [FIELD_UINT64] = "uint64",
+	    [FIELD_FLOAT] = "float32",
+	    [FIELD_DOUBLE] = "float64",
+	    [FIELD_TIME] = "v1.Time",
+	    [FIELD_MICRO_TIME] = "v1.MicroTime",
+	    [FIELD_DURATION] = "v1.Duration",
+	    [FIELD_QUANTITY] = "resource.Quantity",
+	    [FIELD_INT_OR_STRING] = "intstr.IntOrString",
+	    [FIELD_RAW] = "runtime.RawExtension",
+	    [FIELD_FIELDS_V1] = "v1.FieldsV1",
+	    [FIELD_JSON] = "v1.JSON",
+	};
+	if (f->kind == FIELD_STRUCT)
+		buf_adds(b, f->type ? short_name(f->type->name, true) : "struct");
+	else if (f->kind < ARRAY_SIZE(names))
+		buf_adds(b, names[f->kind]);
+}
+
+/* level: how many of the field's containers (list, map) the value is already inside of. */
+static int wrong_type(struct decoder *d, const struct type *in, const struct field *f, int level, const struct json *v)
+{
+	static const char *const names[] = {[JSON_NULL] = "null",     [JSON_BOOL] = "bool",   [JSON_NUMBER] = "number",
+					    [JSON_STRING] = "string", [JSON_ARRAY] = "array", [JSON_OBJECT] = "object"};
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	buf_addf(&b, "json: cannot unmarshal %s", names[v->type]);
+	if (v->type == JSON_NUMBER && f->kind >= FIELD_INT32 && f->kind <= FIELD_UINT64)
+		buf_addf(&b, " %.*s", (int)MIN_OF(v->len, 64u), v->str);
+	buf_addf(&b, " into Go struct field %s.%s of type ", short_name(in->name, false), buf_str(&d->fields));
+	if (level <= 0 && f->shape == SHAPE_LIST)
+		buf_adds(&b, "[]");
+	if (level <= 0 && f->shape == SHAPE_MAP)
+		buf_adds(&b, "map[string]");
+	if (level <= 1 && f->shape == SHAPE_MAP_OF_LISTS)
+		buf_adds(&b, level ? "[]" : "map[string][]");
+	add_element_name(&b, f);
+	return refuse(d, buf_str(&b));
+}
+
+/* ---- scalars ---- */
+
+struct place { /* of the value at hand, for messages */
+	const struct type *in;
+	const struct field *field;
+	int level;
+};
+
+static int decode_int(struct decoder *d, const struct place *p, struct json *v)
+{
+	static const struct {
+		int64_t min, max;
+	} range[] = {[FIELD_INT32] = {INT32_MIN, INT32_MAX},
+		     [FIELD_INT64] = {INT64_MIN, INT64_MAX},
+		     [FIELD_UINT32] = {0, UINT32_MAX}};
+	int64_t n;
+	uint64_t u;
+	bool fits;
+
+	if (v->type != JSON_NUMBER)
+		return wrong_type(d, p->in, p->field, p->level, v);
+	if (p->field->kind == FIELD_UINT64)
+		fits = parse_u64(v->str, &u) == 0;
+	else
+		fits = parse_int_range(v->str, range[p->field->kind].min, range[p->field->kind].max, &n) == 0;
+	if (!fits)
+		return wrong_type(d, p->in, p->field, p->level, v);
+	if (str_eq(v->str, "-0"))
+		*v = (struct json){
+		    .next = v->next, .key = v->key, .key_len = v->key_len, .type = JSON_NUMBER, .str = "0", .len = 1};
+	return 0;
+}
+
+static void set_string(struct decoder *d, struct json *v, const char *s)
+{
+	v->type = JSON_STRING;
+	v->str = arena_strdup(d->arena, s);
+	v->len = (uint32_t)strlen(s);
+}
+
+static int decode_time(struct decoder *d, const struct place *p, struct json *v)
+{
+	char text[TIME_RFC3339_MAX];
+	int64_t ns;
+
+	if (v->type != JSON_STRING)
+		return wrong_type(d, p->in, p->field, p->level, v);
+	if (strlen(v->str) != v->len || time_parse(v->str, &ns) < 0) {
+		_cleanup_buf_ struct buf why = BUF_INIT;
+		buf_addf(&why, "parsing time \"%.64s\" as \"%s\": cannot parse \"%.64s\" as a time", v->str,
+			 p->field->kind == FIELD_TIME ? "2006-01-02T15:04:05Z07:00"
+						      : "2006-01-02T15:04:05.000000Z07:00",
+			 v->str);
+		return refuse(d, buf_str(&why));
+	}
+	set_string(d, v, p->field->kind == FIELD_TIME ? time_format(ns, text) : time_format_micro(ns, text));
+	return 0;
+}
+
+static int decode_duration(struct decoder *d, const struct place *p, struct json *v)
+{
+	char text[DURATION_TEXT_MAX];
+	long long ns;
+
+	if (v->type != JSON_STRING)
+		return wrong_type(d, p->in, p->field, p->level, v);
+	if (strlen(v->str) != v->len || duration_parse(v->str, &ns) < 0) {
+		_cleanup_buf_ struct buf why = BUF_INIT;
+		buf_addf(&why, "time: invalid duration \"%.64s\"", v->str);
+		return refuse(d, buf_str(&why));
+	}
+	set_string(d, v, duration_format(ns, text));
+	return 0;
+}
+
+static int decode_quantity(struct decoder *d, struct json *v)
+{
+	struct quantity q;
+	char text[QUANTITY_TEXT_MAX];
+
+	if (quantity_from_json(v, &q) < 0)
+		return refuse(d, "quantities must match the regular expression "
+				 "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+	set_string(d, v, quantity_format(&q, text));
+	return 0;
+}
+
+static int decode_int_or_string(struct decoder *d, const struct place *p, struct json *v)
+{
+	int64_t n;
+
+	if (v->type == JSON_STRING)
+		return 0;
+	if (v->type != JSON_NUMBER || parse_int_range(v->str, INT32_MIN, INT32_MAX, &n) < 0)
+		return wrong_type(d, p->in, p->field, p->level, v);
+	return 0;
+}
+
+static int decode_bytes(struct decoder *d, const struct place *p, struct json *v)
+{
+	_cleanup_buf_ struct buf bytes = BUF_INIT;
+
+	if (v->type != JSON_STRING)
+		return wrong_type(d, p->in, p->field, p->level, v);
+	if (memchr(v->str, '\n', v->len) || memchr(v->str, '\r', v->len)) { /* line breaks are allowed, and not kept */
+		char *packed = arena_alloc(d->arena, v->len + 1);
+		uint32_t n = 0;
+		for (uint32_t i = 0; i < v->len; i++)
+			if (v->str[i] != '\n' && v->str[i] != '\r')
+				packed[n++] = v->str[i];
+		packed[n] = 0;
+		v->str = packed;
+		v->len = n;
+	}
+	if (base64_decode(&bytes, v->str, v->len) < 0)
+		return refuse(d, "illegal base64 data");
+	return 0;
+}
+
+static int decode_struct(struct decoder *d, const struct type *t, struct json *v);
+
+static int decode_element(struct decoder *d, const struct place *p, struct json *v)
+{
+	const struct field *f = p->field;
+
+	switch ((enum field_kind)f->kind) {
+	case FIELD_STRING:
+		return v->type == JSON_STRING ? 0 : wrong_type(d, p->in, f, p->level, v);
+	case FIELD_BOOL:
+		return v->type == JSON_BOOL ? 0 : wrong_type(d, p->in, f, p->level, v);
+	case FIELD_INT32:
+	case FIELD_INT64:
+	case FIELD_UINT32:
+	case FIELD_UINT64:
+		return decode_int(d, p, v);
+	case FIELD_FLOAT:
+	case FIELD_DOUBLE:
+		return v->type == JSON_NUMBER ? 0 : wrong_type(d, p->in, f, p->level, v);
+	case FIELD_BYTES:
+		return decode_bytes(d, p, v);
+	case FIELD_TIME:
+	case FIELD_MICRO_TIME:
+		return decode_time(d, p, v);
+	case FIELD_DURATION:
+		return decode_duration(d, p, v);
+	case FIELD_QUANTITY:
+		return decode_quantity(d, v);
+	case FIELD_INT_OR_STRING:
+		return decode_int_or_string(d, p, v);
+	case FIELD_STRUCT:
+		if (v->type != JSON_OBJECT)
+			return wrong_type(d, p->in, f, p->level, v);
+		return f->type ? decode_struct(d, f->type, v) : 0;
+	case FIELD_FIELDS_V1:
+		return v->type == JSON_OBJECT ? 0 : wrong_type(d, p->in, f, p->level, v);
+	case FIELD_RAW:
+	case FIELD_JSON:
+	case FIELD_VERBS:
+		return 0;
+	}
+	return 0;
+}
+
+/* Gives a null element its type's zero value, as Go's decoder leaves it. */
+static void zero_element(const struct field *f, struct json *v)
+{
+	v->len = 0;
+	v->last = NULL;
+	if (f->kind == FIELD_STRUCT) {
+		v->type = JSON_OBJECT;
+	} else if (f->kind == FIELD_STRING || f->kind == FIELD_BYTES) {
+		v->type = JSON_STRING;
+		v->str = "";
+	} else if (f->kind == FIELD_BOOL) {
+		v->type = JSON_BOOL;
+		v->boolean = false;
+	} else if ((f->kind >= FIELD_INT32 && f->kind <= FIELD_DOUBLE) || f->kind == FIELD_INT_OR_STRING) {
+		v->type = JSON_NUMBER;
+		v->str = "0";
+		v->len = 1;
+	} else if (f->kind == FIELD_QUANTITY) {
+		v->type = JSON_STRING;
+		v->str = "0";
+		v->len = 1;
+	}
+}
+
+/* v is of the field's shape from `level` on: elements of lists and maps are decoded one by one. */
+static int decode_shape(struct decoder *d, const struct place *p, struct json *v)
+{
+	const struct field *f = p->field;
+	bool map = p->level == 0 && (f->shape == SHAPE_MAP || f->shape == SHAPE_MAP_OF_LISTS);
+	bool list = (p->level == 0 && f->shape == SHAPE_LIST) || (p->level == 1 && f->shape == SHAPE_MAP_OF_LISTS);
+	struct place inner = {p->in, f, p->level + 1};
+	size_t path_len = d->path.len, i = 0;
+
+	if (!map && !list)
+		return decode_element(d, p, v);
+	if (v->type != (map ? JSON_OBJECT : JSON_ARRAY))
+		return wrong_type(d, p->in, f, p->level, v);
+	JSON_EACH(c, v) {
+		if (map)
+			buf_addf(&d->path, ".%s", c->key);
+		else
+			buf_addf(&d->path, "[%zu]", i++);
+		if (c->type == JSON_NULL && !(map && p->level == 0 && f->shape == SHAPE_MAP_OF_LISTS))
+			zero_element(f, c);
+		if (c->type != JSON_NULL && decode_shape(d, &inner, c) < 0)
+			return -1;
+		d->path.len = path_len;
+	}
+	return 0;
+}
+
+/* ---- structs ---- */
+
+/* Left out of JSON by omitempty. Structs never are, nor is what a pointer points to. */
+static bool is_omitted(const struct field *f, const struct json *v)
+{
+	if (!f->omit_empty)
+		return false;
+	if (f->shape != SHAPE_SINGLE)
+		return v->len == 0;
+	if (f->pointer)
+		return false;
+	switch ((enum field_kind)f->kind) {
+	case FIELD_STRING:
+	case FIELD_BYTES:
+		return v->len == 0;
+	case FIELD_BOOL:
+		return !v->boolean;
+	case FIELD_INT32:
+	case FIELD_INT64:
+	case FIELD_UINT32:
+	case FIELD_UINT64:
+	case FIELD_FLOAT:
+	case FIELD_DOUBLE:
+		return json_double(v, 1) == 0;
+	default:
+		return false;
+	}
+}
+
+/* What Go writes for an absent field without omitempty: the zero value. Lists and maps stay out: null says nothing. */
+static struct json *absent_value(struct decoder *d, const struct field *f, int depth);
+
+static struct json *zero_struct(struct decoder *d, const struct type *t, struct json *to, int depth)
+{
+	for (uint32_t i = 0; t && depth && i < t->n_fields; i++) {
+		const struct field *f = &t->fields[i];
+		struct json *v = f->embedded ? NULL : absent_value(d, f, depth);
+		if (f->embedded)
+			zero_struct(d, f->type, to, depth);
+		else if (v && !json_get(to, f->name))
+			json_set(d->arena, to, f->name, v);
+	}
+	return to;
+}
+
+static struct json *absent_value(struct decoder *d, const struct field *f, int depth)
+{
+	if (f->omit_empty || f->pointer || f->shape != SHAPE_SINGLE)
+		return NULL;
+	switch ((enum field_kind)f->kind) {
+	case FIELD_STRING:
+		return json_new_str(d->arena, "");
+	case FIELD_BOOL:
+		return json_new_bool(d->arena, false);
+	case FIELD_INT32:
+	case FIELD_INT64:
+	case FIELD_UINT32:
+	case FIELD_UINT64:
+		return json_new_int(d->arena, 0);
+	case FIELD_STRUCT:
+		return zero_struct(d, f->type, json_new(d->arena, JSON_OBJECT), depth - 1);
+	default:
+		return NULL;
+	}
+}
+
+#define ZERO_DEPTH_MAX 8 /* structs within structs that are written even when empty; more than any type has */
+
+/* Moves the members of from to to in the order of the table. */
+static void order_members(struct decoder *d, const struct type *t, struct json *from, struct json *to)
+{
+	for (uint32_t i = 0; i < t->n_fields; i++) {
+		const struct field *f = &t->fields[i];
+		if (f->embedded) {
+			order_members(d, f->type, from, to);
+			continue;
+		}
+		struct json *v = json_get(from, f->name);
+		if (v) {
+			json_remove_child(from, v);
+			json_append(to, v);
+		} else if (!d->applied && (v = absent_value(d, f, ZERO_DEPTH_MAX))) {
+			v->key = f->name;
+			v->key_len = (uint32_t)strlen(f->name) & 0xffffff;
+			json_append(to, v);
+		}
+	}
+}
+
+static int decode_member(struct decoder *d, const struct type *t, struct json *v, struct json *m)
+{
+	const struct field *f = type_field_n(t, m->key, m->key_len);
+	size_t path_len = d->path.len, fields_len = d->fields.len;
+
+	buf_addf(&d->path, "%s%s", path_len ? "." : "", m->key);
+	if (!f) {
+		if (d->report)
+			add_report(d->report, "unknown", buf_str(&d->path));
+		json_remove_child(v, m);
+	} else if (m->type == JSON_NULL && f->kind != FIELD_JSON) {
+		json_remove_child(v, m);
+	} else {
+		struct place p = {t, f, 0};
+		buf_addf(&d->fields, "%s%s", fields_len ? "." : "", m->key);
+		if (decode_shape(d, &p, m) < 0)
+			return -1;
+		if (!d->applied && is_omitted(f, m))
+			json_remove_child(v, m);
+	}
+	d->path.len = path_len;
+	d->fields.len = fields_len;
+	return 0;
+}
+
+static int decode_struct(struct decoder *d, const struct type *t, struct json *v)
+{
+	for (struct json *m = json_first(v), *next; m; m = next) {
+		next = json_next(v, m);
+		if (decode_member(d, t, v, m) < 0)
+			return -1;
+	}
+	struct json *ordered = json_new(d->arena, JSON_OBJECT);
+	order_members(d, t, v, ordered);
+	json_replace(v, ordered);
+	return 0;
+}
+
+static int decode(struct decoder *d, const struct type *type, struct json *tree, struct json **ret)
+{
+	int result = 0;
+
+	if (!json_is(tree, JSON_OBJECT))
+		return refuse(d, "json: cannot unmarshal into Go value: an object is expected");
+	if (type)
+		result = decode_struct(d, type, tree);
+	buf_release(&d->path);
+	buf_release(&d->fields);
+	if (result == 0)
+		*ret = tree;
+	return result;
+}
+
+int decode_object(struct arena *a, const struct type *type, const char *kind, const char *version, struct json *tree,
+		  struct decode_report *report, struct json **ret, struct status *err)
+{
+	struct decoder d = {.arena = a, .report = report, .kind = kind, .version = version, .err = err};
+	return decode(&d, type, tree, ret);
+}
+
+int decode_applied(struct arena *a, const struct type *type, const char *kind, const char *version, struct json *tree,
+		   struct decode_report *report, struct json **ret, struct status *err)
+{
+	struct decoder d = {
+	    .arena = a, .report = report, .applied = true, .kind = kind, .version = version, .err = err};
+	return decode(&d, type, tree, ret);
+}

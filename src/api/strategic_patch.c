@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/strategic_patch.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "api/type.h"
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "base/str.h"
+
+#define DELETE_PREFIX "$deleteFromPrimitiveList/"
+#define ORDER_PREFIX "$setElementOrder/"
+
+struct merger {
+	struct arena *arena;
+	struct status *err;
+};
+
+static int malformed(struct merger *m, const char *fmt, const char *what)
+{
+	return status_set(m->err, 400, fmt, what);
+}
+
+static bool is_directive(const char *key)
+{
+	return str_eq(key, "$patch") || str_eq(key, "$retainKeys") || str_has_prefix(key, DELETE_PREFIX) ||
+	       str_has_prefix(key, ORDER_PREFIX);
+}
+
+/* A value that is new to the object: without directives and without the nulls that would have deleted something. */
+static struct json *plain(struct merger *m, const struct json *v)
+{
+	if (v->type < JSON_ARRAY)
+		return json_clone(m->arena, v);
+	struct json *out = json_new(m->arena, (enum json_type)v->type);
+	JSON_EACH(c, v) {
+		if (v->type == JSON_OBJECT) {
+			if (c->type != JSON_NULL && !is_directive(c->key))
+				json_set(m->arena, out, c->key, plain(m, c));
+			continue;
+		}
+		if (!json_is(c, JSON_OBJECT) || !str_eq(json_path_str(c, "$patch"), "delete"))
+			json_append(out, plain(m, c));
+	}
+	return out;
+}
+
+/* ---- lists ---- */
+
+static const struct json *item_key(const struct json *item, const char *merge_key)
+{
+	return merge_key ? json_get(item, merge_key) : item;
+}
+
+static struct json *find_item(const struct json *list, const struct json *key, const char *merge_key)
+{
+	if (key)
+		JSON_EACH(c, list)
+			if (json_equal(item_key(c, merge_key), key))
+				return c;
+	return NULL;
+}
+
+static int index_in(const struct json *order, const struct json *key, const char *merge_key)
+{
+	int i = 0;
+	if (key && json_is(order, JSON_ARRAY))
+		JSON_EACH(c, order) {
+			if (json_equal(item_key(c, merge_key), key))
+				return i;
+			i++;
+		}
+	return -1;
+}
+
+/*
+ * $setElementOrder: what the patch names comes in the patch's order; what only the server has keeps its place relative
+ * to the named ones by the order of the list before the patch.
+ */
+static struct json *reorder(struct merger *m, struct json *list, const struct json *order, const struct json *before,
+			    const char *merge_key)
+{
+	struct json *named = json_new(m->arena, JSON_ARRAY), *others = json_new(m->arena, JSON_ARRAY);
+	struct json *out = json_new(m->arena, JSON_ARRAY);
+
+	JSON_EACH(o, order) {
+		struct json *item = find_item(list, item_key(o, merge_key), merge_key);
+		if (item) {
+			json_remove_child(list, item);
+			json_append(named, item);
+		}
+	}
+	while (list->len) {
+		struct json *item = json_first(list);
+		json_remove_child(list, item);
+		json_append(others, item);
+	}
+	while (named->len || others->len) {
+		struct json *n = json_first(named), *o = json_first(others);
+		bool take_other = !n;
+		if (n && o) {
+			int ni = index_in(before, item_key(n, merge_key), merge_key);
+			int oi = index_in(before, item_key(o, merge_key), merge_key);
+			take_other = ni >= 0 && oi >= 0 && oi < ni;
+		}
+		json_remove_child(take_other ? others : named, take_other ? o : n);
+		json_append(out, take_other ? o : n);
+	}
+	return out;
+}
+
+static int merge_object(struct merger *m, const struct type *type, struct json *doc, const struct json *patch,
+			struct json **ret);
+
+static int merge_item(struct merger *m, const struct field *f, struct json *list, const struct json *item)
+{
+	const char *merge_key = f->patch_merge_key, *directive = json_path_str(item, "$patch");
+	const struct json *key = json_get(item, merge_key);
+
+	if (!key)
+		return status_set(m->err, 422, "map: item of a list does not contain declared merge key: %s",
+				  merge_key);
+	struct json *found;
+	if (str_eq(directive, "delete")) {
+		while ((found = find_item(list, key, merge_key)))
+			json_remove_child(list, found);
+		return 0;
+	}
+	found = find_item(list, key, merge_key);
+	if (!found) {
+		json_append(list, plain(m, item));
+		return 0;
+	}
+	struct json *merged;
+	if (merge_object(m, f->type, found, item, &merged) < 0)
+		return -1;
+	if (merged != found)
+		json_replace(found, merged);
+	return 0;
+}
+
+/* A list with "$patch: replace" among its items is replaced by the other items. */
+static bool replaces_list(const struct json *patch)
+{
+	JSON_EACH(item, patch)
+		if (str_eq(json_path_str(item, "$patch"), "replace"))
+			return true;
+	return false;
+}
+
+static struct json *without_replace_marks(struct merger *m, const struct json *patch)
+{
+	struct json *out = json_new(m->arena, JSON_ARRAY);
+	JSON_EACH(item, patch)
+		if (!str_eq(json_path_str(item, "$patch"), "replace"))
+			json_append(out, plain(m, item));
+	return out;
+}
+
+static int merge_list(struct merger *m, const struct field *f, struct json *list, const struct json *patch)
+{
+	bool objects = f->patch_merge_key != NULL;
+
+	if (objects && replaces_list(patch)) {
+		json_replace(list, without_replace_marks(m, patch));
+		return 0;
+	}
+	JSON_EACH(item, patch) {
+		if (objects != (item->type == JSON_OBJECT))
+			return malformed(m, "invalid patch of list %s: items are of different types", f->name);
+		if (objects) {
+			if (merge_item(m, f, list, item) < 0)
+				return -1;
+		} else if (!find_item(list, item, NULL)) {
+			json_append(list, json_clone(m->arena, item));
+		}
+	}
+	return 0;
+}
+
+/* ---- objects ---- */
+
+static int retain_keys(struct merger *m, struct json *doc, const struct json *patch)
+{
+	const struct json *keep = json_get(patch, "$retainKeys");
+
+	if (!keep)
+		return 0;
+	if (!json_is(keep, JSON_ARRAY))
+		return malformed(m, "%s: invalid value, expected a list of field names", "$retainKeys");
+	JSON_EACH(p, patch)
+		if (!is_directive(p->key) && p->type != JSON_NULL &&
+		    index_in(keep, json_new_str(m->arena, p->key), NULL) < 0)
+			return malformed(m, "$retainKeys list doesn't match the patch: %s is not in it", p->key);
+	for (struct json *c = json_first(doc), *next; c; c = next) {
+		next = json_next(doc, c);
+		if (index_in(keep, json_new_str(m->arena, c->key), NULL) < 0)
+			json_remove_child(doc, c);
+	}
+	return 0;
+}
+
+static int delete_from_list(struct merger *m, struct json *doc, const struct json *values, const char *name)
+{
+	struct json *list = json_get(doc, name), *found;
+
+	if (!json_is(values, JSON_ARRAY))
+		return malformed(m, "invalid value of $deleteFromPrimitiveList/%s: a list is expected", name);
+	if (json_is(list, JSON_ARRAY))
+		JSON_EACH(v, values)
+			while ((found = find_item(list, v, NULL)))
+				json_remove_child(list, found);
+	return 0;
+}
+
+static int merge_member(struct merger *m, const struct type *type, struct json *doc, const struct json *p)
+{
+	struct json *old = json_get(doc, p->key);
+	const struct field *f = type ? type_field(type, p->key) : NULL;
+
+	if (p->type == JSON_NULL) {
+		if (old)
+			json_remove_child(doc, old);
+		return 0;
+	}
+	bool merges = f && f->patch_merge && f->shape == SHAPE_LIST;
+	if (!old || old->type != p->type) {
+		json_set(m->arena, doc, p->key, plain(m, p));
+		return 0;
+	}
+	if (p->type == JSON_OBJECT) {
+		struct json *merged;
+		const struct type *inner = f && f->kind == FIELD_STRUCT && f->shape == SHAPE_SINGLE ? f->type : NULL;
+		if (merge_object(m, inner, old, p, &merged) < 0)
+			return -1;
+		if (merged != old)
+			json_set(m->arena, doc, p->key, merged);
+		return 0;
+	}
+	if (merges)
+		return merge_list(m, f, old, p);
+	json_set(m->arena, doc, p->key, p->type == JSON_ARRAY ? without_replace_marks(m, p) : json_clone(m->arena, p));
+	return 0;
+}
+
+static int order_list(struct merger *m, const struct type *type, struct json *doc, const struct json *before,
+		      const struct json *order, const char *name)
+{
+	const struct field *f = type ? type_field(type, name) : NULL;
+	struct json *list = json_get(doc, name);
+
+	if (!json_is(order, JSON_ARRAY))
+		return malformed(m, "invalid value of $setElementOrder/%s: a list is expected", name);
+	if (json_is(list, JSON_ARRAY) && f && f->patch_merge && f->shape == SHAPE_LIST)
+		json_set(m->arena, doc, name, reorder(m, list, order, json_get(before, name), f->patch_merge_key));
+	return 0;
+}
+
+/* The lists that are to be ordered, as they were. */
+static struct json *lists_before(struct merger *m, const struct json *doc, const struct json *patch)
+{
+	struct json *before = json_new(m->arena, JSON_OBJECT);
+	JSON_EACH(p, patch) {
+		const char *name = str_after(p->key, ORDER_PREFIX);
+		struct json *list = name ? json_get(doc, name) : NULL;
+		if (list)
+			json_set(m->arena, before, name, json_clone(m->arena, list));
+	}
+	return before;
+}
+
+static int merge_object(struct merger *m, const struct type *type, struct json *doc, const struct json *patch,
+			struct json **ret)
+{
+	struct json *directive = json_get(patch, "$patch");
+	const char *how = json_str(directive);
+
+	if (directive && !str_eq(how, "merge")) {
+		if (str_eq(how, "replace"))
+			*ret = plain(m, patch);
+		else if (str_eq(how, "delete"))
+			*ret = json_new(m->arena, JSON_OBJECT);
+		else
+			return malformed(m, "unknown patch type found: %s", str_or(how, "not a string"));
+		return 0;
+	}
+	if (retain_keys(m, doc, patch) < 0)
+		return -1;
+	struct json *before = lists_before(m, doc, patch);
+	JSON_EACH(p, patch) {
+		const char *name = str_after(p->key, DELETE_PREFIX);
+		if (name ? delete_from_list(m, doc, p, name) < 0
+			 : !is_directive(p->key) && merge_member(m, type, doc, p) < 0)
+			return -1;
+	}
+	JSON_EACH(p, patch) {
+		const char *name = str_after(p->key, ORDER_PREFIX);
+		if (name && order_list(m, type, doc, before, p, name) < 0)
+			return -1;
+	}
+	*ret = doc;
+	return 0;
+}
+
+int strategic_patch_apply(struct arena *a, const struct type *type, struct json *doc, const struct json *patch,
+			  struct json **ret, struct status *err)
+{
+	struct merger m = {a, err};
+
+	if (!json_is(patch, JSON_OBJECT))
+		return status_set(err, 400, "invalid strategic merge patch: an object is expected");
+	if (!json_is(doc, JSON_OBJECT))
+		doc = json_new(a, JSON_OBJECT);
+	return merge_object(&m, type, doc, patch, ret);
+}
