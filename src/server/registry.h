@@ -18,6 +18,8 @@
 
 struct arena;
 struct auth;
+struct bytes;
+struct decode_report;
 struct json;
 struct loop;
 struct object;
@@ -62,6 +64,7 @@ struct write_request {
 	bool force;		   /* apply */
 	bool dry_run;
 	enum field_validation validation;
+	struct decode_report *report;		     /* what parsing the body already complained of; NULL: nothing */
 	const char *label_selector, *field_selector; /* deletecollection */
 	struct arena *arena;			     /* for everything built on the way; must live until done() */
 	/*

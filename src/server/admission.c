@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/admission.h"
+
+#include <stdarg.h>
+
+#include "api/resource.h"
+#include "base/arena.h"
+#include "base/str.h"
+#include "server/admission_plugins.h"
+#include "server/registry_internal.h"
+
+const struct admission_plugin *const admission_plugins[] = {
+    &admission_namespace_lifecycle,
+    &admission_taint_nodes_by_condition,
+    &admission_service_account,
+    &admission_default_toleration_seconds,
+    &admission_priority,
+    &admission_storage_object_in_use,
+    NULL,
+};
+
+static bool applies(const struct admission_plugin *p, const struct admission *a)
+{
+	return (p->operations & a->operation) &&
+	       (!p->resource || (str_eq(p->resource, a->resource->plural) && str_eq(p->group, a->resource->group)));
+}
+
+int admission_mutate(const struct admission *a, struct status *err)
+{
+	for (size_t i = 0; admission_plugins[i]; i++)
+		if (admission_plugins[i]->mutate && applies(admission_plugins[i], a) &&
+		    admission_plugins[i]->mutate(a, err) < 0)
+			return -1;
+	return 0;
+}
+
+int admission_validate(const struct admission *a, struct status *err)
+{
+	for (size_t i = 0; admission_plugins[i]; i++)
+		if (admission_plugins[i]->validate && applies(admission_plugins[i], a) &&
+		    admission_plugins[i]->validate(a, err) < 0)
+			return -1;
+	return 0;
+}
+
+void admission_warn(const struct admission *a, const char *message)
+{
+	struct admission_warnings *w = a->warnings;
+	if (!w || w->n == WRITE_WARNINGS_MAX)
+		return;
+	for (size_t i = 0; i < w->n; i++)
+		if (str_eq(w->at[i], message))
+			return;
+	w->at[w->n++] = arena_strdup(w->arena, message);
+}
+
+int admission_forbid(const struct admission *a, struct status *err, const char *fmt, ...)
+{
+	va_list ap;
+	const struct resource *r = a->resource;
+	va_start(ap, fmt);
+	const char *why = arena_vprintf(a->arena, fmt, ap);
+	va_end(ap);
+	const char *resource = *r->group ? arena_printf(a->arena, "%s.%s", r->plural, r->group) : r->plural;
+	status_set(err, 403, "%s \"%s\" is forbidden: %s", resource, a->name, why);
+	status_details(err, r->group, r->plural, a->name);
+	return -1;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugins built in, one or a few small ones a file (admission_*.c), and what they share. */
+#ifndef PROA_SERVER_ADMISSION_PLUGINS_H
+#define PROA_SERVER_ADMISSION_PLUGINS_H
+
+#include "server/admission.h"
+
+extern const struct admission_plugin admission_namespace_lifecycle, admission_taint_nodes_by_condition,
+    admission_service_account, admission_default_toleration_seconds, admission_priority,
+    admission_storage_object_in_use;
+
+/* The latest state of another object as a tree in a->arena, or NULL. ns "" for cluster-scoped. */
+struct json *admission_lookup(const struct admission *a, const char *group, const char *plural, const char *ns,
+			      const char *name);
+
+#endif

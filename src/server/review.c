@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds that are questions: POST one, and the answer is its status. Nothing is stored. */
+#include "api/meta.h"
+#include "api/resource.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "server/registry_internal.h"
+
+/* ---- access ---- */
+
+static struct authz_attributes attributes(const struct json *spec, const struct user *user)
+{
+	const struct json *r = json_get(spec, "resourceAttributes"), *p = json_get(spec, "nonResourceAttributes");
+	struct authz_attributes at = {.user = user, .resource_request = r != NULL};
+	const struct json *from = r ? r : p;
+	at.verb = str_or(json_path_str(from, "verb"), "");
+	at.group = str_or(json_path_str(r, "group"), "");
+	at.version = str_or(json_path_str(r, "version"), "");
+	at.resource = str_or(json_path_str(r, "resource"), "");
+	at.subresource = str_or(json_path_str(r, "subresource"), "");
+	at.ns = str_or(json_path_str(r, "namespace"), "");
+	at.name = str_or(json_path_str(r, "name"), "");
+	at.path = str_or(json_path_str(p, "path"), "");
+	return at;
+}
+
+static void answer_access(struct write_op *op, const struct user *user)
+{
+	char reason[AUTHZ_REASON_MAX] = "";
+	struct arena *a = op->arena;
+	struct json *spec = json_get(op->tree, "spec");
+	bool resource = json_is(json_get(spec, "resourceAttributes"), JSON_OBJECT);
+	bool path = json_is(json_get(spec, "nonResourceAttributes"), JSON_OBJECT);
+	if (resource == path) {
+		_cleanup_status_ struct status err = STATUS_INIT;
+		status_cause(
+		    &err, "FieldValueInvalid", "spec.resourceAttributes",
+		    "Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified");
+		status_invalid(&err, op->row->group, op->row->kind, "");
+		op_fail(op, &err);
+		return;
+	}
+	struct authz_attributes at = attributes(spec, user);
+	bool allowed = auth_allowed(op->reg->auth, &at, reason);
+	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
+	json_set_bool(a, status, "allowed", allowed);
+	if (*reason)
+		json_set_str(a, status, "reason", reason);
+	op_finish_tree(op, 201, version_convert(a, op->row, op->req.resource, op->tree));
+}
+
+static void self_subject_access(struct write_op *op)
+{
+	answer_access(op, op->req.user);
+}
+
+/* The user that a SubjectAccessReview asks about. */
+static const struct user *spec_user(struct arena *a, const struct json *spec)
+{
+	struct user *u = ARENA_NEW(a, struct user);
+	const struct json *groups = json_get(spec, "groups"), *extra = json_get(spec, "extra");
+	const char **g = arena_alloc(a, (json_len(groups) + 1) * sizeof(*g));
+	struct user_extra *e = arena_zalloc(a, (json_len(extra) + 1) * sizeof(*e));
+	u->name = str_or(json_path_str(spec, "user"), "");
+	u->uid = json_path_str(spec, "uid");
+	JSON_EACH(s, groups)
+		if (json_str(s))
+			g[u->n_groups++] = json_str(s);
+	JSON_EACH(x, extra) {
+		const char **v = arena_alloc(a, (json_len(x) + 1) * sizeof(*v));
+		struct user_extra *to = &e[u->n_extra++];
+		to->key = x->key;
+		to->values = v;
+		JSON_EACH(s, x)
+			v[to->n_values++] = str_or(json_str(s), "");
+	}
+	u->groups = g;
+	u->extra = e;
+	return u;
+}
+
+static void subject_access(struct write_op *op)
+{
+	const struct json *spec = json_get(op->tree, "spec");
+	if (str_empty(json_path_str(spec, "user")) && !json_len(json_get(spec, "groups"))) {
+		_cleanup_status_ struct status err = STATUS_INIT;
+		status_cause(&err, "FieldValueInvalid", "spec.user",
+			     "Invalid value: at least one of user or group must be specified");
+		status_invalid(&err, op->row->group, op->row->kind, "");
+		op_fail(op, &err);
+		return;
+	}
+	answer_access(op, spec_user(op->arena, spec));
+}
+
+static void local_subject_access(struct write_op *op)
+{
+	const char *ns = json_path_str(op->tree, "spec.resourceAttributes.namespace");
+	if (!str_eq(str_or(ns, ""), op->ns))
+		op_failf(op, 400, "namespace on resource attributes must match namespace on request");
+	else
+		subject_access(op);
+}
+
+static struct json *strings(struct arena *a, const char *only)
+{
+	struct json *list = json_new(a, JSON_ARRAY);
+	json_append(list, json_new_str(a, only));
+	return list;
+}
+
+static void self_subject_rules(struct write_op *op)
+{
+	struct arena *a = op->arena;
+	const struct auth *auth = op->reg->auth;
+	const char *ns = json_path_str(op->tree, "spec.namespace");
+	if (str_empty(ns)) {
+		op_failf(op, 400, "no namespace on request");
+		return;
+	}
+	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
+	struct json *resources = json_set(a, status, "resourceRules", json_new(a, JSON_ARRAY));
+	struct json *paths = json_set(a, status, "nonResourceRules", json_new(a, JSON_ARRAY));
+	if (auth->authz && auth->authz->rules) {
+		auth->authz->rules(auth->authz_self, op->req.user, ns, a, resources, paths);
+	} else if (!auth->authz) {
+		struct json *rule = json_append(resources, json_new(a, JSON_OBJECT));
+		json_set(a, rule, "verbs", strings(a, "*"));
+		json_set(a, rule, "apiGroups", strings(a, "*"));
+		json_set(a, rule, "resources", strings(a, "*"));
+	}
+	json_set_bool(a, status, "incomplete", auth->authz && !auth->authz->rules);
+	op_finish_tree(op, 201, op->tree);
+}
+
+/* ---- identity ---- */
+
+static void self_subject(struct write_op *op)
+{
+	struct arena *a = op->arena;
+	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
+	char text[TIME_RFC3339_MAX];
+	json_set_str(a, meta_of(a, op->tree), "creationTimestamp", time_format(now_ns(), text));
+	json_set(a, status, "userInfo", op->req.user ? user_to_json(a, op->req.user) : json_new(a, JSON_OBJECT));
+	op_finish_tree(op, 201, op->tree);
+}
+
+static void token_review(struct write_op *op)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct arena *a = op->arena;
+	const struct auth *auth = op->reg->auth;
+	const char *token = json_path_str(op->tree, "spec.token");
+	struct user user = {0};
+	struct json *audiences = NULL;
+	if (str_empty(token)) {
+		op_failf(op, 400, "token is required for TokenReview in authentication");
+		return;
+	}
+	if (!auth->authn || !auth->authn->review_token) {
+		op_failf(op, 500, "this server does not review tokens");
+		return;
+	}
+	int ok = auth->authn->review_token(auth->authn_self, token, json_path(op->tree, "spec.audiences"), a, &user,
+					   &audiences, &err);
+	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
+	if (ok == 0) {
+		json_set_bool(a, status, "authenticated", true);
+		json_set(a, status, "user", user_to_json(a, &user));
+		if (json_len(audiences))
+			json_set(a, status, "audiences", audiences);
+	} else {
+		json_set(a, status, "user", json_new(a, JSON_OBJECT));
+		json_set_str(a, status, "error", str_or(err.message, "invalid bearer token"));
+	}
+	op_finish_tree(op, 201, op->tree);
+}
+
+#define AUTHORIZATION "authorization.k8s.io"
+#define AUTHENTICATION "authentication.k8s.io"
+
+const struct strategy strategy_self_subject_access = {
+    .group = AUTHORIZATION, .plural = "selfsubjectaccessreviews", .review = self_subject_access};
+const struct strategy strategy_subject_access = {
+    .group = AUTHORIZATION, .plural = "subjectaccessreviews", .review = subject_access};
+const struct strategy strategy_local_subject_access = {
+    .group = AUTHORIZATION, .plural = "localsubjectaccessreviews", .review = local_subject_access};
+const struct strategy strategy_self_subject_rules = {
+    .group = AUTHORIZATION, .plural = "selfsubjectrulesreviews", .review = self_subject_rules};
+const struct strategy strategy_token_reviews = {
+    .group = AUTHENTICATION, .plural = "tokenreviews", .review = token_review};
+const struct strategy strategy_self_subject = {
+    .group = AUTHENTICATION, .plural = "selfsubjectreviews", .review = self_subject};

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kinds with one or two particularities each. */
+#include "api/meta.h"
+#include "api/object.h"
+#include "api/resource.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "server/admission_plugins.h"
+#include "server/registry_internal.h"
+
+/* ---- nodes register with their status ---- */
+
+const struct strategy strategy_nodes = {.group = "", .plural = "nodes", .keeps_status = true};
+
+/* ---- volumes begin Pending ---- */
+
+static void begin_pending(struct write_op *op)
+{
+	json_set_path(op->arena, op->tree, "status.phase", json_new_str(op->arena, "Pending"));
+}
+
+const struct strategy strategy_pvs = {
+    .group = "", .plural = "persistentvolumes", .prepare_create = begin_pending, .returns_deleted = true};
+const struct strategy strategy_pvcs = {
+    .group = "", .plural = "persistentvolumeclaims", .prepare_create = begin_pending, .returns_deleted = true};
+
+/* ---- kinds that a PUT creates ---- */
+
+const struct strategy strategy_endpoints = {.group = "", .plural = "endpoints", .create_on_update = true};
+const struct strategy strategy_events = {.group = "", .plural = "events", .create_on_update = true};
+
+/* ---- v1 kinds whose dependents stay when the delete doesn't say (upstream keeps that for old clients) ---- */
+
+const struct strategy strategy_replicationcontrollers = {
+    .group = "", .plural = "replicationcontrollers", .orphans = true};
+
+/* ---- Jobs choose their pods by their own uid, unless told otherwise ---- */
+
+static void label_job(struct write_op *op)
+{
+	static const char *const keys[] = {"batch.kubernetes.io/controller-uid", "controller-uid",
+					   "batch.kubernetes.io/job-name", "job-name"};
+	struct arena *a = op->arena;
+	struct json *spec = json_object_in(a, op->tree, "spec");
+	const char *uid = meta_uid(op->tree);
+	if (json_path_bool(spec, "manualSelector", false))
+		return;
+	struct json *template = json_object_in(a, spec, "template");
+	struct json *labels = json_object_in(a, json_object_in(a, template, "metadata"), "labels");
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!json_get(labels, keys[i]))
+			json_set_str(a, labels, keys[i], i < 2 ? uid : op->name);
+	struct json *selector = json_object_in(a, spec, "selector");
+	if (!json_len(selector))
+		json_set_str(a, json_object_in(a, selector, "matchLabels"), keys[0], uid);
+}
+
+const struct strategy strategy_jobs = {
+    .group = "batch", .plural = "jobs", .prepare_create = label_job, .orphans = true};
+
+/* ---- certificate requests carry who asked; approval is apart from signing ---- */
+
+static void record_requester(struct write_op *op)
+{
+	struct arena *a = op->arena;
+	struct json *spec = json_object_in(a, op->tree, "spec");
+	struct json *info = op->req.user ? user_to_json(a, op->req.user) : NULL;
+	static const char *const members[] = {"username", "uid", "groups", "extra"};
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		struct json *v = json_get(info, members[i]);
+		if (v)
+			json_set(a, spec, members[i], json_clone(a, v));
+		else
+			json_remove(spec, members[i]);
+	}
+}
+
+static void keep_spec(struct write_op *op)
+{
+	struct json *spec = json_get(op->old_tree, "spec");
+	if (spec)
+		json_set(op->arena, op->tree, "spec", json_clone(op->arena, spec));
+}
+
+static struct json *merge_approval(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+{
+	struct arena *a = op->arena;
+	struct json *tree = json_clone(a, old), *conditions = json_path(sent, "status.conditions");
+	char text[TIME_RFC3339_MAX];
+	(void)err;
+	if (!conditions)
+		return tree;
+	conditions = json_set_path(a, tree, "status.conditions", json_clone(a, conditions));
+	time_format(now_ns(), text);
+	JSON_EACH(c, conditions) {
+		if (json_path_str(c, "lastUpdateTime") == NULL)
+			json_set_str(a, c, "lastUpdateTime", text);
+		if (json_path_str(c, "lastTransitionTime") == NULL)
+			json_set_str(a, c, "lastTransitionTime", text);
+	}
+	return tree;
+}
+
+static const struct subresource_ops csr_subresources[] = {{.name = "approval", .merge = merge_approval}, {0}};
+
+const struct strategy strategy_csrs = {
+    .group = "certificates.k8s.io",
+    .plural = "certificatesigningrequests",
+    .prepare_create = record_requester,
+    .prepare_update = keep_spec,
+    .subresources = csr_subresources,
+};
+
+/* ---- service account tokens ---- */
+
+static const char *const *string_list(struct arena *a, const struct json *list, size_t *ret_n)
+{
+	const char **out = arena_alloc(a, (json_len(list) + 1) * sizeof(*out));
+	size_t n = 0;
+	JSON_EACH(s, list)
+		if (json_str(s))
+			out[n++] = json_str(s);
+	*ret_n = n;
+	return out;
+}
+
+/* A token for a pod says on which node it runs, so that it is worth nothing elsewhere. */
+static int bind_token(struct write_op *op, const struct json *ref, struct token_spec *spec, struct status *err)
+{
+	spec->bound_kind = json_path_str(ref, "kind");
+	spec->bound_name = json_path_str(ref, "name");
+	spec->bound_uid = json_path_str(ref, "uid");
+	static const struct {
+		const char *kind, *plural;
+	} kinds[] = {{"Pod", "pods"}, {"Secret", "secrets"}, {"Node", "nodes"}};
+	struct admission ad = op_admission(op, ADMIT_CREATE);
+	struct json *bound = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (str_eq(spec->bound_kind, kinds[i].kind)) {
+			bound = admission_lookup(&ad, "", kinds[i].plural, op->ns, spec->bound_name);
+			if (!bound)
+				return status_not_found(err, "", kinds[i].plural, str_or(spec->bound_name, ""));
+		}
+	if (!bound) {
+		status_set(err, 400, "cannot bind token for serviceaccount \"%s\" to object kind \"%s\"", op->name,
+			   str_or(spec->bound_kind, ""));
+		return -1;
+	}
+	if (str_empty(spec->bound_uid))
+		spec->bound_uid = meta_uid(bound);
+	else if (!str_eq(spec->bound_uid, meta_uid(bound)))
+		return status_conflict(
+		    err, "", "serviceaccounts/token", op->name,
+		    arena_printf(op->arena,
+				 "the UID in the bound object reference (%s) does not match the UID in "
+				 "record. The object might have been deleted and then recreated",
+				 spec->bound_uid));
+	if (str_eq(spec->bound_kind, "Node")) {
+		spec->node_name = spec->bound_name;
+		spec->node_uid = spec->bound_uid;
+	} else if (str_eq(spec->bound_kind, "Pod")) {
+		spec->node_name = json_path_str(bound, "spec.nodeName");
+		struct json *node = admission_lookup(&ad, "", "nodes", "", spec->node_name);
+		spec->node_uid = node ? meta_uid(node) : NULL;
+		if (!str_eq(json_path_str(bound, "spec.serviceAccountName"), op->name))
+			return status_set(err, 400,
+					  "cannot bind token for serviceaccount \"%s\" to pod running with different "
+					  "serviceaccount name.",
+					  op->name);
+	}
+	return 0;
+}
+
+static void create_token(struct write_op *op)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	const struct auth *auth = op->reg->auth;
+	struct json *request = op->tree, *ref = json_path(request, "spec.boundObjectRef");
+	struct token_spec spec = {.ns = op->ns, .name = op->name};
+	char *token = NULL;
+	int64_t expires_s = 0;
+	char text[TIME_RFC3339_MAX];
+	if (!auth->authn || !auth->authn->issue_token) {
+		op_failf(op, 500, "this server does not issue tokens");
+		return;
+	}
+	if (op_load(op, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	spec.uid = op->old->uid;
+	spec.audiences = string_list(op->arena, json_path(request, "spec.audiences"), &spec.n_audiences);
+	spec.expiration_seconds = json_path_int(request, "spec.expirationSeconds", 0);
+	if ((json_len(ref) && bind_token(op, ref, &spec, &err) < 0) ||
+	    auth->authn->issue_token(auth->authn_self, &spec, op->arena, &token, &expires_s, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	struct arena *a = op->arena;
+	struct json *meta = meta_of(a, request);
+	json_set_str(a, meta, "name", op->name);
+	json_set_str(a, meta, "namespace", op->ns);
+	json_set_path(a, request, "status.token", json_new_str(a, token));
+	json_set_path(a, request, "status.expirationTimestamp",
+		      json_new_str(a, time_format(expires_s * 1000000000, text)));
+	op_finish_tree(op, 201, request);
+}
+
+static const struct subresource_ops sa_subresources[] = {{.name = "token", .create = create_token}, {0}};
+
+const struct strategy strategy_serviceaccounts = {
+    .group = "", .plural = "serviceaccounts", .returns_deleted = true, .subresources = sa_subresources};

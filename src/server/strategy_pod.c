@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pods: first status, binding to a node, eviction under disruption budgets, resize, graceful deletion. */
+#include "api/meta.h"
+#include "api/object.h"
+#include "api/quantity.h"
+#include "api/resource.h"
+#include "api/selector.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/registry_internal.h"
+
+#define POD_GRACE_SECONDS 30 /* upstream's default terminationGracePeriodSeconds */
+
+/* ---- quality of service ---- */
+
+struct qos {
+	bool any;	 /* some cpu or memory request or limit */
+	bool guaranteed; /* all have both limits, equal to the requests */
+};
+
+static bool positive(const struct json *v, struct quantity *ret)
+{
+	return v && quantity_from_json(v, ret) == 0 && quantity_compare(ret, &QUANTITY_ZERO) > 0;
+}
+
+static void qos_resources(struct qos *q, const struct json *resources)
+{
+	static const char *const names[] = {"cpu", "memory"};
+	const struct json *requests = json_get(resources, "requests"), *limits = json_get(resources, "limits");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct quantity request, limit;
+		bool has_request = positive(json_get(requests, names[i]), &request);
+		bool has_limit = positive(json_get(limits, names[i]), &limit);
+		q->any |= has_request || has_limit;
+		if (!has_limit || (has_request && quantity_compare(&request, &limit) != 0))
+			q->guaranteed = false;
+	}
+}
+
+static const char *qos_class(const struct json *pod)
+{
+	static const char *const lists[] = {"containers", "initContainers"};
+	const struct json *spec = json_get(pod, "spec");
+	struct qos q = {false, true};
+	if (json_len(json_get(spec, "resources"))) {
+		qos_resources(&q, json_get(spec, "resources"));
+	} else {
+		for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+			JSON_EACH(c, json_get(spec, lists[i]))
+				qos_resources(&q, json_get(c, "resources"));
+	}
+	if (!q.any)
+		return "BestEffort";
+	return q.guaranteed ? "Guaranteed" : "Burstable";
+}
+
+static void prepare_create(struct write_op *op)
+{
+	struct json *status = json_set(op->arena, op->tree, "status", json_new(op->arena, JSON_OBJECT));
+	json_set_str(op->arena, status, "phase", "Pending");
+	json_set_str(op->arena, status, "qosClass", qos_class(op->tree));
+}
+
+/* ---- deletion ---- */
+
+static int64_t grace(const struct json *pod, int64_t asked)
+{
+	const char *phase = json_path_str(pod, "status.phase");
+	int64_t s = asked >= 0 ? asked : json_path_int(pod, "spec.terminationGracePeriodSeconds", POD_GRACE_SECONDS);
+	/* Nothing runs: no node has it, or it has ended. */
+	if (str_empty(json_path_str(pod, "spec.nodeName")) || str_eq(phase, "Succeeded") || str_eq(phase, "Failed"))
+		return 0;
+	return s < 0 ? 1 : s;
+}
+
+/* ---- subresources that write a part ---- */
+
+static struct json *merge_status(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+{
+	struct arena *a = op->arena;
+	struct json *tree = json_clone(a, old), *meta = json_get(sent, "metadata"), *status = json_get(sent, "status");
+	struct json *owners = json_path(old, "metadata.ownerReferences");
+	const char *qos = json_path_str(old, "status.qosClass");
+	(void)err;
+	if (meta) {
+		meta = json_set(a, tree, "metadata", json_clone(a, meta));
+		json_remove(meta, "ownerReferences");
+		if (owners)
+			json_set(a, meta, "ownerReferences", json_clone(a, owners));
+	}
+	status = json_set(a, tree, "status", status ? json_clone(a, status) : json_new(a, JSON_OBJECT));
+	if (qos)
+		json_set_str(a, status, "qosClass", qos);
+	return tree;
+}
+
+static struct json *merge_ephemeral(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+{
+	struct json *tree = json_clone(op->arena, old), *list = json_path(sent, "spec.ephemeralContainers");
+	(void)err;
+	if (list)
+		json_set_path(op->arena, tree, "spec.ephemeralContainers", json_clone(op->arena, list));
+	return tree;
+}
+
+static struct json *merge_resize(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+{
+	static const char *const lists[] = {"containers", "initContainers"};
+	struct json *tree = json_clone(op->arena, old);
+	(void)err;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		struct json *to = json_get(json_get(tree, "spec"), lists[i]);
+		JSON_EACH(from, json_get(json_get(sent, "spec"), lists[i]))
+			JSON_EACH(c, to)
+				if (str_eq(json_path_str(c, "name"), json_path_str(from, "name")) &&
+				    json_get(from, "resources"))
+					json_set(op->arena, c, "resources",
+						 json_clone(op->arena, json_get(from, "resources")));
+	}
+	return tree;
+}
+
+/* ---- binding ---- */
+
+static void merge_strings(struct arena *a, struct json *into, const char *member, const struct json *from)
+{
+	if (!json_len(from))
+		return;
+	struct json *map = json_object_in(a, into, member);
+	JSON_EACH(v, from)
+		json_set(a, map, v->key, json_clone(a, v));
+}
+
+void op_bind(struct write_op *op, const struct json *binding)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct arena *a = op->arena;
+	const char *node = json_path_str(binding, "target.name"), *kind = json_path_str(binding, "target.kind");
+	const char *uid = meta_uid(binding);
+	if (str_empty(node) || (!str_empty(kind) && !str_eq(kind, "Node"))) {
+		status_cause(&err, "FieldValueRequired", "target.name", "Required value");
+		status_invalid(&err, "", "Binding", op->name);
+		op_fail(op, &err);
+		return;
+	}
+	if (op_load(op, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	const char *bound = json_path_str(op->old_tree, "spec.nodeName"), *why = NULL;
+	if (*uid && !str_eq(uid, op->old->uid))
+		why = arena_printf(a, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+				   op->old->uid);
+	else if (meta_deleting(op->old_tree))
+		why = arena_printf(a, "pod %s is being deleted, cannot be assigned to a host", op->name);
+	else if (!str_empty(bound))
+		why = arena_printf(a, "pod %s is already assigned to node \"%s\"", op->name, bound);
+	if (why) {
+		status_conflict(&err, "", "pods/binding", op->name, why);
+		op_fail(op, &err);
+		return;
+	}
+	op->tree = json_clone(a, op->old_tree);
+	json_set_path(a, op->tree, "spec.nodeName", json_new_str(a, node));
+	merge_strings(a, meta_of(a, op->tree), "annotations", json_path(binding, "metadata.annotations"));
+	merge_strings(a, meta_of(a, op->tree), "labels", json_path(binding, "metadata.labels"));
+	meta_set_condition(a, op->tree, "PodScheduled", "True", NULL, NULL, now_ns());
+	struct json *condition = meta_condition(op->tree, "PodScheduled");
+	if (!json_get(condition, "lastProbeTime"))
+		json_set(a, condition, "lastProbeTime", json_new(a, JSON_NULL));
+	op->answer = status_success(a);
+	op->code = 201;
+	enum store_error e = op_store(op, op->old->rev);
+	if (e != STORE_OK)
+		op_store_result(op, e);
+}
+
+static void create_binding(struct write_op *op)
+{
+	op_bind(op, op->tree);
+}
+
+/* POST …/bindings: the older way, with the pod's name in the object. */
+static void create_legacy_binding(struct write_op *op)
+{
+	_cleanup_buf_ struct buf key = BUF_INIT;
+	struct json *binding = op->tree;
+	op->row = resource_by_plural("", "pods");
+	op->name = meta_name(binding);
+	resource_key(op->row, op->ns, op->name, &key);
+	op->key = arena_strdup(op->arena, buf_str(&key));
+	op_bind(op, binding);
+}
+
+const struct strategy strategy_bindings = {.group = "", .plural = "bindings", .review = create_legacy_binding};
+
+/* ---- eviction ---- */
+
+struct budgets {
+	struct write_op *op;
+	const struct object *pod;
+	struct object *found;
+	unsigned n;
+};
+
+static bool match_budget(void *arg, struct object *o)
+{
+	struct budgets *b = arg;
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct label_selector *s = NULL;
+	if (label_selector_from_json(&a, json_path(object_tree(o, &a), "spec.selector"), &s, &err) == 0 &&
+	    label_selector_match(s, b->pod)) {
+		b->found = o;
+		b->n++;
+	}
+	return true;
+}
+
+/* A pod that isn't up is no loss to the budget. */
+static bool counts_for_budget(const struct json *pod)
+{
+	const char *phase = json_path_str(pod, "status.phase");
+	return !meta_deleting(pod) && !str_eq(phase, "Succeeded") && !str_eq(phase, "Failed") &&
+	       !str_eq(phase, "Pending");
+}
+
+static void evicted(void *arg, const struct status *err, const struct write_result *result)
+{
+	struct write_op *op = arg;
+	(void)result;
+	if (err)
+		op_fail(op, err);
+	else
+		op_finish_tree(op, 201, status_success(op->arena));
+}
+
+static void evict_delete(struct write_op *op)
+{
+	struct write_request w = op->req;
+	w.verb = WRITE_DELETE;
+	w.subresource = NULL;
+	w.body = json_get(op->tree, "deleteOptions");
+	w.done = evicted;
+	w.arg = op;
+	registry_write(op->reg, &w);
+}
+
+static void budget_charged(void *arg, const struct status *err, const struct write_result *result)
+{
+	struct write_op *op = arg;
+	(void)result;
+	if (err)
+		op_fail(op, err);
+	else
+		evict_delete(op);
+}
+
+/* Takes one disruption from the budget; its controller gives it back when the pod has been replaced. */
+static void charge_budget(struct write_op *op, struct object *budget, const struct resource *row)
+{
+	struct arena *a = op->arena;
+	struct json *tree = object_tree(budget, a);
+	char text[TIME_RFC3339_MAX];
+	int64_t allowed = json_path_int(tree, "status.disruptionsAllowed", 0);
+	struct json *status = json_object_in(a, tree, "status");
+	json_set_int(a, status, "disruptionsAllowed", allowed - 1);
+	json_set_str(a, json_object_in(a, status, "disruptedPods"), op->name, time_format(now_ns(), text));
+	struct write_request w = op->req;
+	w.verb = WRITE_UPDATE;
+	w.resource = row;
+	w.name = budget->name;
+	w.subresource = "status";
+	w.body = tree;
+	w.done = budget_charged;
+	w.arg = op;
+	registry_write(op->reg, &w);
+}
+
+static void create_eviction(struct write_op *op)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	_cleanup_buf_ struct buf prefix = BUF_INIT;
+	if (op_load(op, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	const struct resource *row = resource_by_plural("policy", "poddisruptionbudgets");
+	struct budgets b = {.op = op, .pod = op->old};
+	if (row && counts_for_budget(op->old_tree)) {
+		resource_key(registry_storage_row(row), op->ns, NULL, &prefix);
+		store_each(op->reg->store, buf_str(&prefix), NULL, match_budget, &b);
+	}
+	if (b.n == 0) {
+		evict_delete(op);
+		return;
+	}
+	if (b.n > 1) {
+		op_failf(
+		    op, 500,
+		    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.");
+		return;
+	}
+	struct json *budget = object_tree(b.found, op->arena);
+	if (json_path_int(budget, "status.disruptionsAllowed", 0) > 0) {
+		charge_budget(op, b.found, row);
+		return;
+	}
+	status_set(&err, 429, "Cannot evict pod as it would violate the pod's disruption budget.");
+	status_cause(&err, "DisruptionBudget", "",
+		     "The disruption budget %s needs %lld healthy pods and has %lld currently", b.found->name,
+		     (long long)json_path_int(budget, "status.desiredHealthy", 0),
+		     (long long)json_path_int(budget, "status.currentHealthy", 0));
+	op_fail(op, &err);
+}
+
+static const struct subresource_ops subresources[] = {
+    {.name = "status", .merge = merge_status},	     {.name = "ephemeralcontainers", .merge = merge_ephemeral},
+    {.name = "resize", .merge = merge_resize},	     {.name = "binding", .create = create_binding},
+    {.name = "eviction", .create = create_eviction}, {0},
+};
+
+const struct strategy strategy_pods = {
+    .group = "",
+    .plural = "pods",
+    .prepare_create = prepare_create,
+    .grace = grace,
+    .returns_deleted = true,
+    .subresources = subresources,
+};

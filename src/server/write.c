@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Create, update, patch and apply. The order of steps is upstream's: decode, default, identity and metadata, mutating
+ * admission, defaults for what admission added, field ownership, validation, validating admission, allocation, store.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "api/apply.h"
+#include "api/decode.h"
+#include "api/default.h"
+#include "api/json_patch.h"
+#include "api/merge_patch.h"
+#include "api/meta.h"
+#include "api/object.h"
+#include "api/resource.h"
+#include "api/strategic_patch.h"
+#include "api/type.h"
+#include "api/validate.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "server/event_ttl.h"
+#include "server/registry_internal.h"
+
+#define GENERATE_NAME_TRIES 8 /* 27^5 names: a second try is rare, an eighth means the prefix is exhausted */
+#define WRITE_TRIES_MAX 5     /* as upstream's patch handler */
+
+static const char *api_version(struct arena *a, const struct resource *r)
+{
+	return *r->group ? arena_printf(a, "%s/%s", r->group, r->version) : r->version;
+}
+
+/* ---- decoding ---- */
+
+static void warn_reports(struct write_op *op, const struct decode_report *report)
+{
+	struct admission ad = op_admission(op, 0);
+	for (size_t i = 0; i < report->n; i++)
+		admission_warn(&ad, report->messages[i]);
+}
+
+/* Decodes what a client sent (or a patch made), with the consequences of fieldValidation. */
+static int decode(struct write_op *op, const struct type *type, const char *kind, const char *version, struct json *in,
+		  struct json **ret, struct status *err)
+{
+	struct decode_report *report = op->req.report;
+	if (!report) {
+		report = ARENA_NEW(op->arena, struct decode_report);
+		report->arena = op->arena;
+	}
+	op->req.report = NULL; /* its complaints are told once */
+	if (decode_object(op->arena, type, kind, version, in, report, ret, err) < 0)
+		return -1;
+	if (!report->n || op->req.validation == FIELD_VALIDATION_IGNORE)
+		return 0;
+	if (op->req.validation == FIELD_VALIDATION_STRICT)
+		return decode_report_status(report, err);
+	warn_reports(op, report);
+	return 0;
+}
+
+/* The version and kind that the body of this request must have. */
+struct body_kind {
+	const char *api_version, *kind, *version;
+	const struct type *type;
+};
+
+static struct body_kind body_kind(struct write_op *op)
+{
+	const struct resource *r = op->req.resource;
+	const struct subresource *sub = op->sub;
+	if (sub && sub->kind) {
+		const char *group = str_or(sub->group, ""), *version = str_or(sub->version, "v1");
+		return (struct body_kind){*group ? arena_printf(op->arena, "%s/%s", group, version) : version,
+					  sub->kind, version, sub->type};
+	}
+	return (struct body_kind){api_version(op->arena, r), r->kind, r->version, r->type};
+}
+
+static int check_kind(struct write_op *op, const struct body_kind *k, struct json *body, struct status *err)
+{
+	if (!json_is(body, JSON_OBJECT))
+		return status_set(err, 400, "couldn't get version/kind; json parse error: the body is not an object");
+	const char *got_version = json_path_str(body, "apiVersion"), *got_kind = json_path_str(body, "kind");
+	if (str_empty(got_kind))
+		json_set_str(op->arena, body, "kind", k->kind);
+	else if (!str_eq(got_kind, k->kind))
+		return status_set(err, 400,
+				  "%s in version \"%s\" cannot be handled as a %s: the kind in the data does not match",
+				  got_kind, k->version, k->kind);
+	if (str_empty(got_version))
+		json_set_str(op->arena, body, "apiVersion", k->api_version);
+	else if (!str_eq(got_version, k->api_version))
+		return status_set(err, 400,
+				  "the API version in the data (%s) does not match the expected API version (%s)",
+				  got_version, k->api_version);
+	return 0;
+}
+
+/* ---- identity ---- */
+
+static int check_namespace(struct write_op *op, struct json *tree, struct status *err)
+{
+	struct json *meta = meta_of(op->arena, tree);
+	const char *ns = meta_ns(tree);
+	if (!op->row->namespaced) {
+		if (*ns)
+			json_remove(meta, "namespace");
+		return 0;
+	}
+	if (!*ns)
+		json_set_str(op->arena, meta, "namespace", op->ns);
+	else if (!str_eq(ns, op->ns))
+		return status_set(
+		    err, 400, "the namespace of the provided object does not match the namespace sent on the request");
+	return 0;
+}
+
+static void make_key(struct write_op *op)
+{
+	_cleanup_buf_ struct buf key = BUF_INIT;
+	resource_key(op->row, op->row->namespaced ? op->ns : NULL, op->name, &key);
+	op->key = arena_strdup(op->arena, buf_str(&key));
+}
+
+static const char *now_text(struct arena *a)
+{
+	char text[TIME_RFC3339_MAX];
+	return arena_strdup(a, time_format(now_ns(), text));
+}
+
+static void new_metadata(struct write_op *op)
+{
+	struct json *meta = meta_of(op->arena, op->tree);
+	char uid[UUID_LEN + 1];
+	uuid_make(uid);
+	json_remove(meta, "selfLink");
+	json_remove(meta, "deletionTimestamp");
+	json_remove(meta, "deletionGracePeriodSeconds");
+	json_remove(meta, "resourceVersion");
+	json_remove(meta, "generation");
+	json_set_str(op->arena, meta, "uid", uid);
+	json_set_str(op->arena, meta, "creationTimestamp", now_text(op->arena));
+	if (op->row->has_generation)
+		json_set_int(op->arena, meta, "generation", 1);
+}
+
+/* Decides about the name of a create. The generated one is tried again by op_create when it is taken. */
+static int set_name(struct write_op *op, struct status *err)
+{
+	struct json *meta = meta_of(op->arena, op->tree);
+	const char *base = json_path_str(meta, "generateName");
+	const char *name = meta_name(op->tree);
+	if (!*name && !str_empty(base)) {
+		op->name = name_generate(op->arena, base);
+		json_set_str(op->arena, meta, "name", op->name);
+		return 0;
+	}
+	if (*op->name && *name && !str_eq(op->name, name))
+		return status_set(err, 400, "the name of the object (%s) does not match the name on the URL (%s)", name,
+				  op->name);
+	if (!*name && *op->name)
+		json_set_str(op->arena, meta, "name", op->name);
+	op->name = meta_name(op->tree);
+	if (!*op->name) {
+		status_cause(err, "FieldValueRequired", "metadata.name",
+			     "Required value: name or generateName is required");
+		return status_invalid(err, op->row->group, op->row->kind, "");
+	}
+	return 0;
+}
+
+/* ---- ownership ---- */
+
+static struct apply_request ownership(struct write_op *op)
+{
+	return (struct apply_request){.resource = op->row,
+				      .manager = str_or(op->req.field_manager, "unknown"),
+				      .subresource = str_or(op->req.subresource, ""),
+				      .api_version = api_version(op->arena, op->row),
+				      .now_ns = now_ns(),
+				      .force = op->req.force};
+}
+
+/* Leases, Events: nothing is lost that isn't renewed or forgotten within minutes (architecture.md, decision 5). */
+static bool is_lazy(const struct write_op *op)
+{
+	const struct resource *r = op->row;
+	if (str_eq(r->plural, "events") && !*r->group)
+		return true;
+	return str_eq(r->plural, "leases") && op->old != NULL;
+}
+
+/* ---- the store ---- */
+
+static void stored(void *arg, enum store_error result, struct object *obj)
+{
+	struct write_op *op = arg;
+	if (result != STORE_OK) {
+		op_store_result(op, result);
+		return;
+	}
+	if (str_eq(op->row->plural, "events") && !op->removing)
+		event_ttl_written(op->reg->events, obj);
+	if (op->strategy->settled)
+		op->strategy->settled(op, true);
+	/* The answer may go out in this turn: the store calls back only after registry_write returned. */
+	op_finish(op, op->created ? 201 : op->code ? op->code : 200, obj);
+}
+
+void op_store_result(struct write_op *op, enum store_error e)
+{
+	const struct resource *r = op->row;
+	switch (e) {
+	case STORE_CONFLICT:
+		status_conflict(
+		    &op->err, r->group, r->plural, op->name,
+		    "the object has been modified; please apply your changes to the latest version and try again");
+		break;
+	case STORE_EXISTS:
+		status_already_exists(&op->err, r->group, r->plural, op->name);
+		break;
+	case STORE_MISSING:
+		status_not_found(&op->err, r->group, r->plural, op->name);
+		break;
+	case STORE_FULL:
+		status_set(&op->err, 507, "no space is left to store the object");
+		break;
+	case STORE_TOO_LARGE:
+		status_set(&op->err, 413, "Request entity too large: limit is %u", STORE_VALUE_BYTES_MAX);
+		break;
+	default:
+		status_set(&op->err, 500, "the store failed");
+		break;
+	}
+	op_fail(op, &op->err);
+}
+
+enum store_error op_store(struct write_op *op, uint64_t expect_rev)
+{
+	if (op->req.dry_run) {
+		if (op->removing)
+			op_finish(op, 200, op->old);
+		else
+			op_finish_tree(op, op->created ? 201 : 200,
+				       version_convert(op->arena, op->row, op->req.resource, op->tree));
+		if (op->strategy->settled)
+			op->strategy->settled(op, false);
+		return STORE_OK;
+	}
+	struct store_write w = {.key = op->key,
+				.resource = op->row,
+				.tree = op->removing ? NULL : op->tree,
+				.create = op->created,
+				.expect_rev = expect_rev,
+				.lazy = op->lazy,
+				.done = stored,
+				.arg = op};
+	return store_write(op->reg->store, &w);
+}
+
+bool op_should_remove(struct write_op *op)
+{
+	const struct json *meta = json_get(op->tree, "metadata");
+	if (!meta_deleting(op->tree) || json_len(json_get(meta, "finalizers")))
+		return false;
+	if (json_path_int(meta, "deletionGracePeriodSeconds", 0) > 0)
+		return false;
+	return !op->strategy->may_remove || op->strategy->may_remove(op, op->tree);
+}
+
+int op_load(struct write_op *op, struct status *err)
+{
+	struct object *o = store_get_latest(op->reg->store, op->key);
+	if (!o)
+		return status_not_found(err, op->row->group, op->row->plural, op->name);
+	object_unref(op->old);
+	op->old = object_ref(o);
+	op->old_tree = object_tree(o, op->arena);
+	return 0;
+}
+
+/* ---- create ---- */
+
+/* From a decoded, converted tree in op->tree to what is stored. */
+static int prepare_create(struct write_op *op, struct status *err)
+{
+	struct arena *a = op->arena;
+	if (check_namespace(op, op->tree, err) < 0)
+		return -1;
+	const char *rev = json_path_str(op->tree, "metadata.resourceVersion");
+	if (!str_empty(rev) && !str_eq(rev, "0"))
+		return status_set(err, 400, "resourceVersion should not be set on objects to be created");
+	if (set_name(op, err) < 0)
+		return -1;
+	if (op->row->has_status && !op->strategy->keeps_status)
+		json_remove(op->tree, "status");
+	new_metadata(op);
+	default_object(a, op->row, op->tree);
+	if (op->strategy->prepare_create)
+		op->strategy->prepare_create(op);
+	struct admission ad = op_admission(op, ADMIT_CREATE);
+	if (admission_mutate(&ad, err) < 0)
+		return -1;
+	default_object(a, op->row, op->tree);
+	if (op->req.verb != WRITE_PATCH || op->req.patch != PATCH_APPLY) {
+		struct apply_request owner = ownership(op);
+		apply_track_update(a, &owner, NULL, op->tree);
+	}
+	if (validate_create(op->row, op->tree, err) < 0 || admission_validate(&ad, err) < 0)
+		return -1;
+	if (op->strategy->allocate && op->strategy->allocate(op, err) < 0)
+		return -1;
+	return 0;
+}
+
+static void create_tree(struct write_op *op)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	op->created = true;
+	if (prepare_create(op, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	op->lazy = is_lazy(op);
+	struct json *meta = json_get(op->tree, "metadata");
+	bool generated = !str_empty(json_path_str(meta, "generateName"));
+	for (int i = 0;; i++) {
+		make_key(op);
+		enum store_error e =
+		    op->req.dry_run && store_get_latest(op->reg->store, op->key) ? STORE_EXISTS : op_store(op, 0);
+		if (e == STORE_OK)
+			return;
+		if (e != STORE_EXISTS || !generated || i == GENERATE_NAME_TRIES) {
+			op_store_result(op, e);
+			return;
+		}
+		op->name = name_generate(op->arena, json_path_str(meta, "generateName"));
+		json_set_str(op->arena, meta, "name", op->name);
+	}
+}
+
+static void create_subresource(struct write_op *op)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	const struct subresource_ops *ops = strategy_subresource(op->strategy, op->row, op->req.subresource);
+	struct body_kind kind = body_kind(op);
+	struct json *in = op->req.body ? op->req.body : json_new(op->arena, JSON_OBJECT);
+	if (!ops || !ops->create) {
+		op_failf(op, 405, "the server does not allow this method on the requested resource");
+		return;
+	}
+	make_key(op);
+	if (check_kind(op, &kind, in, &err) < 0 ||
+	    decode(op, kind.type, kind.kind, kind.version, in, &op->tree, &err) < 0)
+		op_fail(op, &err);
+	else
+		ops->create(op);
+}
+
+void op_create(struct write_op *op)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	if (op->req.subresource) {
+		create_subresource(op);
+		return;
+	}
+	struct body_kind kind = body_kind(op);
+	struct json *tree = NULL;
+	if (!op->req.body)
+		status_set(&err, 400, "the body of the request is empty");
+	else if (check_kind(op, &kind, op->req.body, &err) == 0)
+		decode(op, kind.type, kind.kind, kind.version, op->req.body, &tree, &err);
+	if (status_failed(&err)) {
+		op_fail(op, &err);
+		return;
+	}
+	op->tree = version_convert(op->arena, op->req.resource, op->row, tree);
+	if (op->strategy->review)
+		op->strategy->review(op);
+	else
+		create_tree(op);
+}
+
+/* ---- update, patch, apply ---- */
+
+/* What the client wants the view (the object in the requested version, or a Scale) to be. */
+static int patched(struct write_op *op, const struct body_kind *kind, struct json *view, struct json **ret,
+		   struct status *err)
+{
+	struct json *doc = json_clone(op->arena, view), *out = NULL;
+	if (op->req.patch == PATCH_JSON) {
+		if (json_patch_apply(op->arena, doc, op->req.body, &out, err) < 0)
+			return -1;
+	} else if (!json_is(op->req.body, JSON_OBJECT)) {
+		return status_set(err, 400, "a patch must be an object");
+	} else if (op->req.patch == PATCH_STRATEGIC) {
+		if (op->req.resource->custom)
+			return status_set(
+			    err, 415,
+			    "the body of the request was in an unknown format - accepted media types include: "
+			    "application/json-patch+json, application/merge-patch+json, "
+			    "application/apply-patch+yaml");
+		if (strategic_patch_apply(op->arena, kind->type, doc, op->req.body, &out, err) < 0)
+			return -1;
+	} else {
+		out = merge_patch_apply(op->arena, doc, op->req.body);
+	}
+	if (check_kind(op, kind, out, err) < 0)
+		return -1;
+	return decode(op, kind->type, kind->kind, kind->version, out, ret, err);
+}
+
+/* What was sent, in the storage version or as the view of a subresource that has one. */
+static int sent_tree(struct write_op *op, const struct subresource_ops *ops, const struct body_kind *kind,
+		     struct json **ret, struct status *err)
+{
+	bool has_view = ops && ops->view;
+	struct json *view =
+	    has_view ? ops->view(op->arena, op->row, op->old_tree)
+		     : version_convert(op->arena, op->row, op->req.resource, json_clone(op->arena, op->old_tree));
+	struct json *out = NULL;
+	if (op->req.verb == WRITE_UPDATE) {
+		struct json *in = json_clone(op->arena, op->req.body);
+		if (check_kind(op, kind, in, err) < 0 ||
+		    decode(op, kind->type, kind->kind, kind->version, in, &out, err) < 0)
+			return -1;
+	} else if (patched(op, kind, view, &out, err) < 0) {
+		return -1;
+	}
+	*ret = has_view ? out : version_convert(op->arena, op->req.resource, op->row, out);
+	return 0;
+}
+
+static int applied_tree(struct write_op *op, const struct body_kind *kind, struct json **ret, struct status *err)
+{
+	struct json *in = json_clone(op->arena, op->req.body), *decoded = NULL;
+	if (check_kind(op, kind, in, err) < 0 ||
+	    decode(op, kind->type, kind->kind, kind->version, in, &decoded, err) < 0)
+		return -1;
+	decoded = version_convert(op->arena, op->req.resource, op->row, decoded);
+	const char *name = meta_name(decoded);
+	if (*name && !str_eq(name, op->name))
+		return status_set(err, 400, "metadata.name must match the name in the URL: %s", op->name);
+	json_set_str(op->arena, meta_of(op->arena, decoded), "name", op->name);
+	if (check_namespace(op, decoded, err) < 0)
+		return -1;
+	struct apply_request r = ownership(op);
+	return apply_patch(op->arena, &r, op->old_tree, decoded, ret, err);
+}
+
+/* The sent object against the stored one: same name, uid and, when given, revision. *ret_expect: it was given. */
+static int check_preconditions(struct write_op *op, const struct json *sent, bool *ret_expect, struct status *err)
+{
+	const char *name = meta_name(sent), *uid = meta_uid(sent);
+	const char *rev = json_path_str(sent, "metadata.resourceVersion");
+	const struct resource *r = op->row;
+	if (*name && !str_eq(name, op->name))
+		return status_set(err, 400, "the name of the object (%s) does not match the name on the URL (%s)", name,
+				  op->name);
+	if (*uid && !str_eq(uid, op->old->uid))
+		return status_conflict(
+		    err, r->group, r->plural, op->name,
+		    arena_printf(op->arena, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+				 op->old->uid));
+	*ret_expect = !str_empty(rev) && !str_eq(rev, "0");
+	if (!*ret_expect) {
+		if (op->row->custom && op->req.verb == WRITE_UPDATE) {
+			status_cause(err, "FieldValueInvalid", "metadata.resourceVersion",
+				     "Invalid value: 0: must be specified for an update");
+			return status_invalid(err, r->group, r->kind, op->name);
+		}
+		return 0;
+	}
+	uint64_t n;
+	if (parse_u64(rev, &n) < 0)
+		return status_set(err, 400, "invalid resource version \"%s\"", rev);
+	if (n != op->old->rev)
+		return status_conflict(
+		    err, r->group, r->plural, op->name,
+		    "the object has been modified; please apply your changes to the latest version and try again");
+	return 0;
+}
+
+/* Does anything but metadata and status differ? */
+static bool spec_differs(const struct json *a, const struct json *b)
+{
+	JSON_EACH(c, a)
+		if (!str_eq(c->key, "metadata") && !str_eq(c->key, "status") && !json_equal(c, json_get(b, c->key)))
+			return true;
+	JSON_EACH(c, b)
+		if (!str_eq(c->key, "metadata") && !str_eq(c->key, "status") && !json_get(a, c->key))
+			return true;
+	return false;
+}
+
+static void set_generation(struct write_op *op)
+{
+	if (!op->row->has_generation)
+		return;
+	int64_t generation = json_path_int(op->old_tree, "metadata.generation", 0);
+	if (spec_differs(op->old_tree, op->tree))
+		generation++;
+	json_set_int(op->arena, meta_of(op->arena, op->tree), "generation", generation);
+}
+
+static void keep_from_old(struct write_op *op, const char *member)
+{
+	struct json *old = json_get(op->old_tree, member);
+	if (old)
+		json_set(op->arena, op->tree, member, json_clone(op->arena, old));
+	else
+		json_remove(op->tree, member);
+}
+
+/* Nodes report every few minutes even when nothing changed: only the heartbeat differs then. */
+static bool only_heartbeat(struct write_op *op)
+{
+	if (!str_eq(op->row->plural, "nodes") || !str_eq(op->req.subresource, "status"))
+		return false;
+	struct json *trees[] = {json_clone(op->arena, op->old_tree), json_clone(op->arena, op->tree)};
+	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
+		JSON_EACH(c, json_path(trees[i], "status.conditions"))
+			json_remove(c, "lastHeartbeatTime");
+		json_remove(json_get(trees[i], "metadata"), "managedFields");
+	}
+	return json_equal(trees[0], trees[1]);
+}
+
+/* The new object into op->tree, complete and checked. */
+static int prepare_update(struct write_op *op, const struct subresource_ops *ops, struct json *sent, struct status *err)
+{
+	struct arena *a = op->arena;
+	bool applied = op->req.verb == WRITE_PATCH && op->req.patch == PATCH_APPLY;
+	if (ops) {
+		op->tree = ops->merge(op, op->old_tree, sent, err);
+		if (!op->tree)
+			return -1;
+	} else {
+		op->tree = sent;
+	}
+	validate_inherit_metadata(a, op->tree, op->old_tree);
+	if (check_namespace(op, op->tree, err) < 0)
+		return -1;
+	json_set_str(a, meta_of(a, op->tree), "name", op->name);
+	if (!ops && op->row->has_status)
+		keep_from_old(op, "status");
+	default_object(a, op->row, op->tree);
+	if (!ops && op->strategy->prepare_update)
+		op->strategy->prepare_update(op);
+	struct admission ad = op_admission(op, ADMIT_UPDATE);
+	if (admission_mutate(&ad, err) < 0)
+		return -1;
+	default_object(a, op->row, op->tree);
+	set_generation(op);
+	if (!applied) {
+		struct apply_request owner = ownership(op);
+		apply_track_update(a, &owner, op->old_tree, op->tree);
+	}
+	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0 ||
+	    admission_validate(&ad, err) < 0)
+		return -1;
+	if (!ops && op->strategy->allocate && op->strategy->allocate(op, err) < 0)
+		return -1;
+	return 0;
+}
+
+static bool unchanged(struct write_op *op)
+{
+	/* The store sets the revision; it is no part of the comparison. */
+	const char *rev = json_path_str(op->old_tree, "metadata.resourceVersion");
+	json_set_str(op->arena, meta_of(op->arena, op->tree), "resourceVersion", rev);
+	return json_equal(op->old_tree, op->tree);
+}
+
+/* One attempt against the latest state. STORE_OK: on its way; STORE_CONFLICT: try again; else the operation has ended.
+ */
+static enum store_error modify_once(struct write_op *op, const struct subresource_ops *ops,
+				    const struct body_kind *kind)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct json *sent = NULL;
+	bool expect = false;
+	bool applied = op->req.verb == WRITE_PATCH && op->req.patch == PATCH_APPLY;
+	if ((applied && !(ops && ops->view) ? applied_tree(op, kind, &sent, &err)
+					    : sent_tree(op, ops, kind, &sent, &err)) < 0 ||
+	    check_preconditions(op, sent, &expect, &err) < 0 || prepare_update(op, ops, sent, &err) < 0) {
+		op_fail(op, &err);
+		return STORE_OK;
+	}
+	if (op_should_remove(op)) {
+		op->removing = true;
+	} else if (unchanged(op)) {
+		if (op->strategy->settled)
+			op->strategy->settled(op, false);
+		op_finish(op, 200, op->old);
+		return STORE_OK;
+	}
+	op->lazy = !op->removing && (is_lazy(op) || only_heartbeat(op));
+	enum store_error e = op_store(op, op->old->rev);
+	if (e == STORE_CONFLICT && !expect)
+		return e;
+	if (e != STORE_OK)
+		op_store_result(op, e);
+	return STORE_OK;
+}
+
+/* apply, and update of the few kinds that allow it, create what isn't there. */
+static void create_instead(struct write_op *op, const struct body_kind *kind)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct json *tree = NULL;
+	if (op->req.verb == WRITE_PATCH) {
+		if (!str_empty(json_path_str(op->req.body, "metadata.uid")))
+			status_conflict(
+			    &err, op->row->group, op->row->plural, op->name,
+			    "uid mismatch: the provided object specified uid, and no existing object was found");
+		else
+			applied_tree(op, kind, &tree, &err);
+	} else {
+		json_remove(json_get(op->req.body, "metadata"), "resourceVersion");
+		if (check_kind(op, kind, op->req.body, &err) == 0 &&
+		    decode(op, kind->type, kind->kind, kind->version, op->req.body, &tree, &err) == 0)
+			tree = version_convert(op->arena, op->req.resource, op->row, tree);
+	}
+	if (status_failed(&err)) {
+		op_fail(op, &err);
+		return;
+	}
+	op->tree = tree;
+	create_tree(op);
+}
+
+static int check_modify(struct write_op *op, const struct subresource_ops **ret_ops, struct status *err)
+{
+	*ret_ops = NULL;
+	if (op->req.subresource) {
+		*ret_ops = strategy_subresource(op->strategy, op->row, op->req.subresource);
+		if (!*ret_ops || !(*ret_ops)->merge)
+			return status_set(err, 405, "the server does not allow this method on the requested resource");
+	}
+	if (!op->req.body)
+		return status_set(err, 400, "the body of the request is empty");
+	return 0;
+}
+
+void op_modify(struct write_op *op)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	const struct subresource_ops *ops;
+	struct body_kind kind = body_kind(op);
+	make_key(op);
+	if (check_modify(op, &ops, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
+	bool applied = op->req.verb == WRITE_PATCH && op->req.patch == PATCH_APPLY;
+	for (int i = 0; i < WRITE_TRIES_MAX; i++) {
+		if (op_load(op, &err) < 0) {
+			bool may =
+			    !ops && (applied || (op->req.verb == WRITE_UPDATE && op->strategy->create_on_update));
+			if (may)
+				create_instead(op, &kind);
+			else
+				op_fail(op, &err);
+			return;
+		}
+		if (modify_once(op, ops, &kind) != STORE_CONFLICT)
+			return;
+	}
+	op_store_result(op, STORE_CONFLICT);
+}
