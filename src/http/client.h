@@ -19,9 +19,9 @@ struct tls_context;
 
 struct http_client_config {
 	struct loop *loop;
-	const char *address;	 /* "127.0.0.1:6443" or "unix:/path" */
-	const char *server_name; /* verified against the certificate, and the Host header */
-	struct tls_context *tls; /* NULL: plain */
+	const char *address;	  /* "127.0.0.1:6443" or "unix:/path" */
+	const char *server_name;  /* verified against the certificate, and the Host header */
+	struct tls_context *tls;  /* NULL: plain */
 	const char *bearer_token; /* NULL: none */
 	const char *user_agent;
 };
@@ -61,11 +61,13 @@ void http_call_resume(struct http_call *call);
  * On any other answer on_reply is called with code, content type and body. For exec, attach and port-forward proxies.
  */
 struct http_tunnel_events {
-	/* head: the peer's response head as received ("HTTP/1.1 101 …\r\n\r\n"); data that followed it comes by the stream. */
+	/* head: the peer's response head as received ("HTTP/1.1 101 …\r\n\r\n"); data that followed it comes by the
+	 * stream. */
 	void (*on_upgraded)(void *arg, struct stream *s, const char *head, size_t head_len);
 	void (*on_refused)(void *arg, int code, const char *content_type, const char *body, size_t len);
 	void (*on_error)(void *arg, int error);
 };
-int http_tunnel(struct http_client *c, const struct http_call_config *cfg, const struct http_tunnel_events *ev, void *arg);
+int http_tunnel(struct http_client *c, const struct http_call_config *cfg, const struct http_tunnel_events *ev,
+		void *arg);
 
 #endif

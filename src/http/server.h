@@ -24,13 +24,13 @@ struct tls_context;
 struct websocket;
 
 struct http_limits {
-	size_t header_bytes_max;      /* 64 KiB: bearer tokens and impersonation headers included */
-	size_t body_bytes_max;	      /* 3 MiB, as upstream */
-	unsigned connections_max;     /* 10,000 */
-	unsigned streams_max;	      /* 250 concurrent HTTP/2 streams a connection, as upstream */
-	unsigned idle_ms_max;	      /* 3 minutes without a request */
-	unsigned header_ms_max;	      /* 32 s for a complete header */
-	unsigned body_ms_max;	      /* 60 s for a complete body */
+	size_t header_bytes_max;       /* 64 KiB: bearer tokens and impersonation headers included */
+	size_t body_bytes_max;	       /* 3 MiB, as upstream */
+	unsigned connections_max;      /* 10,000 */
+	unsigned streams_max;	       /* 250 concurrent HTTP/2 streams a connection, as upstream */
+	unsigned idle_ms_max;	       /* 3 minutes without a request */
+	unsigned header_ms_max;	       /* 32 s for a complete header */
+	unsigned body_ms_max;	       /* 60 s for a complete body */
 	size_t stream_queue_bytes_max; /* what a slow reader of a streamed response may have waiting */
 };
 extern const struct http_limits http_limits_default;
@@ -39,8 +39,8 @@ typedef void (*http_handler)(struct http_request *r, void *arg);
 
 struct http_server_config {
 	struct loop *loop;
-	const char *address; /* "0.0.0.0:6443", "unix:/path" */
-	struct tls_context *tls; /* NULL: plain */
+	const char *address;		  /* "0.0.0.0:6443", "unix:/path" */
+	struct tls_context *tls;	  /* NULL: plain */
 	const struct http_limits *limits; /* NULL: defaults */
 	http_handler handler;
 	void *arg;
@@ -53,9 +53,9 @@ void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(voi
 void http_server_free(struct http_server *s);
 
 /* ---- the request ---- */
-const char *http_method(const struct http_request *r);	 /* "GET" */
-const char *http_path(const struct http_request *r);	 /* raw, percent-encoded, without the query */
-const char *http_query(const struct http_request *r);	 /* raw, "" when absent */
+const char *http_method(const struct http_request *r); /* "GET" */
+const char *http_path(const struct http_request *r);   /* raw, percent-encoded, without the query */
+const char *http_query(const struct http_request *r);  /* raw, "" when absent */
 const char *http_header(const struct http_request *r, const char *lower_name); /* first value, or NULL */
 /* Every value of a header, in order: i = 0, 1, … until NULL. */
 const char *http_header_at(const struct http_request *r, const char *lower_name, size_t i);
@@ -73,7 +73,7 @@ void http_on_close(struct http_request *r, void (*fn)(void *arg, bool aborted), 
 /* ---- the response ---- */
 void http_add_header(struct http_request *r, const char *lower_name, const char *value); /* before replying */
 void http_reply(struct http_request *r, int code, const char *content_type, const void *body, size_t len); /* copies */
-void http_reply_bytes(struct http_request *r, int code, const char *content_type, struct bytes *body); /* shares */
+void http_reply_bytes(struct http_request *r, int code, const char *content_type, struct bytes *body);	   /* shares */
 void http_reply_buf_parts(struct http_request *r, int code, const char *content_type, struct bytes *const *parts,
 			  size_t n); /* one body made of shared parts, in order: lists are sent without copying */
 
@@ -90,10 +90,12 @@ void http_abort(struct http_request *r); /* RST_STREAM or connection close */
 const char *http_upgrade(const struct http_request *r);
 /*
  * Takes the connection for other bytes (HTTP/1.1 only): writes the given complete response head (NULL: none), ends the
- * request (no on_close follows) and returns the stream, with bytes that already arrived delivered to ev->on_data in a later turn.
+ * request (no on_close follows) and returns the stream, with bytes that already arrived delivered to ev->on_data in a
+ * later turn.
  */
 struct stream_events;
-struct stream *http_hijack(struct http_request *r, const char *response_head, const struct stream_events *ev, void *arg);
+struct stream *http_hijack(struct http_request *r, const char *response_head, const struct stream_events *ev,
+			   void *arg);
 
 /* Splits and decodes a query: calls fn for each pair; false when an escape is malformed. */
 bool http_query_each(const char *query, void (*fn)(void *arg, const char *name, const char *value), void *arg);
