@@ -23,7 +23,6 @@
 #include "http/server_internal.h"
 
 #define PARSER_HEADER_MAX (1u << 20) /* http_parser's own bound; ours apply before, this one to trailers */
-#define LINGER_BYTES_MAX (8u << 20)  /* what we read and drop so that an error reply survives */
 
 enum h1_state { H1_HEAD, H1_BODY, H1_REPLY, H1_LINGER };
 

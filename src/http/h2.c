@@ -180,7 +180,6 @@ static void request_complete(struct http_conn *c, struct http_request *r)
 {
 	c->h2->receiving_bytes -= r->body.len;
 	list_remove(&r->receiving);
-	r->body_done = true;
 	r->continue_wanted = false;
 	if (!r->received)
 		request_handle(r);
@@ -204,14 +203,30 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	return 0;
 }
 
+/* Answered, but the rest of its body doesn't end. */
+static void cut(struct http_conn *c, struct http_request *r)
+{
+	list_remove(&r->receiving);
+	r->cut = true;
+	if (list_empty(&r->dirty))
+		list_add_tail(&c->dirty_requests, &r->dirty);
+	conn_dirty(c);
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t len, void *arg)
 {
 	struct http_conn *c = arg;
 	struct http_request *r = nghttp2_session_get_stream_user_data(session, id);
 
 	(void)flags;
-	if (!r || r->refused)
+	if (!r)
 		return 0;
+	if (r->refused) { /* clients that see a reset while they send don't read our answer: let them finish */
+		r->dropped += len;
+		if (r->dropped > LINGER_BYTES_MAX)
+			cut(c, r);
+		return 0;
+	}
 	buf_add(&r->body, p, len);
 	if (buf_failed(&r->body)) {
 		c->h2->receiving_bytes -= r->body.len;
@@ -301,17 +316,12 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 {
 	struct http_conn *c = arg;
 
+	(void)session;
 	if (c->dead)
 		return 0;
 	if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
 	    !spend(c, &c->h2->resets, RESETS_BURST, RESETS_PER_S))
 		return NGHTTP2_ERR_CALLBACK_FAILURE; /* a peer that makes us reset is no better than one that resets */
-	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
-	    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-		return 0;
-	struct http_request *r = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-	if (r && !r->body_done) /* answered early: the rest of the body is of no use */
-		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, r->stream_id, NGHTTP2_NO_ERROR);
 	return 0;
 }
 
@@ -366,6 +376,10 @@ static void act(struct http_conn *c, struct http_request *r)
 	}
 	if (r->aborted) {
 		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, r->stream_id, NGHTTP2_INTERNAL_ERROR);
+		return;
+	}
+	if (r->cut) {
+		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, r->stream_id, NGHTTP2_NO_ERROR);
 		return;
 	}
 	if (r->continue_wanted && !r->begun) {
@@ -478,8 +492,15 @@ static void h2_expired(struct http_conn *c)
 		struct http_request *r = LIST_ENTRY(it, struct http_request, receiving);
 		if (r->started_ms + c->server->limits.body_ms_max > now)
 			break;
+		if (r->refused) {
+			cut(c, r);
+			continue;
+		}
 		h->receiving_bytes -= r->body.len;
 		buf_release(&r->body);
+		r->started_ms = now; /* as long again for what it still sends */
+		list_remove(&r->receiving);
+		list_add_tail(&h->receiving, &r->receiving);
 		request_refuse(r, 408, "the request was not complete in time");
 	}
 }

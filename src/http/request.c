@@ -388,7 +388,6 @@ void request_refuse(struct http_request *r, int code, const char *message)
 	if (r->begun || r->aborted)
 		return;
 	r->received = r->refused = true;
-	list_remove(&r->receiving);
 	status_set(&st, code, "%s", message);
 	status_write_json(&st, &body);
 	http_reply(r, code, "application/json", body.data, body.len);

@@ -20,10 +20,11 @@
 #include "io/loop.h"
 #include "io/stream.h"
 
-#define FEED_MAX (1024 * 1024)	 /* handed to the stream ahead of the socket; the rest waits as shared parts */
-#define WRITE_STALL_MS_MAX 60000 /* a peer that takes nothing for this long is gone */
-#define LINGER_MS_MAX 2000	 /* after an error reply we read on, so that a reset doesn't destroy the reply */
-#define REQUEST_HEADERS_MAX 256	 /* fields; a browser sends 20, impersonation with many groups a hundred */
+#define FEED_MAX (1024 * 1024)	    /* handed to the stream ahead of the socket; the rest waits as shared parts */
+#define WRITE_STALL_MS_MAX 60000    /* a peer that takes nothing for this long is gone */
+#define LINGER_BYTES_MAX (8u << 20) /* what we read and drop so that an error reply survives */
+#define LINGER_MS_MAX 2000	    /* after an error reply we read on, so that a reset doesn't destroy the reply */
+#define REQUEST_HEADERS_MAX 256	    /* fields; a browser sends 20, impersonation with many groups a hundred */
 
 struct http_conn;
 
@@ -116,7 +117,8 @@ struct http_request {
 	bool close;   /* HTTP/1.1: close after the reply */
 	bool refused; /* answered by the layer itself; what still arrives of it is dropped */
 	bool continue_wanted;
-	bool body_done; /* HTTP/2: END_STREAM was seen */
+	bool cut;	/* HTTP/2: answered, and too much of its body came after that */
+	size_t dropped; /* of a refused request's body */
 };
 
 /* ---- server.c ---- */
