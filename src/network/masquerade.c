@@ -60,6 +60,6 @@ void masquerade_remove(const char *table)
 {
 	_cleanup_buf_ struct buf script = BUF_INIT;
 
-	buf_addf(&script, "table ip %s\ndelete table ip %s\n", table, table);
+	buf_addf(&script, "table ip %s\ndelete table ip %s\n", table, table); /* so that a missing table is no error */
 	run_nft(&script);
 }

@@ -203,14 +203,19 @@ void network_free(struct network *n)
 	free(n);
 }
 
-void network_destroy(struct network *n)
+void network_remove(const char *id)
 {
-	if (!n)
-		return;
-	int r = netlink_link_delete(&n->netlink, n->bridge_index);
-	if (r < 0)
-		log_warn("the pod bridge could not be removed bridge=%s error=%s", n->bridge, strerror(-r));
-	if (n->table[0])
-		masquerade_remove(n->table);
-	network_free(n);
+	char bridge[IFNAMSIZ], table[32];
+	struct netlink netlink;
+
+	snprintf(bridge, sizeof(bridge), "proa-%.9s", id);
+	snprintf(table, sizeof(table), "proa-%s", id);
+	if (netlink_open(&netlink, -1) == 0) {
+		int index = netlink_link_index(&netlink, bridge);
+		int r = index > 0 ? netlink_link_delete(&netlink, index) : 0;
+		if (r < 0)
+			log_warn("the pod bridge could not be removed bridge=%s error=%s", bridge, strerror(-r));
+	}
+	netlink_close(&netlink);
+	masquerade_remove(table);
 }

@@ -40,6 +40,7 @@ void network_detach(struct network *n, const char *pod_uid);
 void network_collect(struct network *n, bool (*keep)(void *arg, const char *pod_uid), void *arg);
 const char *network_gateway(const struct network *n); /* the bridge's address: how pods reach their host */
 void network_free(struct network *n);		      /* leaves everything in place for running pods */
-void network_destroy(struct network *n);	      /* removes bridge and rules; pods must be gone. Frees n. */
+/* Removes the bridge and the rules of the cluster with that id, whoever made them; pods must be gone. */
+void network_remove(const char *id);
 
 #endif

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,7 +83,9 @@ static void pods_and_host_reach_each_other(void **state)
 	assert_string_equal(again, ip_b);
 	network_detach(n, "pod-a");
 	network_detach(n, "pod-b");
-	network_destroy(n);
+	network_free(n);
+	network_remove("test");
+	assert_int_equal(if_nametoindex("proa-test"), 0);
 	assert_int_equal(setns(home, CLONE_NEWNET), 0);
 }
 

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands as data: each is a struct with its flags, and one file. Parsing, --help and shell completion come from the
+ * tables, in the manner people know from kubectl.
+ */
+#ifndef PROA_CMD_COMMAND_H
+#define PROA_CMD_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/macros.h"
+
+struct args;
+
+struct flag {
+	const char *name;     /* "data-dir" */
+	const char *arg;      /* what its value is called: "DIR"; NULL: a switch */
+	const char *fallback; /* default value; NULL: none */
+	const char *help;     /* one sentence */
+};
+
+struct command {
+	const char *name;
+	const char *summary;  /* one line, for the list of commands */
+	const char *about;    /* a paragraph */
+	const char *example;  /* lines of "  proa …" */
+	const char *operands; /* "FILE|DIR"; "" when it takes none */
+	int operands_min, operands_max;
+	const struct flag *flags;	       /* ends with an empty name */
+	const struct command *const *commands; /* sub-commands, NULL-terminated; or NULL */
+	bool hidden;			       /* not in the list: internal */
+	int (*run)(const struct args *a);      /* the exit status */
+};
+
+#define FLAGS_MAX 32
+#define OPERANDS_MAX 64
+
+struct args {
+	const struct command *command;
+	const char *values[FLAGS_MAX]; /* by position in command->flags; NULL: not given */
+	const char *operands[OPERANDS_MAX];
+	int n_operands;
+};
+
+/* The value, its default, or NULL. name must be one of the command's flags. */
+const char *args_value(const struct args *a, const char *name);
+bool args_given(const struct args *a, const char *name);
+bool args_switch(const struct args *a, const char *name);
+
+/* Finds the command below root, parses and runs it. The exit status. */
+int command_main(const struct command *root, int argc, char **argv);
+/* Prints "error: …" and returns 1, so that `return command_fail(…)` works. */
+int command_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+extern const struct command command_up, command_down, command_server, command_agent, command_image, command_version,
+    command_completion, command_complete;
+extern const struct command command_root;
+
+#endif
