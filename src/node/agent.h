@@ -40,13 +40,14 @@ struct agent_config {
 	const char *image_dir;	 /* the image store, shared with `proa image`; NULL: data_dir/images */
 	const char *log_dir;	 /* NULL: data_dir/logs (upstream: /var/log/pods) */
 	const char *shim_path;	 /* the proa-shim executable */
-	const char *cgroup_root; /* name of the cgroup that holds all pods, e.g. "proa-a1b2c3"; NULL: "proa" */
+	const char *cgroup_root; /* name of the cgroup that holds all pods; NULL: "proa-CLUSTER_ID" */
 	const char *listen;	 /* kubelet API, NULL: "0.0.0.0:10250"; port 0 takes a free one */
 	struct agent_tls tls;	 /* cert_pem NULL: no kubelet API is served */
 	const char *cluster_dns; /* address for /etc/resolv.conf under ClusterFirst; NULL: pods get the host's */
 	const char *cluster_domain; /* NULL: "cluster.local" */
 	const char *pod_cidr;	 /* used until (and unless) the Node has spec.podCIDR; e.g. "10.42.0.0/24" */
-	const char *bridge;	 /* name of the bridge link, at most 15 bytes; NULL: "proa0" */
+	const char *cluster_cidr; /* all nodes' ranges: what leaves it is masqueraded; NULL: "10.42.0.0/16" */
+	const char *cluster_id;	  /* short, distinguishes clusters on one machine (bridge, cgroup); NULL: "proa" */
 	const char *version;	 /* kubeletVersion; NULL: "v1.37.0+proa" */
 	unsigned pods_max;	 /* 0: AGENT_PODS_MAX_DEFAULT */
 	/* Labels for the Node besides the usual ones: "key=value,key=value"; NULL: none. */

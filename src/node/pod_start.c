@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting one container: find its image and make its directories (in a worker thread, they block), build its spec,
+ * hand it to the runtime. What goes wrong becomes the container's waiting reason, an event, and another try later.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/object.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "base/str.h"
+#include "client/informer.h"
+#include "image/image.h"
+#include "io/loop.h"
+#include "node/agent_internal.h"
+#include "node/container_build.h"
+#include "node/hook.h"
+#include "node/node_status.h"
+#include "node/pod.h"
+#include "node/pod_env.h"
+#include "node/probe.h"
+#include "runtime/runtime.h"
+
+#define ERROR_MAX 512
+#define CONFIG_RETRY_MS 10000 /* what is wrong may be put right any moment; upstream looks again about as often */
+#define EXIT_START_ERROR 128  /* what upstream's runtimes report for a command that cannot be executed */
+
+struct start_job {
+	struct agent *agent;
+	struct pod_container *pc; /* its pod is held */
+	struct arena arena;
+	char *image_ref, *user;	    /* user: the pod's uid, for image_use */
+	char *dir, *termination, *log_dir;
+	struct image *image;
+	int result;
+	char error[ERROR_MAX];
+	bool image_failed; /* result is about the image, else about directories */
+	char id[CONTAINER_ID_LEN + 1];
+};
+
+static void job_free(struct start_job *j)
+{
+	struct agent *a = j->agent;
+	struct pod *p = j->pc->pod;
+
+	image_free(j->image);
+	arena_release(&j->arena);
+	free(j->image_ref);
+	free(j->user);
+	free(j->dir);
+	free(j->termination);
+	free(j->log_dir);
+	free(j);
+	pod_unref(p);
+	agent_job_end(a);
+}
+
+/* ---- in the worker thread: only j's own data ---- */
+
+static int make_dirs(struct start_job *j)
+{
+	static const char *const names[] = {"upper", "work"};
+	int r = 0, fd;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && r == 0; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", j->dir, names[i]);
+
+		r = fs_remove_tree(path);
+		if (r == 0)
+			r = fs_mkdir_p(path, 0755);
+	}
+	if (r == 0)
+		r = fs_mkdir_p(j->log_dir, 0755);
+	if (r < 0)
+		return r;
+	fd = open(j->termination, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -errno;
+	r = fchmod(fd, 0666) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+static void job_run(void *arg)
+{
+	struct start_job *j = arg;
+
+	j->image_failed = true;
+	j->result = image_resolve(j->agent->images, j->image_ref, &j->image, j->error, sizeof(j->error));
+	if (j->result == 0)
+		j->result = image_use(j->agent->images, j->image->id, j->user, j->error, sizeof(j->error));
+	if (j->result < 0)
+		return;
+	j->image_failed = false;
+	j->result = make_dirs(j);
+	if (j->result < 0)
+		snprintf(j->error, sizeof(j->error), "cannot make the container's directories in %s: %s", j->dir,
+			 strerror(-j->result));
+}
+
+/* ---- failures ---- */
+
+static void failed(struct pod_container *pc, const char *reason, const char *message, int64_t retry_ms)
+{
+	struct pod *p = pc->pod;
+
+	container_set_waiting(&pc->c, reason, message);
+	pc->c.retry_ms = monotonic_ms() + retry_ms;
+	container_move(&pc->c, pc->c.exit.valid ? STAGE_EXITED : STAGE_WAITING);
+	p->status_dirty = true;
+	log_info("container not started pod=%s/%s container=%s reason=%s error=%s", p->ns, p->name, pc->c.name, reason,
+		 message);
+	pod_wake(p);
+}
+
+static const char *pull_policy(const struct json *spec)
+{
+	const char *policy = json_path_str(spec, "imagePullPolicy"), *image = str_or(json_path_str(spec, "image"), "");
+	const char *name = strrchr(image, '/') ? strrchr(image, '/') + 1 : image;
+
+	if (policy)
+		return policy;
+	return (!strchr(name, ':') && !strchr(name, '@')) || str_has_suffix(name, ":latest") ? "Always" : "IfNotPresent";
+}
+
+/* There is no such image here, and this node cannot fetch it. */
+static void image_missing(struct pod_container *pc, const char *image, const char *policy, const char *error)
+{
+	int64_t now = monotonic_ms();
+	_cleanup_free_ char *message = NULL;
+	bool backing_off = str_eq(pc->c.waiting_reason, "ErrImagePull") || str_eq(pc->c.waiting_reason, "ImagePullBackOff");
+
+	if (str_eq(policy, "Never")) {
+		message = xasprintf("Container image \"%s\" is not present with pull policy of Never", image);
+		pod_event(pc->pod, pc, "Warning", "ErrImageNeverPull", "%s", message);
+		failed(pc, "ErrImageNeverPull", message, CONFIG_RETRY_MS);
+		return;
+	}
+	backoff_raise(&pc->c.pull_backoff, now, now);
+	if (!backing_off) {
+		message = xasprintf("failed to pull image \"%s\": it is not in this node's image store, and pulling from "
+				    "a registry is not available: import it with `proa image import` (%s)",
+				    image, error);
+		pod_event(pc->pod, pc, "Warning", "Failed", "Failed to pull image \"%s\": %s", image, message);
+		pod_event(pc->pod, pc, "Warning", "Failed", "Error: ErrImagePull");
+		failed(pc, "ErrImagePull", message, pc->c.pull_backoff.delay_ms);
+		return;
+	}
+	message = xasprintf("Back-off pulling image \"%s\": it is not in this node's image store", image);
+	pod_event(pc->pod, pc, "Normal", "BackOff", "Back-off pulling image \"%s\"", image);
+	pod_event(pc->pod, pc, "Warning", "Failed", "Error: ImagePullBackOff");
+	failed(pc, "ImagePullBackOff", message, pc->c.pull_backoff.delay_ms);
+}
+
+static void job_failed(struct start_job *j)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct pod_container *pc = j->pc;
+	const struct json *spec = pod_container_spec(pod_tree(pc->pod, &a), pc);
+
+	if (j->image_failed && j->result == -ENOENT) {
+		image_missing(pc, j->image_ref, pull_policy(spec), j->error);
+	} else if (j->image_failed && j->result == -EINVAL) {
+		_cleanup_free_ char *message =
+			xasprintf("Failed to apply default image tag \"%s\": %s", j->image_ref, j->error);
+
+		pod_event(pc->pod, pc, "Warning", "InspectFailed", "%s", message);
+		failed(pc, "InvalidImageName", message, CONFIG_RETRY_MS);
+	} else {
+		pod_event(pc->pod, pc, "Warning", "Failed", "Error: %s", j->error);
+		failed(pc, j->image_failed ? "ImageInspectError" : "CreateContainerError", j->error, CONFIG_RETRY_MS);
+	}
+}
+
+/* The command cannot be executed: the container ran and failed, as far as restarts are concerned. */
+static void start_error(struct pod_container *pc, const char *id, const char *message)
+{
+	struct container_exit e = {.valid = true,
+				   .code = EXIT_START_ERROR,
+				   .reason = "StartError",
+				   .message = xstrdup(message),
+				   .id = xstrdup(id),
+				   .finished_ns = now_ns()};
+
+	if (pc->c.exit.valid) {
+		container_exit_release(&pc->c.last);
+		pc->c.last = pc->c.exit;
+	}
+	pc->c.exit = e;
+	pc->c.exited_ms = monotonic_ms();
+	free(pc->c.id);
+	pc->c.id = xstrdup(id);
+	container_set_waiting(&pc->c, "RunContainerError", message);
+	container_move(&pc->c, STAGE_EXITED);
+	pc->pod->status_dirty = true;
+	pod_record_save(pc->pod);
+	pod_wake(pc->pod);
+}
+
+/* ---- in the loop again ---- */
+
+static void on_started(void *arg, const struct status *err)
+{
+	struct start_job *j = arg;
+	struct pod_container *pc = j->pc;
+	struct pod *p = pc->pod;
+	struct container_status st;
+
+	if (p->state == POD_GONE) {
+		job_free(j);
+		return;
+	}
+	if (err && pc->c.stage == STAGE_STARTING) {
+		const char *message = str_or(err->message, "unknown error");
+
+		pod_event(p, pc, "Warning", "Failed", "Error: %s", message);
+		if (str_eq(err->reason, "StartError"))
+			start_error(pc, j->id, message);
+		else
+			failed(pc,
+			       str_eq(err->reason, "CreateContainerConfigError") ? "CreateContainerConfigError"
+										  : "CreateContainerError",
+			       message, CONFIG_RETRY_MS);
+	} else if (!err) {
+		pod_event(p, pc, "Normal", "Started", "Started container %s", pc->c.name);
+		if (pc->c.stage == STAGE_STARTING && runtime_container_status(p->agent->runtime, p->uid, j->id, &st)) {
+			pod_container_running(pc, &st);
+			if (st.state == CONTAINER_EXITED)
+				pod_container_exited(pc, &st);
+		}
+	}
+	job_free(j);
+}
+
+/* The Services that a container hears of: those of its namespace and default/kubernetes. */
+static const struct json **service_trees(struct pod *p, struct arena *a, size_t *ret_n)
+{
+	struct informer *services = p->agent->services;
+	struct object_list all = {0};
+	const struct json **trees;
+	size_t n = 0;
+
+	if (services)
+		all = informer_list(services, a);
+	trees = arena_alloc(a, (all.n + 1) * sizeof(*trees));
+	for (size_t i = 0; i < all.n; i++) {
+		bool master = str_eq(all.at[i]->ns, "default") && str_eq(all.at[i]->name, "kubernetes");
+
+		if (master || str_eq(all.at[i]->ns, p->ns))
+			trees[n++] = object_tree(all.at[i], a);
+	}
+	*ret_n = n;
+	return trees;
+}
+
+static int build(struct start_job *j, struct container_spec *spec, struct build_fds *fds, struct env_list *env,
+		 struct status *err)
+{
+	struct pod_container *pc = j->pc;
+	struct pod *p = pc->pod;
+	struct arena *a = &j->arena;
+	struct json *tree = pod_tree(p, a);
+	const struct json *container = pod_container_spec(tree, pc), **services;
+	struct volume_input in;
+	struct pod_files files;
+	size_t n_services;
+	int r;
+
+	pod_volume_input(p, tree, a, &in);
+	services = service_trees(p, a, &n_services);
+	r = env_build(env, container, services, n_services, &in, err);
+	if (r < 0) {
+		err->reason = "CreateContainerConfigError";
+		return r;
+	}
+	r = pod_files_write(p, tree, a, &files, err);
+	if (r < 0)
+		return r;
+	pc->stop_signal = build_signal(json_path_str(container, "lifecycle.stopSignal"));
+	if (!pc->stop_signal)
+		pc->stop_signal = build_signal(j->image->stop_signal);
+	container_id_make(j->id);
+	return container_build(&(struct build_input){.arena = a,
+						     .pod = tree,
+						     .container = container,
+						     .image = j->image,
+						     .id = j->id,
+						     .hostname = files.hostname_text,
+						     .upperdir = arena_printf(a, "%s/upper", j->dir),
+						     .workdir = arena_printf(a, "%s/work", j->dir),
+						     .log_path = pc->log_path,
+						     .hosts_path = files.hosts,
+						     .resolv_path = files.resolv,
+						     .hostname_path = files.hostname,
+						     .termination_path = j->termination,
+						     .volumes = p->volumes.at,
+						     .n_volumes = p->volumes.n,
+						     .env = env,
+						     .node_memory = node_memory(p->agent->node)},
+			       spec, fds, err);
+}
+
+static void job_done(void *arg)
+{
+	_cleanup_(build_fds_release) struct build_fds fds = {0};
+	_cleanup_(env_list_release) struct env_list env = {0};
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct start_job *j = arg;
+	struct pod_container *pc = j->pc;
+	struct pod *p = pc->pod;
+	struct container_spec spec;
+
+	if (p->state != POD_RUNNING || j->agent->closing) {
+		if (p->state != POD_GONE && pc->c.stage == STAGE_STARTING) {
+			container_move(&pc->c, pc->c.exit.valid ? STAGE_EXITED : STAGE_WAITING);
+			pod_wake(p);
+		}
+		job_free(j);
+		return;
+	}
+	if (j->result < 0) {
+		job_failed(j);
+		job_free(j);
+		return;
+	}
+	free(pc->c.image_id);
+	pc->c.image_id = xstrdup(j->image->id);
+	pc->c.pull_backoff = (struct backoff){0};
+	if (build(j, &spec, &fds, &env, &err) < 0) {
+		pod_event(p, pc, "Warning", "Failed", "Error: %s", err.message);
+		failed(pc,
+		       str_eq(err.reason, "CreateContainerError") ? "CreateContainerError" : "CreateContainerConfigError",
+		       err.message, CONFIG_RETRY_MS);
+		job_free(j);
+		return;
+	}
+	pod_event(p, pc, "Normal", "Pulled", "Container image \"%s\" already present on machine", j->image_ref);
+	if (pc->c.exit.valid && pc->c.id)
+		runtime_container_remove(p->agent->runtime, p->uid, pc->c.id, NULL, NULL);
+	if (pc->c.exit.valid) {
+		container_exit_release(&pc->c.last);
+		pc->c.last = pc->c.exit;
+		pc->c.exit = (struct container_exit){0};
+	}
+	free(pc->c.id);
+	pc->c.id = xstrdup(j->id);
+	pc->c.retry_ms = 0;
+	pod_record_save(p);
+	pod_event(p, pc, "Normal", "Created", "Created container: %s", pc->c.name);
+	runtime_container_create(p->agent->runtime, p->uid, &spec, fds.fds.at, (int)fds.fds.n, true, on_started, j);
+}
+
+void pod_container_start(struct pod_container *pc)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct pod *p = pc->pod;
+	const struct json *spec = pod_container_spec(pod_tree(p, &a), pc);
+	struct start_job *j = NEW(struct start_job);
+
+	/* retry_ms: this is another try of a start that didn't come to anything, counted already. */
+	if (pc->c.stage == STAGE_EXITED && !pc->c.retry_ms) {
+		backoff_raise(&pc->c.restart_backoff, pc->c.exited_ms, monotonic_ms());
+		pc->c.restarts++;
+	}
+	container_move(&pc->c, STAGE_STARTING);
+	pc->stop_by_ms = 0;
+	pc->stop_sent = false;
+	pc->probe_grace_s = -1;
+	free(pc->log_path);
+	pc->log_path = xasprintf("%s/%s/%u.log", p->log_dir, pc->c.name, pc->c.restarts);
+	free(pc->termination_path);
+	j->agent = p->agent;
+	j->pc = pc;
+	j->image_ref = xstrdup(str_or(json_path_str(spec, "image"), ""));
+	j->user = xstrdup(p->uid);
+	j->dir = xasprintf("%s/containers/%s", p->dir, pc->c.name);
+	j->log_dir = xasprintf("%s/%s", p->log_dir, pc->c.name);
+	j->termination = xasprintf("%s/termination-log", j->dir);
+	pc->termination_path = xstrdup(j->termination);
+	pod_ref(p);
+	agent_job_begin(p->agent);
+	loop_work(p->agent->loop, job_run, job_done, j);
+}
+
+void pod_container_running(struct pod_container *pc, const struct container_status *st)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct pod *p = pc->pod;
+	const struct json *spec = pod_container_spec(pod_tree(p, &a), pc);
+	bool fresh = pc->c.stage == STAGE_STARTING;
+
+	if (pc->c.stage == STAGE_RUNNING || pc->c.stage == STAGE_STOPPING)
+		return;
+	container_set_waiting(&pc->c, NULL, NULL);
+	container_move(&pc->c, STAGE_RUNNING);
+	pc->c.started_ns = st->started_at_ns ? st->started_at_ns : now_ns();
+	if (fresh || !json_get(spec, "startupProbe"))
+		pc->c.started = json_get(spec, "startupProbe") == NULL;
+	pc->c.ready = pc->c.started && json_get(spec, "readinessProbe") == NULL;
+	p->status_dirty = true;
+	if (fresh)
+		hook_post_start(pc);
+	probes_start(pc);
+	pod_record_save(p);
+	pod_wake(p);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/subpath.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "base/str.h"
+
+static int open_beneath(int root, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Makes each missing directory of path, every one opened beneath the root again. */
+static int make_directories(int root, const char *path)
+{
+	_cleanup_free_ char *copy = xstrdup(path);
+
+	for (char *p = copy; *p;) {
+		char *slash = strchr(p, '/');
+		char *parent_end = p == copy ? NULL : p - 1;
+		_cleanup_close_ int parent = -1;
+
+		if (slash)
+			*slash = 0;
+		if (parent_end)
+			*parent_end = 0;
+		parent = open_beneath(root, parent_end ? copy : ".", O_PATH | O_DIRECTORY);
+		if (parent < 0)
+			return parent;
+		if (*p && mkdirat(parent, p, 0750) < 0 && errno != EEXIST)
+			return -errno;
+		if (parent_end)
+			*parent_end = '/';
+		if (!slash)
+			break;
+		*slash = '/';
+		p = slash + 1;
+	}
+	return 0;
+}
+
+static bool has_dots(const char *path)
+{
+	for (const char *p = path; p; p = strchr(p, '/') ? strchr(p, '/') + 1 : NULL)
+		if (strcspn(p, "/") == 2 && p[0] == '.' && p[1] == '.')
+			return true;
+	return false;
+}
+
+int subpath_open(const char *volume_path, const char *sub, int *ret_fd, struct status *err)
+{
+	_cleanup_close_ int root = open(volume_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd;
+
+	if (root < 0) {
+		fd = -errno;
+	} else if (sub[0] == '/' || has_dots(sub)) {
+		fd = -EINVAL;
+	} else {
+		fd = open_beneath(root, *sub ? sub : ".", O_PATH);
+		if (fd == -ENOENT) {
+			fd = make_directories(root, sub);
+			if (fd == 0)
+				fd = open_beneath(root, sub, O_PATH);
+		}
+	}
+	if (fd < 0) {
+		status_set_reason(err, 400, "CreateContainerConfigError",
+				  "failed to prepare subPath \"%s\" of the volume: %s", sub, strerror(-fd));
+		return fd;
+	}
+	*ret_fd = fd;
+	return 0;
+}
