@@ -53,7 +53,7 @@ static void write_group_version(struct json_out *w, const char *key, const struc
 }
 
 /* The members of an APIGroup whose first version is at i; returns the index after its last. */
-static size_t write_group(struct json_out *w, const group_versions *gvs, size_t i)
+static size_t write_group(struct json_out *w, const struct group_versions *gvs, size_t i)
 {
 	size_t first = i;
 
@@ -69,7 +69,7 @@ static size_t write_group(struct json_out *w, const group_versions *gvs, size_t 
 void discovery_groups(const struct resource_set *set, struct buf *out)
 {
 	struct json_out w = {.buf = out};
-	group_versions gvs = {0};
+	struct group_versions gvs = {0};
 
 	served_collect(set, &gvs);
 	json_out_object(&w, NULL);
@@ -93,7 +93,7 @@ void discovery_groups(const struct resource_set *set, struct buf *out)
 int discovery_group(const struct resource_set *set, const char *group, struct buf *out)
 {
 	struct json_out w = {.buf = out};
-	group_versions gvs = {0};
+	struct group_versions gvs = {0};
 	int r = -ENOENT;
 
 	served_collect(set, &gvs);
@@ -239,7 +239,7 @@ static void write_aggregated_version(struct json_out *w, const struct resource_s
 void discovery_aggregated(const struct resource_set *set, bool core, const char *version, struct buf *out)
 {
 	struct json_out w = {.buf = out};
-	group_versions gvs = {0};
+	struct group_versions gvs = {0};
 	char text[API_VERSION_MAX];
 
 	served_collect(set, &gvs);

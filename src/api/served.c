@@ -6,7 +6,7 @@
 #include "api/resource.h"
 #include "base/str.h"
 
-static void add(group_versions *out, const char *group, const char *version)
+static void add(struct group_versions *out, const char *group, const char *version)
 {
 	size_t at = out->n;
 
@@ -22,7 +22,7 @@ static void add(group_versions *out, const char *group, const char *version)
 	out->at[at] = (struct group_version){group, version};
 }
 
-void served_collect(const struct resource_set *set, group_versions *out)
+void served_collect(const struct resource_set *set, struct group_versions *out)
 {
 	for (size_t i = 0; i < group_table_len; i++)
 		for (const char *const *v = group_table[i].versions; *v; v++)

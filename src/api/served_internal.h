@@ -13,10 +13,13 @@ struct resource_set;
 struct group_version {
 	const char *group, *version;
 };
-/* The versions of a group are neighbours, the preferred one first. */
-typedef VEC(struct group_version) group_versions;
+/* A vector; the versions of a group are neighbours, the preferred one first. */
+struct group_versions {
+	struct group_version *at;
+	size_t n, cap;
+};
 
-void served_collect(const struct resource_set *set, group_versions *out);
+void served_collect(const struct resource_set *set, struct group_versions *out);
 
 /* Rows of one group and version: for (r = served_next(…, NULL); r; r = served_next(…, r)). */
 struct served_iter {

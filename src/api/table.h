@@ -24,14 +24,22 @@ struct resource;
 /* What a row's `object` is: the query parameter includeObject. */
 enum table_include { TABLE_METADATA, TABLE_OBJECT, TABLE_NONE };
 
-/* A cell's value from the object's tree: a string, number or bool. Comes from a. now_ns is for ages. */
-typedef struct json *(*table_cell_fn)(const struct json *object, struct arena *a, int64_t now_ns);
+struct table_column;
+struct table_cell {
+	const struct table_column *column;
+	const struct json *object; /* its tree */
+	struct arena *arena;	   /* for what the cell's value is made of */
+	int64_t now_ns;		   /* for ages */
+};
 
 struct table_column {
 	const char *name, *type, *format, *description; /* format: "name" or "" */
 	int priority;					/* 0: always shown; 1: kubectl get -o wide */
-	table_cell_fn cell;
-	const char *path; /* when cell is NULL: a dotted path into the object; type date prints its age */
+	/* The value: a string, number or bool; NULL becomes null. */
+	struct json *(*cell)(const struct table_cell *c);
+	/* When cell is NULL: a dotted path into the object. A column of type date shows how long ago it was. */
+	const char *path;
+	const char *absent; /* JSON to show when the path leads nowhere; NULL: null */
 };
 
 struct table {
