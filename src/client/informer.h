@@ -84,5 +84,7 @@ struct informer *informers_of(struct informers *s, const struct resource *r);
 bool informers_synced(const struct informers *s);
 /* fn runs once in a later turn, when every informer that was asked for until then is synced. */
 void informers_when_synced(struct informers *s, void (*fn)(void *arg), void *arg);
+/* Drops the waiting functions with that arg. */
+void informers_forget(struct informers *s, void *arg);
 
 #endif

@@ -93,3 +93,10 @@ void informers_when_synced(struct informers *s, void (*fn)(void *arg), void *arg
 	if (!s->n_unsynced)
 		loop_defer_schedule(s->tell);
 }
+
+void informers_forget(struct informers *s, void *arg)
+{
+	for (size_t n = s->waiters.n; n-- > 0;)
+		if (s->waiters.at[n].arg == arg)
+			VEC_REMOVE(&s->waiters, n);
+}

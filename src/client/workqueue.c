@@ -47,6 +47,7 @@ struct sync_state {
 	struct wq_key *key;
 	unsigned holds;
 	bool failed;
+	VEC(struct object *) kept;
 	int64_t again_ms; /* -1: not asked for */
 };
 
@@ -270,6 +271,9 @@ static void sync_finish(struct sync_state *st)
 		key_drop_if_idle(q, k);
 		schedule(q);
 	}
+	VEC_EACH(o, &st->kept)
+		object_unref(*o);
+	VEC_RELEASE(&st->kept);
 	arena_release(&st->sync.arena);
 	free(st);
 }
@@ -393,6 +397,24 @@ void sync_again_after(struct sync *s, int64_t ms)
 		ms = 0;
 	if (st->again_ms < 0 || ms < st->again_ms)
 		st->again_ms = ms;
+}
+
+void *sync_arg(const struct sync *s)
+{
+	return s->state->q->c.arg;
+}
+
+void sync_ignore_missing(struct sync *s, void *arg, const struct status *err, struct object *obj)
+{
+	(void)arg, (void)obj;
+	if (err && err->code != 404 && err->code != 409)
+		sync_fail(s, err);
+}
+
+struct object *sync_keep(struct sync *s, struct object *o)
+{
+	VEC_PUSH(&s->state->kept, object_ref(o));
+	return o;
 }
 
 bool sync_stopped(const struct sync *s)

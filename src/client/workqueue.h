@@ -104,5 +104,10 @@ bool sync_failed(const struct sync *s);
 /* Sync the key again this long after the end of this pass, if it succeeds. */
 void sync_again_after(struct sync *s, int64_t ms);
 bool sync_stopped(const struct sync *s);
+void *sync_arg(const struct sync *s); /* the queue's arg; not when stopped */
+/* A done for requests about objects that may have gone meanwhile: 404 and 409 are no failures. */
+void sync_ignore_missing(struct sync *s, void *arg, const struct status *err, struct object *obj);
+/* Takes a reference that is dropped with the sync; returns o. What callbacks of requests look at has to be kept. */
+struct object *sync_keep(struct sync *s, struct object *o);
 
 #endif
