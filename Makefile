@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front for meson: the commands that people and CI type. HACKING.md explains each.
+
+.PHONY: all build up down test bench fuzz clean packages format generate
+
+all: build
+
+packages:
+	@tools/install-packages build run
+
+build: packages
+	@[ -f build/build.ninja ] || meson setup build >/dev/null
+	@ninja -C build --quiet proa proa-shim
+
+up: build
+	@tools/demo up
+
+down:
+	@tools/demo down
+
+test:
+	@tools/install-packages build run test
+	@tools/run-tests
+
+bench: build
+	@tools/bench
+
+fuzz:
+	@tools/install-packages build test
+	@tools/run-fuzzers $${SECONDS_EACH:-60}
+
+format:
+	@git ls-files '*.c' '*.h' | grep -v '^src/api/gen/' | xargs clang-format -i
+
+generate:
+	@cd tools/apigen && go run . -out ../../src/api/gen
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods on real containers."""
+import json
+
+from harness import expect, pod
+
+
+def test_completes_with_its_output(c):
+    c.apply(pod("hello", "echo out; echo err >&2", restartPolicy="Never"))
+    c.wait("pod/hello", "jsonpath={.status.phase}=Succeeded")
+    expect(sorted(c.kubectl("logs", "hello").stdout.split()) == ["err", "out"], c.kubectl("logs", "hello").stdout)
+    state = c.get("pod", "hello")["status"]["containerStatuses"][0]["state"]["terminated"]
+    expect(state["exitCode"] == 0 and state["reason"] == "Completed", state)
+
+
+def test_exit_code_and_reason(c):
+    c.apply(pod("fails", "exit 7", restartPolicy="Never"))
+    c.wait("pod/fails", "jsonpath={.status.phase}=Failed")
+    state = c.get("pod", "fails")["status"]["containerStatuses"][0]["state"]["terminated"]
+    expect(state["exitCode"] == 7 and state["reason"] == "Error", state)
+
+
+def test_oom_killed(c):
+    c.apply(pod("oom", "x=x; while :; do x=$x$x; done", restartPolicy="Never",
+                container={"resources": {"limits": {"memory": "16Mi"}}}))
+    c.wait("pod/oom", "jsonpath={.status.phase}=Failed")
+    state = c.get("pod", "oom")["status"]["containerStatuses"][0]["state"]["terminated"]
+    expect(state["reason"] == "OOMKilled" and state["exitCode"] == 137, state)
+
+
+def test_restarts_with_back_off(c):
+    c.apply(pod("again", "exit 1"))
+    c.wait("pod/again", "jsonpath={.status.containerStatuses[0].restartCount}=1")
+    c.wait("pod/again", "jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff")
+    last = c.get("pod", "again")["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    expect(last["exitCode"] == 1, last)
+
+
+def test_init_containers_run_first_and_in_order(c):
+    share = {"volumeMounts": [{"name": "share", "mountPath": "/share"}]}
+    init = [dict({"name": f"init-{i}", "image": "busybox:demo", "command": ["/bin/sh", "-c", f"echo {i} >> /share/log"]},
+                 **share) for i in (1, 2)]
+    c.apply(pod("inits", "cat /share/log; sleep 1000", container=share, initContainers=init,
+                volumes=[{"name": "share", "emptyDir": {}}]))
+    c.wait("pod/inits", "condition=Ready")
+    expect(c.kubectl("logs", "inits").stdout == "1\n2\n", c.kubectl("logs", "inits").stdout)
+
+
+def test_several_containers_share_the_network(c):
+    second = {"name": "client", "image": "busybox:demo",
+              "command": ["/bin/sh", "-c", "until wget -qO- http://127.0.0.1:8080/; do :; done; sleep 1000"]}
+    spec = pod("two", "echo shared > /tmp/index.html; exec httpd -f -p 8080 -h /tmp")
+    spec["spec"]["containers"].append(second)
+    c.apply(spec)
+    c.wait("pod/two", "condition=Ready")
+    c.kubectl("wait", "pod/two", "--for=condition=Ready", "--timeout=30s")
+    expect("shared" in c.kubectl("logs", "two", "-c", "client", "-f", "--limit-bytes=7").stdout, "no page from the neighbour")
+
+
+def test_environment(c):
+    env = [{"name": "PLAIN", "value": "a"}, {"name": "COMPOSED", "value": "$(PLAIN)-$(MISSING)-$$(PLAIN)"},
+           {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+           {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}]
+    c.apply(pod("env", "env", restartPolicy="Never", container={"env": env, "resources": {"limits": {"cpu": "250m"}}}))
+    c.wait("pod/env", "jsonpath={.status.phase}=Succeeded")
+    lines = c.kubectl("logs", "env").stdout.splitlines()
+    for line in ("PLAIN=a", "COMPOSED=a-$(MISSING)-$(PLAIN)", "NAME=env", "CPU=250"):
+        expect(line in lines, f"{line} is not in {lines}")
+
+
+def test_config_map_and_secret(c):
+    c.kubectl("create", "configmap", "conf", "--from-literal=key=value")
+    c.kubectl("create", "secret", "generic", "sec", "--from-literal=token=hidden")
+    mounts = [{"name": "conf", "mountPath": "/conf"}, {"name": "sec", "mountPath": "/sec"}]
+    c.apply(pod("mounts", "cat /conf/key /sec/token; sleep 1000", container={"volumeMounts": mounts},
+                volumes=[{"name": "conf", "configMap": {"name": "conf"}},
+                         {"name": "sec", "secret": {"secretName": "sec", "defaultMode": 0o400}}]))
+    c.wait("pod/mounts", "condition=Ready")
+    expect(c.kubectl("logs", "mounts").stdout == "valuehidden", c.kubectl("logs", "mounts").stdout)
+    mode = c.kubectl("exec", "mounts", "--", "stat", "-L", "-c", "%a", "/sec/token").stdout.strip()
+    expect(mode == "400", mode)
+
+
+def test_service_account_token_reaches_the_api(c):
+    c.apply(pod("token", "sleep 1000"))
+    c.wait("pod/token", "condition=Ready")
+    token = c.kubectl("exec", "token", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token").stdout
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+    status = json.loads(c.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(review)).stdout)["status"]
+    expect(status.get("authenticated") and status["user"]["username"] == "system:serviceaccount:default:default", status)
+
+
+def test_exec_and_exit_code(c):
+    c.apply(pod("shell", "sleep 1000"))
+    c.wait("pod/shell", "condition=Ready")
+    expect(c.kubectl("exec", "shell", "--", "hostname").stdout == "shell\n", "hostname")
+    result = c.kubectl("exec", "shell", "--", "sh", "-c", "echo no >&2; exit 3", check=False)
+    expect(result.returncode == 3 and "no" in result.stderr, result)
+    result = c.kubectl("exec", "-i", "shell", "--", "cat", stdin="through\n")
+    expect(result.stdout == "through\n", result.stdout)
+
+
+def test_logs(c):
+    c.apply(pod("lines", "for i in 1 2 3 4 5; do echo line $i; done; sleep 1000"))
+    c.wait("pod/lines", "condition=Ready")
+    c.kubectl("logs", "lines", "-f", "--limit-bytes=35")  # returns when all five lines are there
+    expect(c.kubectl("logs", "lines", "--tail=2").stdout == "line 4\nline 5\n", "tail")
+    stamped = c.kubectl("logs", "lines", "--timestamps", "--tail=1").stdout
+    expect(stamped[4] == "-" and stamped.endswith("Z line 5\n"), stamped)
+    expect(len(c.kubectl("logs", "lines", "--since=1h").stdout.splitlines()) == 5, "since")
+
+
+def test_termination_grace(c):
+    c.apply(pod("trap", "trap 'echo bye; exit 0' TERM; while :; do sleep 1000 & wait; done",
+                terminationGracePeriodSeconds=30))
+    c.wait("pod/trap", "condition=Ready")
+    c.kubectl("delete", "pod", "trap", "--timeout=20s")  # far below the grace: it must have heard SIGTERM
+
+
+def test_missing_image(c):
+    c.apply(pod("absent", container={"image": "nowhere/absent:1", "imagePullPolicy": "Never"}))
+    c.wait("pod/absent", "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImageNeverPull")
+
+
+def test_isolation(c):
+    script = "cat /proc/1/comm; ls /proc | grep -c '^[0-9]*$'; mount -t tmpfs x /mnt 2>&1; echo x > /proc/sys/kernel/hostname"
+    c.apply(pod("jail", script + " 2>&1; cat /proc/self/status | grep -E 'CapEff|Seccomp:|NoNewPrivs'; sleep 1000"))
+    c.wait("pod/jail", "condition=Ready")
+    out = c.kubectl("logs", "jail", "-f", "--limit-bytes=200").stdout
+    expect("CapEff:\t00000000a80425fb" in out, out)
+    expect("Seccomp:\t2" in out, out)
