@@ -202,11 +202,15 @@ static int backend_open(const char *dir, struct store_backend **ret, char *err, 
 
 	if (r < 0)
 		return failure(err, err_len, dir, r, "cannot be created: %s", strerror(-r));
-	/* SQLite would create it readable to all. */
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return failure(err, err_len, path, -errno, "cannot be opened: %s", strerror(errno));
-	close(fd);
+	/*
+	 * SQLite would create it readable to all. Only a new file is opened here: closing a descriptor of an old one
+	 * would drop the lock that another store of this process has on it (POSIX record locks).
+	 */
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 && errno != EEXIST)
+		return failure(err, err_len, path, -errno, "cannot be created: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
 	struct store_backend *b = NEW(struct store_backend);
 	r = open_database(b, path, err, err_len);
 	if (r < 0) {
