@@ -32,6 +32,8 @@ struct stream_events {
  */
 int stream_connect(struct loop *l, const char *address, struct tls_context *tls, const char *server_name,
 		   const struct stream_events *ev, void *arg, struct stream **ret);
+/* Offers these protocols instead of the context's, right after stream_connect: upgrades need "http/1.1". */
+void stream_set_alpn(struct stream *s, const char *const *alpn);
 /* Adopts a connected socket (plain). */
 int stream_from_fd(struct loop *l, int fd, const struct stream_events *ev, void *arg, struct stream **ret);
 void stream_set_events(struct stream *s, const struct stream_events *ev, void *arg); /* to hand a stream over */

@@ -186,3 +186,11 @@ int stream_tls_encrypt(struct stream *s, struct buf *out, size_t max)
 	s->cipher = own;
 	return r;
 }
+
+void stream_set_alpn(struct stream *s, const char *const *alpn)
+{
+	_cleanup_buf_ struct buf wire = BUF_INIT;
+
+	if (s->ssl && tls_alpn_wire(alpn, &wire) == 0)
+		SSL_set_alpn_protos(s->ssl, (unsigned char *)wire.data, (unsigned)wire.len);
+}

@@ -69,19 +69,24 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_OK;
 }
 
+int tls_alpn_wire(const char *const *names, struct buf *out)
+{
+	for (const char *const *p = names; *p; p++) {
+		size_t len = strlen(*p);
+		if (!len || len > 255)
+			return -EINVAL;
+		buf_addc(out, (char)len);
+		buf_add(out, *p, len);
+	}
+	return 0;
+}
+
 static int set_alpn(SSL_CTX *ctx, const struct tls_config *c)
 {
 	_cleanup_buf_ struct buf wire = BUF_INIT;
 
-	if (!c->alpn)
-		return 0;
-	for (const char *const *p = c->alpn; *p; p++) {
-		size_t len = strlen(*p);
-		if (!len || len > 255)
-			return -EINVAL;
-		buf_addc(&wire, (char)len);
-		buf_add(&wire, *p, len);
-	}
+	if (c->alpn && tls_alpn_wire(c->alpn, &wire) < 0)
+		return -EINVAL;
 	if (!wire.len)
 		return 0;
 	if (!c->server)
