@@ -89,8 +89,19 @@ static void op_free(struct write_op *op)
 	free(op);
 }
 
+/* What a subresource with a form of its own (Scale) answers with, made from the object as it was committed. */
+static void make_view(struct write_op *op)
+{
+	const struct subresource_ops *ops = NULL;
+	if (op->req.subresource && op->obj && !op->answer)
+		ops = strategy_subresource(op->strategy, op->row, op->req.subresource);
+	if (ops && ops->view)
+		op->answer = ops->view(op->arena, op->row, object_tree(op->obj, op->arena));
+}
+
 static void op_answer(struct write_op *op)
 {
+	make_view(op);
 	struct write_result result = {op->code, op->answer ? NULL : op->obj, op->answer, op->warnings.at,
 				      op->warnings.n};
 	if (op->then)

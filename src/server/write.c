@@ -601,8 +601,11 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 	}
 	op->lazy = !op->removing && (is_lazy(op) || only_heartbeat(op));
 	enum store_error e = op_store(op, op->old->rev);
-	if (e == STORE_CONFLICT && !expect)
+	if (e == STORE_CONFLICT && !expect) {
+		if (op->strategy->settled)
+			op->strategy->settled(op, false);
 		return e;
+	}
 	if (e != STORE_OK)
 		op_store_result(op, e);
 	return STORE_OK;

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Objects that every cluster has. They go through registry_write like anybody's; what is there already stays as it is,
+ * but for the addresses of the API server itself, which follow this process. Roles are rbac_install.c's.
+ */
+#include <stdlib.h>
+
+#include "api/meta.h"
+#include "api/resource.h"
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/registry.h"
+#include "server/registry_internal.h"
+#include "server/server_internal.h"
+
+#define SERVICE_PORT 443
+
+struct bootstrap {
+	struct server *server;
+	struct arena arena;
+	size_t waiting; /* writes under way, and one for the code that starts them */
+	struct status err;
+	struct user *user;
+	void (*done)(void *arg, const struct status *err);
+	void *arg;
+};
+
+static void finish(struct bootstrap *b)
+{
+	if (--b->waiting)
+		return;
+	b->done(b->arg, status_failed(&b->err) ? &b->err : NULL);
+	status_release(&b->err);
+	arena_release(&b->arena);
+	free(b);
+}
+
+static void written(void *arg, const struct status *err, const struct write_result *result)
+{
+	struct bootstrap *b = arg;
+	(void)result;
+	if (err && !str_eq(err->reason, "AlreadyExists") && !status_failed(&b->err))
+		status_copy(&b->err, err);
+	finish(b);
+}
+
+static void put(struct bootstrap *b, const char *group, const char *plural, const char *ns, struct json *object,
+		bool apply)
+{
+	const struct resource *r = resource_by_plural(group, plural);
+	if (!r)
+		return;
+	b->waiting++;
+	struct write_request w = {.verb = apply ? WRITE_PATCH : WRITE_CREATE,
+				  .patch = PATCH_APPLY,
+				  .force = true,
+				  .resource = r,
+				  .ns = ns,
+				  .name = apply ? meta_name(object) : "",
+				  .body = object,
+				  .user = b->user,
+				  .field_manager = "proa-server",
+				  .validation = FIELD_VALIDATION_IGNORE,
+				  .arena = &b->arena,
+				  .done = written,
+				  .arg = b};
+	registry_write(b->server->registry, &w);
+}
+
+static void put_namespaces(struct bootstrap *b)
+{
+	static const char *const names[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		put(b, "", "namespaces", "", meta_object_new(&b->arena, "v1", "Namespace", NULL, names[i]), false);
+}
+
+static void put_priority_classes(struct bootstrap *b)
+{
+	static const struct {
+		const char *name, *text;
+		int64_t value;
+	} classes[] = {
+	    {"system-cluster-critical",
+	     "For system pods that must run in the cluster, but may move to another node if needed.", 2000000000},
+	    {"system-node-critical", "For system pods that must not be moved from their node.", 2000001000},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		struct json *o =
+		    meta_object_new(&b->arena, "scheduling.k8s.io/v1", "PriorityClass", NULL, classes[i].name);
+		json_set_int(&b->arena, o, "value", classes[i].value);
+		json_set_str(&b->arena, o, "description", classes[i].text);
+		put(b, "scheduling.k8s.io", "priorityclasses", "", o, false);
+	}
+}
+
+static void put_authentication(struct bootstrap *b)
+{
+	struct arena *a = &b->arena;
+	if (!b->server->client_ca_pem)
+		return;
+	struct json *o = meta_object_new(a, "v1", "ConfigMap", "kube-system", "extension-apiserver-authentication");
+	json_set_str(a, json_object_in(a, o, "data"), "client-ca-file", b->server->client_ca_pem);
+	put(b, "", "configmaps", "kube-system", o, true);
+}
+
+/* ---- the API server's own Service ---- */
+
+static void label_apiserver(struct bootstrap *b, struct json *o)
+{
+	meta_set_label(&b->arena, o, "component", "apiserver");
+	meta_set_label(&b->arena, o, "provider", "kubernetes");
+}
+
+static void put_service(struct bootstrap *b)
+{
+	struct arena *a = &b->arena;
+	char ip[16];
+	struct json *o = meta_object_new(a, "v1", "Service", "default", "kubernetes");
+	struct json *spec = json_object_in(a, o, "spec");
+	struct json *port = json_append(json_array_in(a, spec, "ports"), json_new(a, JSON_OBJECT));
+	ip_allocator_first(b->server->registry->cluster_ips, ip);
+	label_apiserver(b, o);
+	json_set_str(a, spec, "type", "ClusterIP");
+	json_set_str(a, spec, "clusterIP", ip);
+	json_set_str(a, port, "name", "https");
+	json_set_str(a, port, "protocol", "TCP");
+	json_set_int(a, port, "port", SERVICE_PORT);
+	json_set_int(a, port, "targetPort", b->server->config.advertise_port);
+	put(b, "", "services", "default", o, false);
+}
+
+static struct json *endpoint_port(struct bootstrap *b, struct json *in)
+{
+	struct arena *a = &b->arena;
+	struct json *port = json_append(json_array_in(a, in, "ports"), json_new(a, JSON_OBJECT));
+	json_set_str(a, port, "name", "https");
+	json_set_str(a, port, "protocol", "TCP");
+	json_set_int(a, port, "port", b->server->config.advertise_port);
+	return port;
+}
+
+static void put_endpoints(struct bootstrap *b)
+{
+	struct arena *a = &b->arena;
+	const char *address = b->server->advertise_address;
+	struct json *o = meta_object_new(a, "v1", "Endpoints", "default", "kubernetes");
+	struct json *subset = json_append(json_array_in(a, o, "subsets"), json_new(a, JSON_OBJECT));
+	struct json *at = json_append(json_array_in(a, subset, "addresses"), json_new(a, JSON_OBJECT));
+	json_set_str(a, at, "ip", address);
+	endpoint_port(b, subset);
+	meta_set_label(a, o, "endpointslice.kubernetes.io/skip-mirror", "true");
+	put(b, "", "endpoints", "default", o, true);
+
+	o = meta_object_new(a, "discovery.k8s.io/v1", "EndpointSlice", "default", "kubernetes");
+	meta_set_label(a, o, "kubernetes.io/service-name", "kubernetes");
+	json_set_str(a, o, "addressType", strchr(address, ':') ? "IPv6" : "IPv4");
+	struct json *endpoint = json_append(json_array_in(a, o, "endpoints"), json_new(a, JSON_OBJECT));
+	json_append(json_array_in(a, endpoint, "addresses"), json_new_str(a, address));
+	json_set_path(a, endpoint, "conditions.ready", json_new_bool(a, true));
+	endpoint_port(b, o);
+	put(b, "discovery.k8s.io", "endpointslices", "default", o, true);
+}
+
+void server_bootstrap(struct server *s, void (*done)(void *arg, const struct status *err), void *arg)
+{
+	struct bootstrap *b = NEW(struct bootstrap);
+	b->server = s;
+	b->waiting = 1;
+	b->done = done;
+	b->arg = arg;
+	b->user = user_new(&b->arena, "system:apiserver", GROUP_MASTERS, GROUP_AUTHENTICATED, NULL);
+	put_namespaces(b);
+	put_priority_classes(b);
+	put_authentication(b);
+	if (s->advertise_address) {
+		put_service(b);
+		put_endpoints(b);
+	}
+	finish(b);
+}

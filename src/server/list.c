@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Get and list. A list is a frame around the stored bytes of its objects: nothing is encoded again.
+ *
+ * Chunks (limit, continue): the token is base64url of {"v":"meta.k8s.io/v1","rv":N,"start":KEY}; all chunks show the
+ * state at revision N, as long as the store's window reaches back to it. After that: 410 Expired with a token of rv -1,
+ * which goes on from KEY in the current state (inconsistent, as upstream says in the message).
+ */
+#include <inttypes.h>
+
+#include "api/object.h"
+#include "api/protobuf.h"
+#include "api/resource.h"
+#include "api/selector.h"
+#include "api/table.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "http/server.h"
+#include "server/encode.h"
+#include "server/list.h"
+#include "server/registry.h"
+#include "server/server_internal.h"
+#include "store/store.h"
+
+/* ---- get ---- */
+
+void handle_get(struct request *r)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	const struct route *rt = &r->route;
+	struct json *tree = NULL;
+	if (rt->sub && !str_eq(rt->subresource, "status")) {
+		if (registry_get_subresource(r->server->registry, rt->resource, rt->sub, rt->ns, rt->name, &r->arena,
+					     &tree, &err) < 0)
+			reply_status(r, &err);
+		else
+			reply_tree(r, 200, tree);
+		return;
+	}
+	struct object *o = registry_get(r->server->registry, rt->resource, rt->ns, rt->name, &err);
+	if (o)
+		reply_object(r, 200, o);
+	else
+		reply_status(r, &err);
+}
+
+/* ---- options ---- */
+
+int list_selectors(struct request *r, struct label_selector **ret_labels, struct field_selector **ret_fields,
+		   struct status *err)
+{
+	const char *labels = query_get(&r->query, "labelSelector"), *fields = query_get(&r->query, "fieldSelector");
+	*ret_labels = NULL;
+	*ret_fields = NULL;
+	if (!str_empty(labels) && label_selector_parse(&r->arena, labels, ret_labels, err) < 0)
+		return -1;
+	if (!str_empty(fields)) {
+		if (field_selector_parse(&r->arena, fields, ret_fields, err) < 0)
+			return -1;
+		return field_selector_check(*ret_fields, registry_storage_row(r->route.resource), err);
+	}
+	return 0;
+}
+
+int too_large_revision(struct status *err, uint64_t asked, uint64_t current)
+{
+	status_set_reason(err, 504, "Timeout", "Too large resource version: %" PRIu64 ", current: %" PRIu64, asked,
+			  current);
+	status_cause(err, "ResourceVersionTooLarge", "", "Too large resource version");
+	err->retry_after_s = 1;
+	return -1;
+}
+
+static int invalid_option(struct status *err, const char *field, const char *type, const char *message)
+{
+	status_cause(err, type, field, "%s", message);
+	return status_invalid(err, "meta.k8s.io", "ListOptions", "");
+}
+
+struct list_options {
+	uint64_t rev;	   /* to list at; 0: now */
+	bool exact;	   /* rev must be it */
+	int64_t limit;	   /* 0: all */
+	char *start;	   /* key to go on from; NULL: the beginning */
+	bool inconsistent; /* goes on in the current state */
+	struct label_selector *labels;
+	struct field_selector *fields;
+};
+
+static int parse_continue(struct request *r, const char *token, struct list_options *o, const char *prefix,
+			  struct status *err)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct json *t;
+	struct json_error bad;
+	if (base64url_decode(&text, token, strlen(token)) < 0 ||
+	    json_parse(&r->arena, buf_str(&text), text.len, &t, &bad) < 0 || !json_path_str(t, "start") ||
+	    !str_eq(json_path_str(t, "v"), "meta.k8s.io/v1") || !json_is_int(json_get(t, "rv")))
+		return status_set(err, 400, "continue key is not valid: the token cannot be decoded");
+	int64_t rev = json_path_int(t, "rv", 0);
+	o->start = arena_printf(&r->arena, "%s%s", prefix, json_path_str(t, "start"));
+	o->inconsistent = rev < 0;
+	o->rev = rev > 0 ? (uint64_t)rev : 0;
+	o->exact = rev > 0;
+	return 0;
+}
+
+static int parse_options(struct request *r, const char *prefix, struct list_options *o, struct status *err)
+{
+	const struct query *q = &r->query;
+	const char *rev = query_get(q, "resourceVersion"), *match = query_get(q, "resourceVersionMatch");
+	const char *limit = query_get(q, "limit"), *token = query_get(q, "continue");
+	uint64_t now = store_revision(r->server->store);
+	if (list_selectors(r, &o->labels, &o->fields, err) < 0)
+		return -1;
+	if (!str_empty(limit) && (parse_i64(limit, &o->limit) < 0 || o->limit < 0))
+		return status_set(err, 400, "invalid limit \"%s\"", limit);
+	if (!str_empty(rev) && parse_u64(rev, &o->rev) < 0)
+		return status_set(err, 400, "invalid resource version \"%s\"", rev);
+	if (!str_empty(match)) {
+		if (!str_empty(token))
+			return invalid_option(err, "resourceVersionMatch", "FieldValueForbidden",
+					      "Forbidden: resourceVersionMatch is forbidden when continue is provided");
+		if (str_empty(rev))
+			return invalid_option(
+			    err, "resourceVersionMatch", "FieldValueForbidden",
+			    "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+		if (!str_eq(match, "Exact") && !str_eq(match, "NotOlderThan"))
+			return invalid_option(err, "resourceVersionMatch", "FieldValueNotSupported",
+					      "Unsupported value: supported values: \"Exact\", \"NotOlderThan\"");
+		if (str_eq(match, "Exact") && !o->rev)
+			return invalid_option(
+			    err, "resourceVersionMatch", "FieldValueForbidden",
+			    "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+		o->exact = str_eq(match, "Exact");
+	}
+	if (!str_empty(token)) {
+		if (o->rev)
+			return status_set(err, 400, "specifying resource version is not allowed when using continue");
+		return parse_continue(r, token, o, prefix, err);
+	}
+	if (o->rev > now)
+		return too_large_revision(err, o->rev, now);
+	if (!o->exact)
+		o->rev = 0; /* "at least as new as" is always met: we serve the present state */
+	return 0;
+}
+
+/* ---- collecting ---- */
+
+struct collected {
+	VEC(struct object *) found;
+	const struct list_options *options;
+	bool selecting;
+	bool more;
+	int64_t remaining; /* after the last one found; only counted without selectors */
+	const char *last;  /* key */
+};
+
+static bool collect(void *arg, struct object *o)
+{
+	struct collected *c = arg;
+	const struct list_options *opt = c->options;
+	if (opt->limit && (int64_t)c->found.n == opt->limit) {
+		c->more = true;
+		c->remaining++;
+		return !c->selecting;
+	}
+	c->last = o->key;
+	if (c->selecting && !(label_selector_match(opt->labels, o) && field_selector_match(opt->fields, o)))
+		return true;
+	VEC_PUSH(&c->found, object_ref(o));
+	return true;
+}
+
+static void collected_release(struct collected *c)
+{
+	VEC_EACH(o, &c->found)
+		object_unref(*o);
+	VEC_RELEASE(&c->found);
+}
+
+static char *continue_token(struct arena *a, int64_t rev, const char *start)
+{
+	_cleanup_arena_ struct arena tmp = ARENA_INIT;
+	_cleanup_buf_ struct buf text = BUF_INIT, out = BUF_INIT;
+	struct json *t = json_new(&tmp, JSON_OBJECT);
+	json_set_str(&tmp, t, "v", "meta.k8s.io/v1");
+	json_set_int(&tmp, t, "rv", rev);
+	json_set_str(&tmp, t, "start", start);
+	json_write(&text, t);
+	base64url_encode(&out, text.data, text.len);
+	return arena_strdup(a, buf_str(&out));
+}
+
+/* The first key after this one, relative to the prefix. Keys have no byte below '!', so that this sorts right behind.
+ */
+static char *next_start(struct arena *a, const char *key, const char *prefix)
+{
+	return arena_printf(a, "%s\x01", key + strlen(prefix));
+}
+
+static void reply_expired(struct request *r, const struct list_options *o, const char *prefix)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct json *tree;
+	struct json_error bad;
+	if (!o->start) {
+		status_set_reason(&err, 410, "Expired", "The resourceVersion for the provided list is too old.");
+		reply_status(r, &err);
+		return;
+	}
+	status_set_reason(
+	    &err, 410, "Expired",
+	    "The provided continue parameter is too old to display a consistent list result. You can start a new "
+	    "list without the continue parameter, or use the continue token in this response to retrieve the "
+	    "remainder of the results. Continuing with the provided token results in an inconsistent list - "
+	    "objects that were created, modified, or deleted between the time the first chunk was returned and now "
+	    "may show up in the list.");
+	status_write_json(&err, &text);
+	if (json_parse(&r->arena, buf_str(&text), text.len, &tree, &bad) < 0)
+		return;
+	json_set_path(&r->arena, tree, "metadata.continue",
+		      json_new_str(&r->arena, continue_token(&r->arena, -1, o->start + strlen(prefix))));
+	reply_tree(r, 410, tree);
+}
+
+/* ---- writing ---- */
+
+static void write_list_meta(struct buf *out, const struct table_meta *m)
+{
+	buf_addf(out, "{\"resourceVersion\":\"%" PRIu64 "\"", m->rev);
+	if (m->next)
+		buf_addf(out, ",\"continue\":\"%s\"", m->next);
+	if (m->next && m->remaining > 0)
+		buf_addf(out, ",\"remainingItemCount\":%" PRId64, m->remaining);
+	buf_addc(out, '}');
+}
+
+static void write_list_head(struct request *r, const struct table_meta *m, struct buf *out)
+{
+	const struct resource *row = r->route.resource;
+	_cleanup_buf_ struct buf version = BUF_INIT;
+	if (r->out.as == AS_PARTIAL_LIST || r->out.as == AS_PARTIAL) {
+		buf_addf(out, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":",
+			 str_or(r->out.as_version, "v1"));
+	} else {
+		resource_api_version(row, &version);
+		buf_addf(out, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":", row->kind, buf_str(&version));
+	}
+	write_list_meta(out, m);
+	buf_adds(out, ",\"items\":[");
+}
+
+/* Head, objects with commas between, tail: each object's bytes as they are stored. */
+static void reply_shared(struct request *r, struct collected *c, const struct table_meta *m)
+{
+	_cleanup_buf_ struct buf head = BUF_INIT;
+	_cleanup_bytes_ struct bytes *comma = bytes_new(",", 1), *tail = bytes_new("]}\n", 3);
+	struct bytes **parts = xcalloc(c->found.n * 2 + 2, sizeof(*parts));
+	size_t n = 0;
+	write_list_head(r, m, &head);
+	parts[n++] = bytes_from_buf(&head);
+	VEC_EACH(o, &c->found) {
+		if (n > 1)
+			parts[n++] = bytes_ref(comma);
+		parts[n++] = registry_bytes(*o, r->route.resource);
+	}
+	parts[n++] = bytes_ref(tail);
+	reply_parts(r, 200, "application/json", parts, n);
+	for (size_t i = 0; i < n; i++)
+		bytes_unref(parts[i]);
+	free(parts);
+}
+
+static void reply_table(struct request *r, struct collected *c, const struct table_meta *m)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	struct table t;
+	enum table_include include = TABLE_METADATA;
+	int64_t now = now_ns();
+	table_include_parse(query_get(&r->query, "includeObject"), &include);
+	table_begin(&t, r->route.resource, NULL, 0, include, str_or(r->out.as_version, "v1"), m, &out);
+	VEC_EACH(o, &c->found)
+		table_row(&t, *o, now, &out);
+	table_end(&t, &out);
+	_cleanup_bytes_ struct bytes *body = bytes_from_buf(&out);
+	reply_parts(r, 200, "application/json", &body, 1);
+}
+
+static void reply_partial(struct request *r, struct collected *c, const struct table_meta *m)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	bool first = true;
+	write_list_head(r, m, &out);
+	VEC_EACH(o, &c->found) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		if (!first)
+			buf_addc(&out, ',');
+		first = false;
+		json_write(&out, partial_metadata(&a, object_tree(*o, &a), str_or(r->out.as_version, "v1")));
+	}
+	buf_adds(&out, "]}\n");
+	_cleanup_bytes_ struct bytes *body = bytes_from_buf(&out);
+	reply_parts(r, 200, "application/json", &body, 1);
+}
+
+/* YAML, protobuf, pretty: forms that need a tree of everything. */
+static void reply_list_tree(struct request *r, struct collected *c, const struct table_meta *m)
+{
+	_cleanup_buf_ struct buf head = BUF_INIT;
+	struct json *list;
+	struct json_error bad;
+	bool partial = r->out.as == AS_PARTIAL_LIST || r->out.as == AS_PARTIAL;
+	write_list_head(r, m, &head);
+	buf_adds(&head, "]}");
+	if (json_parse(&r->arena, buf_str(&head), head.len, &list, &bad) < 0)
+		return;
+	struct json *items = json_get(list, "items");
+	VEC_EACH(o, &c->found) {
+		struct json *tree = registry_tree(*o, r->route.resource, &r->arena);
+		json_append(items, partial ? partial_metadata(&r->arena, tree, str_or(r->out.as_version, "v1")) : tree);
+	}
+	r->out.as = AS_OBJECT;
+	reply_tree(r, 200, list);
+}
+
+static void reply_list(struct request *r, struct collected *c, const struct table_meta *m)
+{
+	bool plain = r->out.format == OUTPUT_JSON && !r->out.pretty;
+	if (r->out.as == AS_TABLE)
+		reply_table(r, c, m);
+	else if (!plain)
+		reply_list_tree(r, c, m);
+	else if (r->out.as == AS_OBJECT)
+		reply_shared(r, c, m);
+	else
+		reply_partial(r, c, m);
+}
+
+/* A list that can only have one object: metadata.name is given, and the namespace or none is needed. */
+static bool collect_one(struct request *r, const struct list_options *o, struct collected *c)
+{
+	const struct resource *row = registry_storage_row(r->route.resource);
+	const char *name = o->fields ? field_selector_required(o->fields, "metadata.name") : NULL;
+	_cleanup_buf_ struct buf key = BUF_INIT;
+	if (!name || o->exact || o->start || (row->namespaced && !*r->route.ns))
+		return false;
+	resource_key(row, row->namespaced ? r->route.ns : NULL, name, &key);
+	struct object *obj = store_get(r->server->store, buf_str(&key));
+	if (obj)
+		collect(c, obj);
+	return true;
+}
+
+void handle_list(struct request *r)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	_cleanup_buf_ struct buf prefix = BUF_INIT;
+	const struct resource *row = registry_storage_row(r->route.resource);
+	struct store *store = r->server->store;
+	struct list_options o = {0};
+	resource_key(row, row->namespaced && *r->route.ns ? r->route.ns : NULL, NULL, &prefix);
+	if (parse_options(r, buf_str(&prefix), &o, &err) < 0) {
+		reply_status(r, &err);
+		return;
+	}
+	struct collected c = {.options = &o, .selecting = !label_selector_empty(o.labels) || o.fields};
+	uint64_t rev = o.exact ? o.rev : store_revision(store);
+	if (!collect_one(r, &o, &c)) {
+		bool now = !o.exact || o.rev == store_revision(store);
+		if (now) {
+			store_each(store, buf_str(&prefix), o.start, collect, &c);
+		} else if (!store_each_at(store, o.rev, buf_str(&prefix), o.start, collect, &c)) {
+			collected_release(&c);
+			reply_expired(r, &o, buf_str(&prefix));
+			return;
+		}
+	}
+	struct table_meta m = {.rev = rev, .remaining = c.selecting ? -1 : c.remaining};
+	if (c.more)
+		m.next = continue_token(&r->arena, o.inconsistent ? -1 : (int64_t)rev,
+					next_start(&r->arena, c.last, buf_str(&prefix)));
+	reply_list(r, &c, &m);
+	collected_release(&c);
+}

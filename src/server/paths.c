@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paths that are no resources: discovery, OpenAPI, version, health, metrics. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "api/discovery.h"
+#include "api/openapi.h"
+#include "api/protobuf.h"
+#include "api/resource.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "http/server.h"
+#include "server/encode.h"
+#include "server/server_internal.h"
+#include "store/store.h"
+
+#define KUBERNETES_MAJOR "1"
+#define KUBERNETES_MINOR "37"
+#define KUBERNETES_VERSION "v1.37.0+proa." PROA_VERSION
+
+/* ---- documents ---- */
+
+/* A document that changes rarely: with an ETag, and 304 when the client has it already. */
+static void reply_document(struct request *r, struct buf *doc, const char *content_type)
+{
+	char etag[DISCOVERY_ETAG_MAX];
+	const char *have = http_header(r->http, "if-none-match");
+	discovery_etag(doc, etag);
+	http_add_header(r->http, "etag", etag);
+	http_add_header(r->http, "vary", "Accept");
+	if (have && strstr(have, etag)) {
+		http_reply(r->http, 304, NULL, NULL, 0);
+		return;
+	}
+	reply_body(r, 200, content_type, buf_str(doc), doc->len);
+}
+
+/* Discovery is asked for in protobuf and YAML too. */
+static void reply_discovery(struct request *r, struct buf *doc)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	struct json *tree;
+	struct json_error bad;
+	if (negotiate_output(http_header(r->http, "accept"), false, &r->out, &err) < 0) {
+		reply_status(r, &err);
+		return;
+	}
+	r->out.as = AS_OBJECT;
+	if (r->out.format == OUTPUT_JSON || json_parse(&r->arena, buf_str(doc), doc->len, &tree, &bad) < 0 ||
+	    encode_tree(r->out.format, false, tree, &out) < 0)
+		reply_document(r, doc, "application/json");
+	else
+		reply_document(r, &out, output_content_type(r->out.format));
+}
+
+/* "v2" or "v2beta1" when the client prefers aggregated discovery in JSON, else NULL. */
+static const char *aggregated_version(const struct request *r)
+{
+	const char *accept = http_header(r->http, "accept");
+	for (const char *p = accept; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+		_cleanup_buf_ struct buf range = BUF_INIT;
+		buf_add(&range, p, strcspn(p, ","));
+		const char *s = buf_str(&range);
+		if (!strstr(s, "application/json") || !strstr(s, "g=apidiscovery.k8s.io") ||
+		    !strstr(s, "as=APIGroupDiscoveryList"))
+			continue;
+		if (strstr(s, "v=v2beta1"))
+			return "v2beta1";
+		if (strstr(s, "v=v2"))
+			return "v2";
+	}
+	return NULL;
+}
+
+static void reply_aggregated(struct request *r, bool core, const char *version)
+{
+	_cleanup_buf_ struct buf doc = BUF_INIT;
+	discovery_aggregated(server_resources(r->server), core, version, &doc);
+	char *type =
+	    arena_printf(&r->arena, "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList", version);
+	reply_document(r, &doc, type);
+}
+
+/* "apps" or "apps/v1" behind /apis/; "v1" behind /api/. */
+static bool handle_group(struct request *r, const char *rest, bool core)
+{
+	_cleanup_buf_ struct buf doc = BUF_INIT;
+	const struct resource_set *set = server_resources(r->server);
+	char *group = arena_strdup(&r->arena, rest);
+	size_t len = strlen(group);
+	if (len && group[len - 1] == '/')
+		group[len - 1] = 0;
+	char *slash = strchr(group, '/');
+	int e;
+	if (core) {
+		e = slash ? -ENOENT : discovery_resources(set, "", group, &doc);
+	} else if (!slash) {
+		e = discovery_group(set, group, &doc);
+	} else {
+		*slash = 0;
+		e = strchr(slash + 1, '/') ? -ENOENT : discovery_resources(set, group, slash + 1, &doc);
+	}
+	if (e < 0)
+		return false;
+	reply_discovery(r, &doc);
+	return true;
+}
+
+static bool handle_discovery(struct request *r, const char *path)
+{
+	_cleanup_buf_ struct buf doc = BUF_INIT;
+	const char *version = aggregated_version(r), *rest;
+	if (str_eq(path, "/api") || str_eq(path, "/api/")) {
+		if (version) {
+			reply_aggregated(r, true, version);
+			return true;
+		}
+		discovery_core_versions(r->server->config.advertise_address ? server_address(r->server) : NULL, &doc);
+		reply_discovery(r, &doc);
+		return true;
+	}
+	if (str_eq(path, "/apis") || str_eq(path, "/apis/")) {
+		if (version) {
+			reply_aggregated(r, false, version);
+			return true;
+		}
+		discovery_groups(server_resources(r->server), &doc);
+		reply_discovery(r, &doc);
+		return true;
+	}
+	if ((rest = str_after(path, "/api/")))
+		return handle_group(r, rest, true);
+	if ((rest = str_after(path, "/apis/")))
+		return handle_group(r, rest, false);
+	return false;
+}
+
+static bool handle_openapi(struct request *r, const char *path)
+{
+	_cleanup_buf_ struct buf doc = BUF_INIT;
+	const struct resource_set *set = server_resources(r->server);
+	const char *rest, *accept = http_header(r->http, "accept");
+	if (str_eq(path, "/openapi/v2")) {
+		bool protobuf = accept && strstr(accept, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
+		if (protobuf)
+			openapi_v2_protobuf(set, &doc);
+		else
+			openapi_v2(set, &doc);
+		reply_document(r, &doc,
+			       protobuf ? "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+					: "application/json");
+		return true;
+	}
+	if (str_eq(path, "/openapi/v3") || str_eq(path, "/openapi/v3/")) {
+		openapi_v3_index(set, &doc);
+		reply_document(r, &doc, "application/json");
+		return true;
+	}
+	int e = -ENOENT;
+	if ((rest = str_after(path, "/openapi/v3/api/"))) {
+		e = openapi_v3_document(set, "", rest, &doc);
+	} else if ((rest = str_after(path, "/openapi/v3/apis/")) && strchr(rest, '/')) {
+		const char *slash = strchr(rest, '/');
+		e = openapi_v3_document(set, arena_strndup(&r->arena, rest, (size_t)(slash - rest)), slash + 1, &doc);
+	}
+	if (e < 0)
+		return false;
+	reply_document(r, &doc, "application/json");
+	return true;
+}
+
+static void handle_version(struct request *r)
+{
+	struct utsname u;
+	struct arena *a = &r->arena;
+	struct json *v = json_new(a, JSON_OBJECT);
+	uname(&u);
+	const char *machine = str_eq(u.machine, "x86_64")    ? "amd64"
+			      : str_eq(u.machine, "aarch64") ? "arm64"
+							     : u.machine;
+	json_set_str(a, v, "major", KUBERNETES_MAJOR);
+	json_set_str(a, v, "minor", KUBERNETES_MINOR);
+	json_set_str(a, v, "emulationMajor", KUBERNETES_MAJOR);
+	json_set_str(a, v, "emulationMinor", KUBERNETES_MINOR);
+	json_set_str(a, v, "minCompatibilityMajor", KUBERNETES_MAJOR);
+	json_set_str(a, v, "minCompatibilityMinor", KUBERNETES_MINOR);
+	json_set_str(a, v, "gitVersion", KUBERNETES_VERSION);
+	json_set_str(a, v, "gitCommit", "");
+	json_set_str(a, v, "gitTreeState", "clean");
+	json_set_str(a, v, "buildDate", "1970-01-01T00:00:00Z");
+	json_set_str(a, v, "goVersion", "none");
+	json_set_str(a, v, "compiler", "cc " __VERSION__);
+	json_set(a, v, "platform", json_new_strf(a, "linux/%s", machine));
+	r->out.pretty = true;
+	reply_tree(r, 200, v);
+}
+
+/* ---- health ---- */
+
+static const char *check_ready(struct server *s)
+{
+	return s->ready && !s->draining ? NULL : "the server is starting or shutting down";
+}
+
+/* "" or "/NAME" of one check; excluded by ?exclude=NAME. */
+static bool handle_health(struct request *r, const char *endpoint, const char *rest)
+{
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	struct server *s = r->server;
+	const char *only = *rest == '/' ? rest + 1 : NULL;
+	bool failed = false, found = !only;
+	struct {
+		const char *name, *why;
+	} builtin[] = {{"ping", NULL}, {"log", NULL}, {"etcd", NULL}, {"readyz", NULL}};
+	size_t n = str_eq(endpoint, "readyz") ? 4 : 3;
+	builtin[3].why = check_ready(s);
+	if (*rest && *rest != '/')
+		return false;
+	for (size_t i = 0; i < n + (str_eq(endpoint, "livez") ? 0 : s->checks.n); i++) {
+		const struct server_check *c = i < n ? NULL : &s->checks.at[i - n];
+		const char *name = c ? c->name : builtin[i].name, *why = c ? c->check(c->arg) : builtin[i].why;
+		if (only && *only && !str_eq(only, name))
+			continue;
+		found = true;
+		if (str_eq(query_get(&r->query, "exclude"), name)) {
+			buf_addf(&text, "[+]%s excluded: ok\n", name);
+			continue;
+		}
+		failed |= why != NULL;
+		buf_addf(&text, why ? "[-]%s failed: reason withheld\n" : "[+]%s ok\n", name);
+	}
+	if (!found)
+		return false;
+	buf_addf(&text, "%s check %s\n", endpoint, failed ? "failed" : "passed");
+	bool verbose = query_get(&r->query, "verbose") != NULL;
+	reply_text(r, failed ? 500 : 200, failed || verbose ? buf_str(&text) : "ok");
+	return true;
+}
+
+/* ---- metrics ---- */
+
+void metrics_request(struct server *s, const struct request *r, int code)
+{
+	(void)r;
+	s->metrics.requests[code >= 100 && code < 600 ? code / 100 - 1 : METRIC_CODES - 1]++;
+}
+
+static void handle_metrics(struct request *r)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	struct server *s = r->server;
+	uint64_t current = 0;
+	buf_adds(&out, "# HELP apiserver_request_total Requests answered, by class of HTTP code.\n"
+		       "# TYPE apiserver_request_total counter\n");
+	for (size_t i = 0; i < METRIC_CODES - 1; i++)
+		buf_addf(&out, "apiserver_request_total{code=\"%zuxx\"} %" PRIu64 "\n", i + 1, s->metrics.requests[i]);
+	LIST_EACH(it, &s->requests)
+		current++;
+	buf_addf(&out,
+		 "# HELP apiserver_current_inflight_requests Requests being served, watches included.\n"
+		 "# TYPE apiserver_current_inflight_requests gauge\napiserver_current_inflight_requests %" PRIu64 "\n",
+		 current);
+	buf_adds(&out, "# HELP apiserver_storage_objects Stored objects of each resource.\n"
+		       "# TYPE apiserver_storage_objects gauge\n");
+	for (size_t i = 0; i < resource_table_len; i++) {
+		const struct resource *row = &resource_table[i];
+		_cleanup_buf_ struct buf prefix = BUF_INIT;
+		if (!row->storage_prefix || !row->storage_version)
+			continue;
+		resource_key(row, NULL, NULL, &prefix);
+		buf_addf(&out, "apiserver_storage_objects{resource=\"%s%s%s\"} %" PRIu64 "\n", row->plural,
+			 *row->group ? "." : "", row->group, store_count(s->store, buf_str(&prefix)));
+	}
+	buf_addf(&out,
+		 "# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n"
+		 "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %" PRId64 "\n",
+		 s->metrics.started_s);
+	reply_body(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out), out.len);
+}
+
+/* ---- all ---- */
+
+static void handle_index(struct request *r)
+{
+	static const char *const paths[] = {"/api",	"/api/v1",     "/apis",	      "/healthz", "/livez",
+					    "/metrics", "/openapi/v2", "/openapi/v3", "/readyz",  "/version"};
+	struct json *o = json_new(&r->arena, JSON_OBJECT);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		json_append(json_array_in(&r->arena, o, "paths"), json_new_str(&r->arena, paths[i]));
+	reply_tree(r, 200, o);
+}
+
+bool handle_path(struct request *r)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	const char *path = r->route.path, *rest;
+	static const char *const health[] = {"healthz", "livez", "readyz"};
+	if (!str_eq(r->route.verb, "get") && !str_eq(r->route.verb, "head")) {
+		status_set(&err, 405, "the server does not allow this method on the requested resource");
+		reply_status(r, &err);
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(health); i++)
+		if (*path == '/' && (rest = str_after(path + 1, health[i])))
+			return handle_health(r, health[i], rest);
+	if (str_eq(path, "/version") || str_eq(path, "/version/"))
+		handle_version(r);
+	else if (str_eq(path, "/metrics"))
+		handle_metrics(r);
+	else if (str_eq(path, "/"))
+		handle_index(r);
+	else
+		return handle_discovery(r, path) || handle_openapi(r, path);
+	return true;
+}

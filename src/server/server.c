@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's life, a request's life, and the chain from one to the handler. */
+#include "server/server.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "api/resource.h"
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "http/server.h"
+#include "io/loop.h"
+#include "server/registry.h"
+#include "server/server_internal.h"
+
+/* ---- requests ---- */
+
+struct request *request_ref(struct request *r)
+{
+	r->refs++;
+	return r;
+}
+
+void request_unref(struct request *r)
+{
+	if (--r->refs)
+		return;
+	list_remove(&r->link);
+	arena_release(&r->arena);
+	free(r);
+}
+
+static void request_closed(void *arg, bool aborted)
+{
+	struct request *r = arg;
+	(void)aborted;
+	r->gone = true;
+	if (r->on_gone)
+		r->on_gone(r);
+	r->on_gone = NULL;
+	request_unref(r);
+}
+
+static struct request *request_new(struct server *s, struct http_request *http)
+{
+	struct request *r = NEW(struct request);
+	r->server = s;
+	r->http = http;
+	r->refs = 1;
+	r->started_ms = loop_now_ms(s->loop);
+	list_add_tail(&s->requests, &r->link);
+	http_on_close(http, request_closed, r);
+	return r;
+}
+
+/* ---- the chain ---- */
+
+static int authenticate(struct request *r, struct status *err)
+{
+	const struct auth *auth = &r->server->config.auth;
+	if (!auth->authn) {
+		r->user = *user_new(&r->arena, USER_ANONYMOUS, GROUP_UNAUTHENTICATED, NULL, NULL);
+		return 0;
+	}
+	return auth->authn->authenticate(auth->authn_self, r->http, &r->arena, &r->user, err);
+}
+
+static int check_access(struct request *r, const struct authz_attributes *at, struct status *err)
+{
+	char reason[AUTHZ_REASON_MAX];
+	if (auth_allowed(&r->server->config.auth, at, reason))
+		return 0;
+	status_set(err, 403, "%s", auth_forbidden_message(&r->arena, at, reason));
+	if (at->resource_request)
+		status_details(err, at->group, at->resource, at->name);
+	return -1;
+}
+
+static int may_impersonate(struct request *r, const char *group, const char *resource, const char *sub, const char *ns,
+			   const char *name, struct status *err)
+{
+	struct authz_attributes at = {.user = &r->user,
+				      .verb = "impersonate",
+				      .group = group,
+				      .version = "v1",
+				      .resource = resource,
+				      .subresource = sub,
+				      .ns = ns,
+				      .name = name,
+				      .path = "",
+				      .resource_request = true};
+	return check_access(r, &at, err);
+}
+
+#define IMPERSONATED_GROUPS_MAX 64
+
+static int impersonated_extra(struct request *r, struct user *u, struct status *err)
+{
+	struct user_extra *extra = arena_zalloc(&r->arena, IMPERSONATED_GROUPS_MAX * sizeof(*extra));
+	const char *name, *value;
+	for (size_t i = 0; http_header_each(r->http, i, &name, &value); i++) {
+		const char *key = str_after(name, "impersonate-extra-");
+		if (!key)
+			continue;
+		char *decoded = arena_strdup(&r->arena, key);
+		if (percent_decode(decoded, false) < 0 || u->n_extra == IMPERSONATED_GROUPS_MAX)
+			return status_set(err, 400, "invalid impersonation header %s", name);
+		if (may_impersonate(r, "authentication.k8s.io", "userextras", decoded, "", value, err) < 0)
+			return -1;
+		const char **v = arena_alloc(&r->arena, sizeof(*v));
+		*v = arena_strdup(&r->arena, value);
+		extra[u->n_extra++] = (struct user_extra){decoded, v, 1};
+	}
+	u->extra = extra;
+	return 0;
+}
+
+/* Impersonate-User and its companions: the request goes on as somebody else, if its user may do that. */
+static int impersonate(struct request *r, struct status *err)
+{
+	const char *name = http_header(r->http, "impersonate-user");
+	const char *uid = http_header(r->http, "impersonate-uid");
+	if (!name) {
+		if (uid || http_header(r->http, "impersonate-group"))
+			return status_set(err, 400, "impersonating a group or uid needs Impersonate-User");
+		return 0;
+	}
+	struct user u = {.name = arena_strdup(&r->arena, name)};
+	const char *account = str_after(name, "system:serviceaccount:");
+	const char **groups = arena_zalloc(&r->arena, (IMPERSONATED_GROUPS_MAX + 4) * sizeof(*groups));
+	const char *colon = account ? strchr(account, ':') : NULL;
+	if (colon) {
+		const char *ns = arena_strndup(&r->arena, account, (size_t)(colon - account));
+		if (may_impersonate(r, "", "serviceaccounts", "", ns, colon + 1, err) < 0)
+			return -1;
+		groups[u.n_groups++] = "system:serviceaccounts";
+		groups[u.n_groups++] = arena_printf(&r->arena, "system:serviceaccounts:%s", ns);
+	} else if (may_impersonate(r, "", "users", "", "", name, err) < 0) {
+		return -1;
+	}
+	const char *group;
+	for (size_t i = 0; (group = http_header_at(r->http, "impersonate-group", i)); i++) {
+		if (i == IMPERSONATED_GROUPS_MAX)
+			return status_set(err, 400, "more than %d impersonated groups", IMPERSONATED_GROUPS_MAX);
+		if (may_impersonate(r, "", "groups", "", "", group, err) < 0)
+			return -1;
+		groups[u.n_groups++] = arena_strdup(&r->arena, group);
+	}
+	if (uid) {
+		if (may_impersonate(r, "authentication.k8s.io", "uids", "", "", uid, err) < 0)
+			return -1;
+		u.uid = arena_strdup(&r->arena, uid);
+	}
+	if (impersonated_extra(r, &u, err) < 0)
+		return -1;
+	u.groups = groups;
+	groups[u.n_groups++] = str_eq(name, USER_ANONYMOUS) ? GROUP_UNAUTHENTICATED : GROUP_AUTHENTICATED;
+	r->user = u;
+	return 0;
+}
+
+static int authorize(struct request *r, struct status *err)
+{
+	const struct route *rt = &r->route;
+	struct authz_attributes at = {.user = &r->user,
+				      .verb = rt->verb,
+				      .group = rt->group,
+				      .version = rt->version,
+				      .resource = rt->plural,
+				      .subresource = rt->subresource,
+				      .ns = rt->ns,
+				      .name = rt->name,
+				      .path = rt->path,
+				      .resource_request = rt->resource_request};
+	return check_access(r, &at, err);
+}
+
+static int prepare(struct request *r, struct status *err)
+{
+	/* Errors before negotiation are told in JSON. */
+	if (query_parse(&r->arena, http_query(r->http), &r->query, err) < 0 ||
+	    route_parse(&r->arena, http_method(r->http), http_path(r->http), &r->query, &r->route, err) < 0 ||
+	    authenticate(r, err) < 0 || impersonate(r, err) < 0 || authorize(r, err) < 0)
+		return -1;
+	return 0;
+}
+
+static void dispatch(struct request *r, struct status *err)
+{
+	const struct route *rt = &r->route;
+	bool watch = str_eq(rt->verb, "watch");
+	if (!rt->resource_request) {
+		if (!handle_path(r))
+			reply_text(r, 404, "404 page not found\n");
+		return;
+	}
+	if (!rt->resource) {
+		reply_text(r, 404, "404 page not found\n");
+		return;
+	}
+	if (route_check(rt, err) < 0)
+		return;
+	if (proxy_is(rt)) {
+		handle_proxy(r);
+		return;
+	}
+	if (negotiate_output(http_header(r->http, "accept"), watch, &r->out, err) < 0)
+		return;
+	const char *pretty = query_get(&r->query, "pretty");
+	if (pretty)
+		r->out.pretty = query_bool(&r->query, "pretty") || !*pretty;
+	if (str_eq(rt->verb, "get"))
+		handle_get(r);
+	else if (str_eq(rt->verb, "list"))
+		handle_list(r);
+	else if (watch)
+		handle_watch(r);
+	else
+		handle_write(r);
+}
+
+static void handle(struct http_request *http, void *arg)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct request *r = request_new(arg, http);
+	request_ref(r); /* it may be answered and closed before we return */
+	if (prepare(r, &err) == 0)
+		dispatch(r, &err);
+	if (status_failed(&err))
+		reply_status(r, &err);
+	request_unref(r);
+}
+
+/* ---- the server ---- */
+
+static void bookmark_tick(void *arg)
+{
+	struct server *s = arg;
+	watch_bookmarks(s);
+	if (s->n_bookmark_watches)
+		loop_timer_start(s->bookmarks, BOOKMARK_MS);
+}
+
+const struct resource_set *server_resources(const struct server *s)
+{
+	static const struct resource_set none = {0};
+	(void)s;
+	return &none;
+}
+
+int server_new(const struct server_config *c, struct server **ret, struct status *err)
+{
+	struct server *s = NEW(struct server);
+	s->config = *c;
+	s->advertise_address = xstrdup(c->advertise_address);
+	s->client_ca_pem = xstrdup(c->client_ca_pem);
+	s->loop = c->loop;
+	s->store = c->store;
+	s->registry = c->registry;
+	s->metrics.started_s = now_s();
+	list_init(&s->requests);
+	s->frames = frame_cache_new(c->loop);
+	s->bookmarks = loop_timer_new(c->loop, bookmark_tick, s);
+	struct http_server_config h = {
+	    .loop = c->loop, .address = c->address, .tls = c->tls, .limits = c->limits, .handler = handle, .arg = s};
+	int e = http_server_new(&h, &s->http);
+	if (e < 0) {
+		status_set(err, 500, "cannot listen on %s: %s", c->address, strerror(-e));
+		s->http = NULL;
+		server_free(s);
+		return -1;
+	}
+	*ret = s;
+	return 0;
+}
+
+const char *server_address(const struct server *s)
+{
+	return http_server_address(s->http);
+}
+
+struct registry *server_registry(const struct server *s)
+{
+	return s->registry;
+}
+
+void server_set_ready(struct server *s, bool ready)
+{
+	s->ready = ready;
+}
+
+void server_add_check(struct server *s, const char *name, const char *(*check)(void *arg), void *arg)
+{
+	struct server_check c = {xstrdup(name), check, arg};
+	VEC_PUSH(&s->checks, c);
+}
+
+void server_drain(struct server *s, int64_t grace_ms, void (*done)(void *arg), void *arg)
+{
+	s->draining = true;
+	LIST_EACH_SAFE(it, &s->requests)
+		watch_end(LIST_ENTRY(it, struct request, link));
+	http_server_drain(s->http, grace_ms, done, arg);
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	if (s->http)
+		http_server_free(s->http);
+	loop_timer_free(s->bookmarks);
+	frame_cache_free(s->frames);
+	VEC_EACH(c, &s->checks)
+		free(c->name);
+	VEC_RELEASE(&s->checks);
+	free(s->advertise_address);
+	free(s->client_ca_pem);
+	free(s);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the HTTP side share. */
+#ifndef PROA_SERVER_SERVER_INTERNAL_H
+#define PROA_SERVER_SERVER_INTERNAL_H
+
+#include "base/list.h"
+#include "base/vec.h"
+#include "server/request.h"
+#include "server/server.h"
+
+struct frame_cache;
+struct http_server;
+struct loop_timer;
+struct resource_set;
+
+struct server_check {
+	char *name;
+	const char *(*check)(void *arg);
+	void *arg;
+};
+
+#define METRIC_CODES 6 /* 1xx … 5xx, others */
+struct metrics {
+	uint64_t requests[METRIC_CODES];
+	int64_t started_s;
+};
+
+struct server {
+	struct server_config config;
+	char *advertise_address, *client_ca_pem;
+	struct loop *loop;
+	struct store *store;
+	struct registry *registry;
+	struct http_server *http;
+	struct list requests; /* of struct request.link */
+	struct frame_cache *frames;
+	struct loop_timer *bookmarks; /* runs while a watch wants bookmarks */
+	size_t n_bookmark_watches;
+	VEC(struct server_check) checks;
+	bool ready, draining;
+	struct metrics metrics;
+};
+
+/* The rows served besides the built-in ones; never NULL. */
+const struct resource_set *server_resources(const struct server *s);
+/* Ends the watch r runs, politely; used by drain. */
+void watch_end(struct request *r);
+/* Sends a bookmark to every watch that asked for them and has something new to say. */
+void watch_bookmarks(struct server *s);
+
+#define BOOKMARK_MS 60000 /* as upstream's cacher: about a minute */
+
+struct frame_cache *frame_cache_new(struct loop *l);
+void frame_cache_free(struct frame_cache *c);
+
+#endif
