@@ -12,13 +12,47 @@
 #include "runtime/spec.h"
 
 static const char *const names[] = {
-	"CHOWN",	"DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER",	      "FSETID",	      "KILL",
-	"SETGID",	"SETUID",	"SETPCAP",	   "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST",
-	"NET_ADMIN",	"NET_RAW",	"IPC_LOCK",	   "IPC_OWNER",	      "SYS_MODULE",   "SYS_RAWIO",
-	"SYS_CHROOT",	"SYS_PTRACE",	"SYS_PACCT",	   "SYS_ADMIN",	      "SYS_BOOT",     "SYS_NICE",
-	"SYS_RESOURCE", "SYS_TIME",	"SYS_TTY_CONFIG",  "MKNOD",	      "LEASE",	      "AUDIT_WRITE",
-	"AUDIT_CONTROL", "SETFCAP",	"MAC_OVERRIDE",	   "MAC_ADMIN",	      "SYSLOG",	      "WAKE_ALARM",
-	"BLOCK_SUSPEND", "AUDIT_READ",	"PERFMON",	   "BPF",	      "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
 };
 
 #define BIT(cap) (1ull << (cap))
@@ -73,8 +107,8 @@ int caps_of_spec(const struct container_spec *s, struct caps *ret, const char **
 {
 	uint64_t known = caps_known();
 	if (s->has_caps) {
-		*ret = (struct caps){ (uint64_t)s->cap_bounding & known, (uint64_t)s->cap_permitted & known,
-				      (uint64_t)s->cap_effective & known, (uint64_t)s->cap_ambient & known };
+		*ret = (struct caps){(uint64_t)s->cap_bounding & known, (uint64_t)s->cap_permitted & known,
+				     (uint64_t)s->cap_effective & known, (uint64_t)s->cap_ambient & known};
 		return 0;
 	}
 	uint64_t mask = s->privileged ? known : caps_default;
@@ -87,6 +121,6 @@ int caps_of_spec(const struct container_spec *s, struct caps *ret, const char **
 		r = apply(s->cap_drop, false, &mask, ret_unknown);
 	if (r < 0)
 		return r;
-	*ret = (struct caps){ mask & known, mask & known, mask & known, 0 };
+	*ret = (struct caps){mask & known, mask & known, mask & known, 0};
 	return 0;
 }

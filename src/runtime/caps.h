@@ -9,7 +9,7 @@ struct container_spec;
 
 /* What containers have unless told otherwise: the 14 capabilities that docker, containerd and CRI-O agree on. */
 extern const uint64_t caps_default;
-uint64_t caps_known(void); /* all that this kernel knows */
+uint64_t caps_known(void);	      /* all that this kernel knows */
 int caps_from_name(const char *name); /* "NET_ADMIN" or "CAP_NET_ADMIN", any case; the number, or -EINVAL */
 struct caps {
 	uint64_t bounding, permitted, effective, ambient; /* inheritable stays empty (CVE-2022-27650) */

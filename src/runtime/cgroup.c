@@ -18,14 +18,14 @@
 #include "runtime/cgroup_internal.h"
 
 #define MOUNTINFO_MAX (8u << 20) /* 100,000 mounts are the kernel's own limit per namespace; 80 bytes each */
-#define DEPTH_MAX 16		 /* levels of a group's path and of what containers make below theirs that are removed */
-#define KILL_ROUNDS_MAX 64	 /* v1: a fork bomb is outrun by then, since each round kills all it saw */
+#define DEPTH_MAX 16	   /* levels of a group's path and of what containers make below theirs that are removed */
+#define KILL_ROUNDS_MAX 64 /* v1: a fork bomb is outrun by then, since each round kills all it saw */
 
 /* c 1:3 null, 1:5 zero, 1:7 full, 1:8 random, 1:9 urandom, 5:0 tty, 5:1 console, 5:2 ptmx, 136:* pts; mknod of any. */
 const struct cgroup_device cgroup_default_devices[] = {
-	{ 'c', -1, -1, "m" }, { 'b', -1, -1, "m" }, { 'c', 1, 3, "rwm" }, { 'c', 1, 5, "rwm" },	  { 'c', 1, 7, "rwm" },
-	{ 'c', 1, 8, "rwm" }, { 'c', 1, 9, "rwm" }, { 'c', 5, 0, "rwm" }, { 'c', 5, 1, "rwm" }, { 'c', 5, 2, "rwm" },
-	{ 'c', 136, -1, "rwm" },
+    {'c', -1, -1, "m"}, {'b', -1, -1, "m"}, {'c', 1, 3, "rwm"},	   {'c', 1, 5, "rwm"},
+    {'c', 1, 7, "rwm"}, {'c', 1, 8, "rwm"}, {'c', 1, 9, "rwm"},	   {'c', 5, 0, "rwm"},
+    {'c', 5, 1, "rwm"}, {'c', 5, 2, "rwm"}, {'c', 136, -1, "rwm"},
 };
 const size_t cgroup_n_default_devices = ARRAY_SIZE(cgroup_default_devices);
 
@@ -77,10 +77,9 @@ static const struct {
 	const char *name;
 	unsigned bit;
 } controllers[] = {
-	{ "cpu", CGROUP_CPU },	       { "cpuacct", CGROUP_CPUACCT }, { "cpuset", CGROUP_CPUSET },
-	{ "memory", CGROUP_MEMORY },   { "devices", CGROUP_DEVICES }, { "freezer", CGROUP_FREEZER },
-	{ "blkio", CGROUP_BLKIO },     { "io", CGROUP_BLKIO },	      { "pids", CGROUP_PIDS },
-	{ "hugetlb", CGROUP_HUGETLB },
+    {"cpu", CGROUP_CPU},	 {"cpuacct", CGROUP_CPUACCT}, {"cpuset", CGROUP_CPUSET}, {"memory", CGROUP_MEMORY},
+    {"devices", CGROUP_DEVICES}, {"freezer", CGROUP_FREEZER}, {"blkio", CGROUP_BLKIO},	 {"io", CGROUP_BLKIO},
+    {"pids", CGROUP_PIDS},	 {"hugetlb", CGROUP_HUGETLB},
 };
 
 /* Bits of the names in a list separated by ',' or ' '. A "name=x" hierarchy is added to text, too. */
@@ -112,7 +111,7 @@ static unsigned controllers_of(const char *list, size_t len, char *text, size_t 
 /* One mountinfo line: id parent maj:min root mountpoint options [tags] - type source superoptions. */
 static void parse_line(const char *line, size_t len, struct cgroup_layout *l)
 {
-	const char *field[6] = { 0 }, *end = line + len, *at = line;
+	const char *field[6] = {0}, *end = line + len, *at = line;
 	for (int i = 0; i < 6 && at < end; i++) {
 		field[i] = at;
 		const char *space = memchr(at, ' ', (size_t)(end - at));
@@ -125,7 +124,7 @@ static void parse_line(const char *line, size_t len, struct cgroup_layout *l)
 	size_t mount_len = (size_t)(field[5] - field[4] - 1);
 	if (strncmp(field[3], "/ ", 2) || mount_len >= CGROUP_MOUNT_MAX)
 		return;
-	struct cgroup_hierarchy h = { 0 };
+	struct cgroup_hierarchy h = {0};
 	const char *type = dash + 3;
 	h.v2 = !strncmp(type, "cgroup2 ", 8);
 	if (!h.v2 && strncmp(type, "cgroup ", 7))
@@ -137,8 +136,8 @@ static void parse_line(const char *line, size_t len, struct cgroup_layout *l)
 		if (!super)
 			return;
 		super++;
-		h.controllers = controllers_of(super, (size_t)(end - super), h.controllers_text,
-					       sizeof(h.controllers_text));
+		h.controllers =
+		    controllers_of(super, (size_t)(end - super), h.controllers_text, sizeof(h.controllers_text));
 		if (!*h.controllers_text)
 			return;
 	}
@@ -153,7 +152,7 @@ static void parse_line(const char *line, size_t len, struct cgroup_layout *l)
 
 int cgroup_layout_parse(const char *text, struct cgroup_layout *ret)
 {
-	struct cgroup_layout l = { 0 };
+	struct cgroup_layout l = {0};
 	for (const char *line = text; *line;) {
 		size_t len = strcspn(line, "\n");
 		parse_line(line, len, &l);
@@ -171,7 +170,7 @@ int cgroup_layout_detect(struct cgroup_layout *ret)
 	int r = fs_read("/proc/self/mountinfo", MOUNTINFO_MAX, &b);
 	if (r < 0)
 		return r;
-	struct cgroup_layout all, l = { 0 };
+	struct cgroup_layout all, l = {0};
 	r = cgroup_layout_parse(buf_str(&b), &all);
 	if (r < 0)
 		return r;
@@ -435,7 +434,7 @@ int64_t cgroup_oom_kills(const struct cgroup_layout *l, const char *path)
 
 int cgroup_stats(const struct cgroup_layout *l, const char *path, struct runtime_stats *ret)
 {
-	struct runtime_stats s = { 0 };
+	struct runtime_stats s = {0};
 	bool any = false;
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_close_ int dir = open_group(&l->h[i], path);

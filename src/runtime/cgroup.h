@@ -49,7 +49,8 @@ struct cgroup_layout {
 
 /* Reads /proc/self/mountinfo. -ENOENT: no cgroup file system is mounted. */
 int cgroup_layout_detect(struct cgroup_layout *ret);
-/* The pure part: text is a mountinfo file; controllers of a v2 hierarchy are not filled in. Returns how many, or -ENOENT. */
+/* The pure part: text is a mountinfo file; controllers of a v2 hierarchy are not filled in. Returns how many, or
+ * -ENOENT. */
 int cgroup_layout_parse(const char *text, struct cgroup_layout *ret);
 unsigned cgroup_layout_controllers(const struct cgroup_layout *l);
 const struct cgroup_hierarchy *cgroup_layout_v2(const struct cgroup_layout *l); /* NULL on pure v1 */
@@ -59,7 +60,7 @@ int cgroup_create(const struct cgroup_layout *l, const char *path);
 int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct spec_resources *r);
 /* Allows the usual device nodes and mknod; all: everything. extra: further ones. */
 struct cgroup_device {
-	char type; /* 'c', 'b' or 'a' */
+	char type;	      /* 'c', 'b' or 'a' */
 	int64_t major, minor; /* -1: any */
 	const char *permissions;
 };

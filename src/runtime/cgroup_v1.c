@@ -9,7 +9,7 @@
 /* A new cpuset is empty and takes no process until it has CPUs and memory nodes: copy the parent's. */
 static int prepare(const struct cgroup_hierarchy *h, int parent, int child)
 {
-	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+	static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
 	char have[CGROUP_FILE_MAX], text[CGROUP_FILE_MAX];
 	if (!(h->controllers & CGROUP_CPUSET))
 		return 0;
@@ -120,4 +120,4 @@ static void stats(const struct cgroup_hierarchy *h, int dir, struct runtime_stat
 	s->major_page_faults = cgroup_key(text, "total_pgmajfault", 0);
 }
 
-const struct cgroup_ops cgroup_v1_ops = { prepare, apply, devices, join, oom_kills, stats };
+const struct cgroup_ops cgroup_v1_ops = {prepare, apply, devices, join, oom_kills, stats};

@@ -17,8 +17,8 @@ static int prepare(const struct cgroup_hierarchy *h, int parent, int child)
 	static const struct {
 		unsigned bit;
 		const char *enable;
-	} want[] = { { CGROUP_CPU, "+cpu" },	   { CGROUP_MEMORY, "+memory" }, { CGROUP_PIDS, "+pids" },
-		     { CGROUP_CPUSET, "+cpuset" }, { CGROUP_BLKIO, "+io" },	 { CGROUP_HUGETLB, "+hugetlb" } };
+	} want[] = {{CGROUP_CPU, "+cpu"},	{CGROUP_MEMORY, "+memory"}, {CGROUP_PIDS, "+pids"},
+		    {CGROUP_CPUSET, "+cpuset"}, {CGROUP_BLKIO, "+io"},	    {CGROUP_HUGETLB, "+hugetlb"}};
 	char have[CGROUP_FILE_MAX];
 	if (!h->controllers || cgroup_read(child, "cgroup.controllers", have))
 		return 0;
@@ -77,11 +77,11 @@ static int apply(const struct cgroup_hierarchy *h, int dir, const struct spec_re
 
 static struct bpf_insn insn(int code, int dst, int src, int off, int imm)
 {
-	return (struct bpf_insn){ .code = (uint8_t)code,
-				  .dst_reg = (uint8_t)(dst & 15),
-				  .src_reg = (uint8_t)(src & 15),
-				  .off = (int16_t)off,
-				  .imm = imm };
+	return (struct bpf_insn){.code = (uint8_t)code,
+				 .dst_reg = (uint8_t)(dst & 15),
+				 .src_reg = (uint8_t)(src & 15),
+				 .off = (int16_t)off,
+				 .imm = imm};
 }
 
 /* R2 type, R3 access asked for, R4 major, R5 minor. A rule that fails jumps to the next one. */
@@ -93,7 +93,8 @@ static size_t rule(struct bpf_insn *p, const struct cgroup_device *d)
 		access |= *c == 'r' ? BPF_DEVCG_ACC_READ : *c == 'w' ? BPF_DEVCG_ACC_WRITE : BPF_DEVCG_ACC_MKNOD;
 	if (d->type != 'a') {
 		fix[n_fix++] = n;
-		p[n++] = insn(BPF_JMP | BPF_JNE | BPF_K, 2, 0, 0, d->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+		p[n++] =
+		    insn(BPF_JMP | BPF_JNE | BPF_K, 2, 0, 0, d->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
 	}
 	/* Bits asked for beyond those given: not this rule. */
 	fix[n_fix++] = n;
@@ -135,7 +136,7 @@ static int devices(const struct cgroup_hierarchy *h, int dir, bool all, const st
 	p[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
 	p[len++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 
-	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE };
+	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
 	load.insns = (uintptr_t)p;
 	load.insn_cnt = (uint32_t)len;
 	load.license = (uintptr_t) "Apache-2.0";
@@ -145,7 +146,7 @@ static int devices(const struct cgroup_hierarchy *h, int dir, bool all, const st
 	_cleanup_close_ int target = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (target < 0)
 		return -errno;
-	union bpf_attr attach = { .attach_type = BPF_CGROUP_DEVICE };
+	union bpf_attr attach = {.attach_type = BPF_CGROUP_DEVICE};
 	attach.target_fd = (uint32_t)target;
 	attach.attach_bpf_fd = (uint32_t)prog;
 	attach.attach_flags = BPF_F_ALLOW_MULTI;
@@ -185,4 +186,4 @@ static void stats(const struct cgroup_hierarchy *h, int dir, struct runtime_stat
 	s->major_page_faults = cgroup_key(text, "pgmajfault", 0);
 }
 
-const struct cgroup_ops cgroup_v2_ops = { prepare, apply, devices, join, oom_kills, stats };
+const struct cgroup_ops cgroup_v2_ops = {prepare, apply, devices, join, oom_kills, stats};

@@ -53,7 +53,7 @@ static int send_packet(int fd, const struct iovec *iov, int n_iov, const int *fd
 		char space[CMSG_SPACE(sizeof(int) * (FRAME_FDS_MAX + 1))];
 		struct cmsghdr align;
 	} control;
-	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov };
+	struct msghdr m = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov};
 	if (n_fds) {
 		memset(&control, 0, CMSG_SPACE(sizeof(int) * (size_t)n_fds));
 		m.msg_control = control.space;
@@ -104,8 +104,8 @@ int frame_send(struct frame_conn *c, int type, uint64_t id, const char *body, si
 		return -EPIPE;
 	if (len > FRAME_BODY_MAX || n_fds > FRAME_FDS_MAX)
 		return -EMSGSIZE;
-	struct frame_header h = { FRAME_MAGIC, (uint16_t)type, (uint16_t)n_fds, id, (uint32_t)len, 0 };
-	struct iovec iov[2] = { { &h, sizeof(h) }, { (void *)body, len } };
+	struct frame_header h = {FRAME_MAGIC, (uint16_t)type, (uint16_t)n_fds, id, (uint32_t)len, 0};
+	struct iovec iov[2] = {{&h, sizeof(h)}, {(void *)body, len}};
 	int all[FRAME_FDS_MAX + 1], n_all = n_fds, r;
 	_cleanup_close_ int memfd = -1;
 	if (n_fds)
@@ -132,7 +132,7 @@ int frame_flush(struct frame_conn *c)
 {
 	LIST_EACH_SAFE(l, &c->queue) {
 		struct queued *q = LIST_ENTRY(l, struct queued, link);
-		struct iovec iov = { q->packet, q->len };
+		struct iovec iov = {q->packet, q->len};
 		int r = send_packet(c->fd, &iov, 1, q->fds, q->n_fds);
 		if (r < 0)
 			return r == -EAGAIN ? 0 : r;
@@ -171,17 +171,15 @@ static int read_memfd(int fd, struct frame *f)
 
 int frame_receive(struct frame_conn *c, struct frame *ret)
 {
-	struct frame_header h = { 0 };
+	struct frame_header h = {0};
 	char body[FRAME_INLINE_MAX];
 	union {
 		char space[CMSG_SPACE(sizeof(int) * (FRAME_FDS_MAX + 1))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov[2] = { { &h, sizeof(h) }, { body, sizeof(body) } };
-	struct msghdr m = { .msg_iov = iov,
-			    .msg_iovlen = 2,
-			    .msg_control = control.space,
-			    .msg_controllen = sizeof(control.space) };
+	struct iovec iov[2] = {{&h, sizeof(h)}, {body, sizeof(body)}};
+	struct msghdr m = {
+	    .msg_iov = iov, .msg_iovlen = 2, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
 	ssize_t n;
 	do
 		n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -198,7 +196,7 @@ int frame_receive(struct frame_conn *c, struct frame *ret)
 				memcpy(&fds[n_fds++], CMSG_DATA(cm) + sizeof(int) * (size_t)i, sizeof(int));
 		}
 	int r = m.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : frame_check(&h, (size_t)n, n_fds);
-	struct frame f = { .type = h.type, .id = h.id, .len = h.len };
+	struct frame f = {.type = h.type, .id = h.id, .len = h.len};
 	if (r == 0) {
 		f.body = xmalloc(f.len + 1);
 		f.body[f.len] = 0;

@@ -51,7 +51,7 @@ struct frame_header {
 	uint16_t type;
 	uint16_t n_fds; /* beside the memfd */
 	uint64_t id;
-	uint32_t len;	/* of the body */
+	uint32_t len; /* of the body */
 	uint32_t in_memfd;
 };
 
@@ -75,7 +75,10 @@ void frame_conn_release(struct frame_conn *c); /* closes fd */
 /* Duplicates fds when it has to queue them. -ENOBUFS: the queue is full, -EPIPE and others: the connection is dead. */
 int frame_send(struct frame_conn *c, int type, uint64_t id, const char *body, size_t len, const int *fds, int n_fds);
 int frame_flush(struct frame_conn *c); /* when writable */
-static inline bool frame_pending(const struct frame_conn *c) { return c->queued > 0; }
+static inline bool frame_pending(const struct frame_conn *c)
+{
+	return c->queued > 0;
+}
 /* 1: a frame; 0: nothing to read now; -EPIPE: the peer closed; -EBADMSG: not our protocol. */
 int frame_receive(struct frame_conn *c, struct frame *ret);
 void frame_release(struct frame *f);

@@ -97,7 +97,7 @@ bool user_by_uid(uid_t uid, const char *passwd, const char *group, struct user *
 {
 	struct line l;
 	for (const char *at = passwd; (at = next_line(at, &l));) {
-		struct user u = { 0 };
+		struct user u = {0};
 		if (!take_user(&l, &u) || u.uid != uid)
 			continue;
 		add_groups(group, l.field[0], l.len[0], &u);
@@ -111,7 +111,7 @@ static bool user_by_name(const char *name, size_t len, const char *passwd, const
 {
 	struct line l;
 	for (const char *at = passwd; (at = next_line(at, &l));) {
-		struct user u = { 0 };
+		struct user u = {0};
 		if (!is(&l, 0, name, len) || !take_user(&l, &u))
 			continue;
 		add_groups(group, name, len, &u);
@@ -123,7 +123,7 @@ static bool user_by_name(const char *name, size_t len, const char *passwd, const
 
 int user_resolve(const char *spec, const char *passwd, const char *group, struct user *ret, const char **ret_what)
 {
-	struct user u = { 0 };
+	struct user u = {0};
 	const char *colon = strchr(spec, ':');
 	size_t len = colon ? (size_t)(colon - spec) : strlen(spec);
 	uint32_t id;
@@ -142,8 +142,7 @@ int user_resolve(const char *spec, const char *passwd, const char *group, struct
 		struct line l;
 		bool found = id_of(colon + 1, strlen(colon + 1), &id);
 		for (const char *at = group; !found && (at = next_line(at, &l));)
-			found = is(&l, 0, colon + 1, strlen(colon + 1)) && l.n > 2 &&
-				id_of(l.field[2], l.len[2], &id);
+			found = is(&l, 0, colon + 1, strlen(colon + 1)) && l.n > 2 && id_of(l.field[2], l.len[2], &id);
 		*ret_what = colon + 1;
 		if (!found)
 			return -ENOENT;

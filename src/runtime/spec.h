@@ -108,7 +108,8 @@ struct container_spec {
 	const int64_t *groups; /* supplementary groups to add, fsGroup among them */
 	size_t n_groups;
 
-	/* Exact capability sets (bit n: capability n), for OCI; else they follow from privileged, cap_add and cap_drop. */
+	/* Exact capability sets (bit n: capability n), for OCI; else they follow from privileged, cap_add and cap_drop.
+	 */
 	bool has_caps;
 	int64_t cap_bounding, cap_permitted, cap_effective, cap_ambient;
 	bool privileged;			      /* all capabilities and devices, nothing masked, no seccomp */

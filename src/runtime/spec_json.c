@@ -37,110 +37,143 @@ struct table {
 	size_t n;
 };
 
-#define F(type, member, kind) { #member, kind, offsetof(type, member), 0, NULL }
-#define FCHARS(type, member) { #member, CHARS, offsetof(type, member), sizeof(((type *)0)->member), NULL }
-#define FINTS(type, member) { #member, INTS, offsetof(type, member), offsetof(type, n_##member), NULL }
-#define FOBJECT(type, member, table) { #member, OBJECT, offsetof(type, member), 0, &(table) }
-#define FOBJECTS(type, member, table) { #member, OBJECTS, offsetof(type, member), offsetof(type, n_##member), &(table) }
-#define TABLE(type, fields) { sizeof(type), fields, ARRAY_SIZE(fields) }
+#define F(type, member, kind)                                                                                          \
+	{                                                                                                              \
+#member, kind, offsetof(type, member), 0, NULL                                                         \
+	}
+#define FCHARS(type, member)                                                                                           \
+	{                                                                                                              \
+#member, CHARS, offsetof(type, member), sizeof(((type *)0)->member), NULL                              \
+	}
+#define FINTS(type, member)                                                                                            \
+	{                                                                                                              \
+#member, INTS, offsetof(type, member), offsetof(type, n_##member), NULL                                \
+	}
+#define FOBJECT(type, member, table)                                                                                   \
+	{                                                                                                              \
+#member, OBJECT, offsetof(type, member), 0, &(table)                                                   \
+	}
+#define FOBJECTS(type, member, table)                                                                                  \
+	{                                                                                                              \
+#member, OBJECTS, offsetof(type, member), offsetof(type, n_##member), &(table)                         \
+	}
+#define TABLE(type, fields)                                                                                            \
+	{                                                                                                              \
+		sizeof(type), fields, ARRAY_SIZE(fields)                                                               \
+	}
 
 static const struct field resources_fields[] = {
-	F(struct spec_resources, cpu_shares, INT64),	F(struct spec_resources, cpu_quota_us, INT64),
-	F(struct spec_resources, cpu_period_us, INT64), F(struct spec_resources, memory_limit, INT64),
-	F(struct spec_resources, memory_low_high, INT64), F(struct spec_resources, pids_limit, INT64),
-	F(struct spec_resources, oom_group, BOOL),	F(struct spec_resources, cpuset_cpus, STRING),
-	F(struct spec_resources, cpuset_mems, STRING),
+    F(struct spec_resources, cpu_shares, INT64),      F(struct spec_resources, cpu_quota_us, INT64),
+    F(struct spec_resources, cpu_period_us, INT64),   F(struct spec_resources, memory_limit, INT64),
+    F(struct spec_resources, memory_low_high, INT64), F(struct spec_resources, pids_limit, INT64),
+    F(struct spec_resources, oom_group, BOOL),	      F(struct spec_resources, cpuset_cpus, STRING),
+    F(struct spec_resources, cpuset_mems, STRING),
 };
 static const struct table resources_table = TABLE(struct spec_resources, resources_fields);
 
-static const struct field sysctl_fields[] = { F(struct spec_sysctl, name, STRING), F(struct spec_sysctl, value, STRING) };
+static const struct field sysctl_fields[] = {F(struct spec_sysctl, name, STRING), F(struct spec_sysctl, value, STRING)};
 static const struct table sysctl_table = TABLE(struct spec_sysctl, sysctl_fields);
 
 static const struct field pod_fields[] = {
-	F(struct pod_spec, uid, STRING),	  F(struct pod_spec, name, STRING),
-	F(struct pod_spec, namespace_, STRING),	  F(struct pod_spec, hostname, STRING),
-	F(struct pod_spec, host_network, BOOL),	  F(struct pod_spec, host_pid, BOOL),
-	F(struct pod_spec, host_ipc, BOOL),	  F(struct pod_spec, share_pid, BOOL),
-	FOBJECTS(struct pod_spec, sysctls, sysctl_table), F(struct pod_spec, cgroup_parent, STRING),
-	FOBJECT(struct pod_spec, resources, resources_table), F(struct pod_spec, shm_size, INT64),
+    F(struct pod_spec, uid, STRING),
+    F(struct pod_spec, name, STRING),
+    F(struct pod_spec, namespace_, STRING),
+    F(struct pod_spec, hostname, STRING),
+    F(struct pod_spec, host_network, BOOL),
+    F(struct pod_spec, host_pid, BOOL),
+    F(struct pod_spec, host_ipc, BOOL),
+    F(struct pod_spec, share_pid, BOOL),
+    FOBJECTS(struct pod_spec, sysctls, sysctl_table),
+    F(struct pod_spec, cgroup_parent, STRING),
+    FOBJECT(struct pod_spec, resources, resources_table),
+    F(struct pod_spec, shm_size, INT64),
 };
 static const struct table pod_table = TABLE(struct pod_spec, pod_fields);
 
 static const struct field mount_fields[] = {
-	F(struct spec_mount, type, STRING),	F(struct spec_mount, source, STRING),
-	F(struct spec_mount, source_fd_index, INT), F(struct spec_mount, target, STRING),
-	F(struct spec_mount, data, STRING),	F(struct spec_mount, readonly, BOOL),
-	F(struct spec_mount, recursive_readonly, BOOL), F(struct spec_mount, noexec, BOOL),
-	F(struct spec_mount, nosuid, BOOL),	F(struct spec_mount, nodev, BOOL),
-	F(struct spec_mount, propagation, INT),
+    F(struct spec_mount, type, STRING),
+    F(struct spec_mount, source, STRING),
+    F(struct spec_mount, source_fd_index, INT),
+    F(struct spec_mount, target, STRING),
+    F(struct spec_mount, data, STRING),
+    F(struct spec_mount, readonly, BOOL),
+    F(struct spec_mount, recursive_readonly, BOOL),
+    F(struct spec_mount, noexec, BOOL),
+    F(struct spec_mount, nosuid, BOOL),
+    F(struct spec_mount, nodev, BOOL),
+    F(struct spec_mount, propagation, INT),
 };
 static const struct table mount_table = TABLE(struct spec_mount, mount_fields);
 
 static const struct field device_fields[] = {
-	F(struct spec_device, host_path, STRING),
-	F(struct spec_device, container_path, STRING),
-	F(struct spec_device, permissions, STRING),
+    F(struct spec_device, host_path, STRING),
+    F(struct spec_device, container_path, STRING),
+    F(struct spec_device, permissions, STRING),
 };
 static const struct table device_table = TABLE(struct spec_device, device_fields);
 
 static const struct field rlimit_fields[] = {
-	F(struct spec_rlimit, name, STRING),
-	F(struct spec_rlimit, soft, INT64),
-	F(struct spec_rlimit, hard, INT64),
+    F(struct spec_rlimit, name, STRING),
+    F(struct spec_rlimit, soft, INT64),
+    F(struct spec_rlimit, hard, INT64),
 };
 static const struct table rlimit_table = TABLE(struct spec_rlimit, rlimit_fields);
 
 static const struct field container_fields[] = {
-	F(struct container_spec, id, STRING),
-	F(struct container_spec, name, STRING),
-	F(struct container_spec, lowerdirs, STRINGS),
-	F(struct container_spec, upperdir, STRING),
-	F(struct container_spec, workdir, STRING),
-	F(struct container_spec, rootfs, STRING),
-	F(struct container_spec, readonly_rootfs, BOOL),
-	F(struct container_spec, args, STRINGS),
-	F(struct container_spec, env, STRINGS),
-	F(struct container_spec, cwd, STRING),
-	F(struct container_spec, user, STRING),
-	F(struct container_spec, has_run_as_user, BOOL),
-	F(struct container_spec, has_run_as_group, BOOL),
-	F(struct container_spec, run_as_user, INT64),
-	F(struct container_spec, run_as_group, INT64),
-	F(struct container_spec, run_as_non_root, BOOL),
-	F(struct container_spec, strict_groups, BOOL),
-	FINTS(struct container_spec, groups),
-	F(struct container_spec, has_caps, BOOL),
-	F(struct container_spec, cap_bounding, INT64),
-	F(struct container_spec, cap_permitted, INT64),
-	F(struct container_spec, cap_effective, INT64),
-	F(struct container_spec, cap_ambient, INT64),
-	F(struct container_spec, privileged, BOOL),
-	F(struct container_spec, cap_add, STRINGS),
-	F(struct container_spec, cap_drop, STRINGS),
-	F(struct container_spec, no_new_privileges, BOOL),
-	F(struct container_spec, seccomp, STRING),
-	F(struct container_spec, unmasked_proc, BOOL),
-	F(struct container_spec, masked_paths, STRINGS),
-	F(struct container_spec, readonly_paths, STRINGS),
-	FOBJECTS(struct container_spec, rlimits, rlimit_table),
-	F(struct container_spec, has_oom_score_adj, BOOL),
-	F(struct container_spec, oom_score_adj, INT64),
-	F(struct container_spec, tty, BOOL),
-	F(struct container_spec, stdin_, BOOL),
-	F(struct container_spec, stdin_once, BOOL),
-	F(struct container_spec, log_path, STRING),
-	FOBJECTS(struct container_spec, mounts, mount_table),
-	FOBJECTS(struct container_spec, devices, device_table),
-	FOBJECT(struct container_spec, resources, resources_table),
+    F(struct container_spec, id, STRING),
+    F(struct container_spec, name, STRING),
+    F(struct container_spec, lowerdirs, STRINGS),
+    F(struct container_spec, upperdir, STRING),
+    F(struct container_spec, workdir, STRING),
+    F(struct container_spec, rootfs, STRING),
+    F(struct container_spec, readonly_rootfs, BOOL),
+    F(struct container_spec, args, STRINGS),
+    F(struct container_spec, env, STRINGS),
+    F(struct container_spec, cwd, STRING),
+    F(struct container_spec, user, STRING),
+    F(struct container_spec, has_run_as_user, BOOL),
+    F(struct container_spec, has_run_as_group, BOOL),
+    F(struct container_spec, run_as_user, INT64),
+    F(struct container_spec, run_as_group, INT64),
+    F(struct container_spec, run_as_non_root, BOOL),
+    F(struct container_spec, strict_groups, BOOL),
+    FINTS(struct container_spec, groups),
+    F(struct container_spec, has_caps, BOOL),
+    F(struct container_spec, cap_bounding, INT64),
+    F(struct container_spec, cap_permitted, INT64),
+    F(struct container_spec, cap_effective, INT64),
+    F(struct container_spec, cap_ambient, INT64),
+    F(struct container_spec, privileged, BOOL),
+    F(struct container_spec, cap_add, STRINGS),
+    F(struct container_spec, cap_drop, STRINGS),
+    F(struct container_spec, no_new_privileges, BOOL),
+    F(struct container_spec, seccomp, STRING),
+    F(struct container_spec, unmasked_proc, BOOL),
+    F(struct container_spec, masked_paths, STRINGS),
+    F(struct container_spec, readonly_paths, STRINGS),
+    FOBJECTS(struct container_spec, rlimits, rlimit_table),
+    F(struct container_spec, has_oom_score_adj, BOOL),
+    F(struct container_spec, oom_score_adj, INT64),
+    F(struct container_spec, tty, BOOL),
+    F(struct container_spec, stdin_, BOOL),
+    F(struct container_spec, stdin_once, BOOL),
+    F(struct container_spec, log_path, STRING),
+    FOBJECTS(struct container_spec, mounts, mount_table),
+    FOBJECTS(struct container_spec, devices, device_table),
+    FOBJECT(struct container_spec, resources, resources_table),
 };
 static const struct table container_table = TABLE(struct container_spec, container_fields);
 
 static const struct field status_fields[] = {
-	FCHARS(struct container_status, id),	      F(struct container_status, state, INT),
-	F(struct container_status, pid, INT),	      F(struct container_status, exit_code, INT),
-	F(struct container_status, signal, INT),      F(struct container_status, oom_killed, BOOL),
-	F(struct container_status, created_at_ns, INT64), F(struct container_status, started_at_ns, INT64),
-	F(struct container_status, finished_at_ns, INT64),
+    FCHARS(struct container_status, id),
+    F(struct container_status, state, INT),
+    F(struct container_status, pid, INT),
+    F(struct container_status, exit_code, INT),
+    F(struct container_status, signal, INT),
+    F(struct container_status, oom_killed, BOOL),
+    F(struct container_status, created_at_ns, INT64),
+    F(struct container_status, started_at_ns, INT64),
+    F(struct container_status, finished_at_ns, INT64),
 };
 static const struct table status_table = TABLE(struct container_status, status_fields);
 
@@ -299,9 +332,15 @@ static int decode(struct arena *a, const struct table *t, const struct json *o, 
 	return 0;
 }
 
-#define CODEC(name, type, table)                                                                 \
-	struct json *name##_to_json(struct arena *a, const type *s) { return encode(a, &table, s); } \
-	int name##_from_json(struct arena *a, const struct json *v, type *ret) { return decode(a, &table, v, ret); }
+#define CODEC(name, type, table)                                                                                       \
+	struct json *name##_to_json(struct arena *a, const type *s)                                                    \
+	{                                                                                                              \
+		return encode(a, &table, s);                                                                           \
+	}                                                                                                              \
+	int name##_from_json(struct arena *a, const struct json *v, type *ret)                                         \
+	{                                                                                                              \
+		return decode(a, &table, v, ret);                                                                      \
+	}
 
 CODEC(pod_spec, struct pod_spec, pod_table)
 CODEC(container_spec, struct container_spec, container_table)
