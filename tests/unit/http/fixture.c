@@ -275,8 +275,13 @@ void server_start(struct test_server *s, const struct http_limits *limits, const
 
 void server_stop(struct test_server *s)
 {
-	int status;
 	kill(s->pid, SIGTERM);
+	server_wait(s);
+}
+
+void server_wait(struct test_server *s)
+{
+	int status;
 	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);

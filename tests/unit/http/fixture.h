@@ -25,6 +25,7 @@ struct test_server {
 void server_start(struct test_server *s, const struct http_limits *limits, const struct test_certs *certs,
 		  http_handler handler);
 void server_stop(struct test_server *s);
+void server_wait(struct test_server *s); /* after a SIGTERM of the test's own */
 
 int raw_connect(const struct test_server *s);
 void raw_send(int fd, const void *p, size_t len);
