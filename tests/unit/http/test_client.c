@@ -72,6 +72,7 @@ struct result {
 	size_t len, pauses;
 	struct buf data;
 	bool done, cancel_on_data, pause_on_data;
+	pid_t kill_on_data;
 	char type[64];
 	struct loop_timer *timer;
 };
@@ -106,6 +107,10 @@ static void on_data(void *arg, const char *p, size_t len)
 	r->len += len;
 	if (r->len < 100000)
 		buf_add(&r->data, p, len);
+	if (r->kill_on_data) {
+		kill(r->kill_on_data, SIGTERM); /* drains for 100 ms, then closes */
+		r->kill_on_data = 0;
+	}
 	if (r->cancel_on_data) {
 		http_call_cancel(r->call);
 		ended(r);
@@ -294,11 +299,6 @@ static void test_failures(void **state)
 	}
 }
 
-static void kill_now(void *arg)
-{
-	kill(*(pid_t *)arg, SIGTERM); /* drains for 100 ms, then closes */
-}
-
 static void test_server_gone(void **state)
 {
 	(void)state;
@@ -311,14 +311,12 @@ static void test_server_gone(void **state)
 		struct http_client_config cfg = {
 		    .loop = loop, .address = s.address, .server_name = "localhost", .tls = contexts[i]};
 		assert_int_equal(http_client_new(&cfg, &c), 0);
-		struct loop_timer *t = loop_timer_new(loop, kill_now, &s.pid);
-		loop_timer_start(t, 60);
+		a.kill_on_data = s.pid;
 		start(c, &a, "GET", "/watch", NULL, 0);
 		wait_all();
 		assert_int_equal(a.result, -ECONNRESET);
 		assert_true(a.len > 0);
 		finish(&a);
-		loop_timer_free(t);
 		http_client_free(c);
 		server_wait(&s);
 	}
