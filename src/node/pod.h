@@ -92,6 +92,7 @@ struct pod {
 	bool sandbox_ready;	 /* with its network */
 	bool volumes_ready;
 	bool busy;		 /* one operation of the pod as a whole is under way (sandbox, removal, delete) */
+	bool listed;		 /* in the list that is being received */
 	bool api_gone;		 /* the object isn't there any more */
 	bool finished;		 /* nothing runs and nothing will */
 	bool update_volumes;	 /* a referenced object changed */
@@ -143,6 +144,12 @@ void pod_sandbox_remove(struct pod *p);
 void pod_sandbox_lost(struct pod *p, const char *why);
 /* The runtime has the pod already: its containers' states are taken over. */
 void pod_adopt(struct pod *p, const struct container_status *containers, int n);
+/* The record knows the pod, the runtime doesn't: what ran has ended. */
+void pod_adopt_nothing(struct pod *p);
+/* No record either (the node was rebooted): restart counts are those of the API's status. */
+void pod_take_history(struct pod *p);
+/* The API says that it has ended: its containers are as the status says, nothing is reported. */
+void pod_ended_before(struct pod *p);
 
 /* ---- volumes (pod_volumes.c) ---- */
 void pod_volumes_need(struct pod *p); /* starts to watch what is referred to and asks for tokens */

@@ -267,3 +267,60 @@ void pod_adopt(struct pod *p, const struct container_status *containers, int n)
 	p->sandbox_ready = true;
 	pod_wake(p);
 }
+
+void pod_adopt_nothing(struct pod *p)
+{
+	for (size_t i = 0; i < p->n_containers; i++) {
+		adopt_container(p->containers[i], NULL, 0);
+		/* A new sandbox starts with its init containers, as upstream does after a reboot. */
+		if (p->containers[i]->c.kind == CONTAINER_INIT && p->containers[i]->c.stage == STAGE_EXITED &&
+		    p->restart_policy != RESTART_NEVER)
+			container_move(&p->containers[i]->c, STAGE_WAITING);
+	}
+}
+
+/* ---- what the API remembers ---- */
+
+static void take_exit(const struct json *t, struct container_exit *e)
+{
+	const char *at;
+
+	e->valid = true;
+	e->code = (int)json_path_int(t, "exitCode", 0);
+	e->reason = e->code ? "Error" : "Completed";
+	e->message = xstrdup(json_path_str(t, "message"));
+	e->id = xstrdup(str_after(str_or(json_path_str(t, "containerID"), ""), "proa://"));
+	if ((at = json_path_str(t, "startedAt")))
+		time_parse(at, &e->started_ns);
+	if ((at = json_path_str(t, "finishedAt")))
+		time_parse(at, &e->finished_ns);
+}
+
+static void take_status(struct pod *p, bool ended)
+{
+	static const char *const lists[] = {"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"};
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	const struct json *status = json_get(pod_tree(p, &a), "status");
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		JSON_EACH(s, json_get(status, lists[l]))
+		{
+			struct pod_container *pc = pod_container_named(p, json_path_str(s, "name"));
+			const struct json *terminated = json_path(s, "state.terminated");
+
+			if (!pc)
+				continue;
+			pc->c.restarts = (unsigned)json_path_int(s, "restartCount", 0);
+			if (!ended && json_path(s, "state.running"))
+				pc->c.restarts++;
+			if (ended && terminated) {
+				take_exit(terminated, &pc->c.exit);
+				pc->c.stage = STAGE_EXITED;
+			}
+		}
+	}
+}
+
+void pod_take_history(struct pod *p) { take_status(p, false); }
+
+void pod_ended_before(struct pod *p) { take_status(p, true); }

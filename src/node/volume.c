@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,28 @@ void volume_remove_dir(struct volume *v)
 	r = fs_remove_tree(v->path);
 	if (r < 0)
 		log_warn("cannot remove a volume path=%s error=%s", v->path, strerror(-r));
+}
+
+void volumes_unmount_below(const char *path)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	VEC(char *) found = {0};
+	size_t n = strlen(path);
+
+	if (!f)
+		return;
+	for (struct mntent *m; (m = getmntent(f));)
+		if (strncmp(m->mnt_dir, path, n) == 0 && (m->mnt_dir[n] == '/' || m->mnt_dir[n] == 0))
+			VEC_PUSH(&found, xstrdup(m->mnt_dir));
+	endmntent(f);
+	while (found.n) { /* the innermost were mounted last */
+		char *dir = VEC_POP(&found);
+
+		if (umount2(dir, MNT_DETACH) < 0)
+			log_warn("cannot unmount path=%s error=%s", dir, strerror(errno));
+		free(dir);
+	}
+	VEC_RELEASE(&found);
 }
 
 int volume_set_group(const char *path, int64_t gid, struct status *err)

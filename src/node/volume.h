@@ -75,6 +75,8 @@ mode_t volume_mode(const struct json *source, const char *key, mode_t fallback);
 int volume_tmpfs(const char *path, int64_t size, mode_t mode, struct status *err);
 bool volume_is_mounted(const char *path);
 void volume_remove_dir(struct volume *v);
+/* Unmounts everything mounted at or below a path: what an agent that was killed left behind. */
+void volumes_unmount_below(const char *path);
 /* Each adds its files; source as in the ConfigMap/Secret/DownwardAPI volume or projection; name_key "name" or "secretName". */
 int config_map_payload(const struct json *source, mode_t mode, const struct volume_input *in, struct payload *p,
 		       struct status *err);
