@@ -50,7 +50,11 @@ static void put(struct bootstrap *b, const char *group, const char *plural, cons
 		bool apply)
 {
 	const struct resource *r = resource_by_plural(group, plural);
+	_cleanup_status_ struct status missing = STATUS_INIT;
 	if (!r)
+		return;
+	/* Not left to AlreadyExists: a Service that is there has its address already, and that is said first. */
+	if (!apply && registry_get(b->server->registry, r, ns, meta_name(object), &missing))
 		return;
 	b->waiting++;
 	struct write_request w = {.verb = apply ? WRITE_PATCH : WRITE_CREATE,

@@ -281,7 +281,10 @@ static int drop_user(uid_t uid, gid_t gid)
 {
 	if (geteuid() != 0)
 		return 0;
-	/* Leaving uid 0 for good clears every capability set. */
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return -errno;
+	/* Leaving uid 0 for good clears every other capability set. */
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
 	return setuid(0) == 0 ? -EPERM : 0;
