@@ -19,8 +19,9 @@ struct json;
 struct status;
 struct type;
 
-#define PROTOBUF_DEPTH_MAX 128 /* deepest legitimate object (a nested CRD schema) is below; recursion fits the stack   \
-				*/
+#define PROTOBUF_DEPTH_MAX                                                                                             \
+	128 /* deepest legitimate object (a nested CRD schema) is below; recursion fits the stack                      \
+	     */
 
 /* Whether a body begins with the envelope. */
 bool protobuf_is_envelope(const void *p, size_t len);
