@@ -185,6 +185,7 @@ int mount_new(const char *fs, const char *options, uint64_t attrs)
 	_cleanup_close_ int ctx = (int)syscall(SYS_fsopen, fs, FSOPEN_CLOEXEC);
 	if (ctx < 0)
 		return -errno;
+	(void)syscall(SYS_fsconfig, ctx, FSCONFIG_SET_STRING, "source", fs, 0); /* what /proc/mounts shows */
 	int r = options ? configure(ctx, options) : 0;
 	if (r < 0)
 		return r;

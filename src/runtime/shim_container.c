@@ -230,7 +230,13 @@ void container_create(struct json *body, const int *fds, int n_fds, struct reply
 		r = begin(c, fds, n_fds, &step);
 		if (r == 0)
 			return; /* answered when the process says how it went */
+		if (c->pid) {
+			kill(c->pid, SIGKILL);
+			waitpid(c->pid, NULL, 0);
+		}
+		container_free(c);
 		reply_error(to, 500, NULL, "%s: %s", step, strerror(-r));
+		return;
 	}
 	container_free(c);
 }
@@ -292,14 +298,14 @@ void container_timers(int64_t now_ms)
 
 /* ---- end ---- */
 
-/* It never ran its command: say why and forget it. */
+/* It never ran its command: forget it, and when nothing of it is left say why. */
 static void failed_to_start(struct container *c)
 {
 	struct reply_to to = c->gate && c->gate_open ? c->starter : c->creator;
-	if (c->failed.kind)
-		reply_error(to, c->failed.code,
-			    c->failed.exit_code == 126 || c->failed.exit_code == 127 ? "StartError" : NULL, "%s",
-			    c->failed.text);
+	struct sync_message m = c->failed;
+	container_free(c);
+	if (m.kind)
+		reply_error(to, m.code, m.exit_code == 126 || m.exit_code == 127 ? "StartError" : NULL, "%s", m.text);
 	else
 		reply_error(to, 500, NULL, "the container's process was killed before its command was started");
 }
@@ -315,7 +321,6 @@ void container_exited(struct container *c, int status)
 		cgroup_kill(&shim.layout, c->cgroup);
 	if (c->status.state != CONTAINER_RUNNING && !(waiting && c->settled)) {
 		failed_to_start(c);
-		container_free(c);
 		return;
 	}
 	io_drain(c);

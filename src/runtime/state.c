@@ -94,6 +94,8 @@ int64_t state_start_time(int pid)
 		return -ESRCH;
 	/* The command's name, field 2, is in parentheses and may hold anything: count from the last one. */
 	const char *at = strrchr(buf_str(&b), ')');
+	if (at && (!strncmp(at, ") Z", 3) || !strncmp(at, ") X", 3)))
+		return -ESRCH; /* ended, and nobody has reaped it yet */
 	for (int field = 2; at && field < 22; field++)
 		at = strchr(at + 1, ' ');
 	return at ? strtoll(at, NULL, 10) : -ESRCH;

@@ -29,7 +29,7 @@ int state_write(const char *dir, const struct pod_state *s);
 int state_read(const char *dir, struct pod_state *ret);
 int state_parse(const char *text, unsigned long len, struct pod_state *ret); /* the pure part */
 int state_boot_id(char out[BOOT_ID_MAX]);
-int64_t state_start_time(int pid); /* or -ESRCH */
+int64_t state_start_time(int pid); /* or -ESRCH, also for a zombie */
 /* The process it names runs still. */
 bool state_alive(const struct pod_state *s);
 

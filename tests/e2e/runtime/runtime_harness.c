@@ -92,10 +92,10 @@ static int answer(struct answer *a)
 
 void runtime_start(void)
 {
-	struct runtime_config c = { .run_dir = h.run_dir, .cgroup_root = h.cgroup_root, .shim = getenv("PROA_SHIM") };
-	struct runtime_events ev = { on_container, on_lost };
+	struct runtime_config c = {.run_dir = h.run_dir, .cgroup_root = h.cgroup_root, .shim = getenv("PROA_SHIM")};
+	struct runtime_events ev = {on_container, on_lost};
 	struct status err = STATUS_INIT;
-	struct answer a = { 0 };
+	struct answer a = {0};
 	h.recovered = h.recovered_containers = 0;
 	if (runtime_new(h.loop, &c, &ev, NULL, &h.rt, &err) < 0)
 		fail_msg("%s", err.message);
@@ -111,13 +111,15 @@ void runtime_stop(void)
 
 static void make_layer(void)
 {
-	static const char *const dirs[] = { "bin", "proc", "sys", "dev", "etc", "tmp" };
+	static const char *const dirs[] = {"bin", "proc", "sys", "dev", "etc", "tmp"};
 	char path[300];
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++) {
 		snprintf(path, sizeof(path), "%s/%s", h.layer, dirs[i]);
 		assert_int_equal(fs_mkdir_p(path, 0755), 0);
 	}
-	snprintf(path, sizeof(path), "cp /bin/busybox %s/bin/ && for a in $(/bin/busybox --list); do ln -s busybox %s/bin/$a 2>/dev/null; done; true",
+	snprintf(path, sizeof(path),
+		 "cp /bin/busybox %s/bin/ && for a in $(/bin/busybox --list); do ln -s busybox %s/bin/$a 2>/dev/null; "
+		 "done; true",
 		 h.layer, h.layer);
 	assert_int_equal(system(path), 0);
 	static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001::/home/web:/bin/sh\n";
@@ -171,7 +173,8 @@ int harness_teardown(void **state)
 	left += count(command);
 	snprintf(command, sizeof(command), "pgrep -fc 'proa-shim %s'", h.dir);
 	left += count(command) - 1; /* pgrep's shell is seen, too */
-	snprintf(command, sizeof(command), "find /sys/fs/cgroup -path '*%s/*' -type d ! -name shims | wc -l", h.cgroup_root);
+	snprintf(command, sizeof(command), "find /sys/fs/cgroup -path '*%s/*' -type d ! -name shims | wc -l",
+		 h.cgroup_root);
 	left += count(command);
 	if (left)
 		print_error("left behind: %d things (pods, mounts, shims, cgroups)\n", left);
@@ -187,8 +190,8 @@ int harness_teardown(void **state)
 
 int pod_up(const char *uid, const struct pod_spec *s)
 {
-	struct pod_spec copy = s ? *s : (struct pod_spec){ 0 };
-	struct answer a = { 0 };
+	struct pod_spec copy = s ? *s : (struct pod_spec){0};
+	struct answer a = {0};
 	copy.uid = uid;
 	copy.hostname = copy.hostname ? copy.hostname : "test-pod";
 	runtime_pod_create(h.rt, &copy, on_done, &a);
@@ -197,7 +200,7 @@ int pod_up(const char *uid, const struct pod_spec *s)
 
 int pod_down(const char *uid)
 {
-	struct answer a = { 0 };
+	struct answer a = {0};
 	runtime_pod_remove(h.rt, uid, on_done, &a);
 	return answer(&a);
 }
@@ -227,21 +230,21 @@ struct container_spec *shell(const char *command)
 
 int container_up(const char *uid, struct container_spec *s)
 {
-	struct answer a = { 0 };
+	struct answer a = {0};
 	runtime_container_create(h.rt, uid, s, NULL, 0, true, on_done, &a);
 	return answer(&a);
 }
 
 int container_stop_wait(const char *uid, const char *id, int64_t grace_ms)
 {
-	struct answer a = { 0 };
+	struct answer a = {0};
 	runtime_container_stop(h.rt, uid, id, 0, grace_ms, on_done, &a);
 	return answer(&a);
 }
 
 int container_remove_wait(const char *uid, const char *id)
 {
-	struct answer a = { 0 };
+	struct answer a = {0};
 	runtime_container_remove(h.rt, uid, id, on_done, &a);
 	return answer(&a);
 }
@@ -259,7 +262,7 @@ static bool has_exited(void *arg)
 
 void wait_exit(const char *uid, const char *id, struct container_status *ret)
 {
-	struct named n = { uid, id, ret };
+	struct named n = {uid, id, ret};
 	run_until(has_exited, &n, 30);
 }
 
@@ -329,13 +332,13 @@ static void on_exited(void *arg, int code, const struct status *err)
 
 int exec_run(const char *uid, const char *id, const char *command, char **ret_out)
 {
-	const char *args[] = { "/bin/sh", "-c", command, NULL };
-	struct container_spec p = { .args = args };
-	struct exec_state e = { 0 };
+	const char *args[] = {"/bin/sh", "-c", command, NULL};
+	struct container_spec p = {.args = args};
+	struct exec_state e = {0};
 	int out[2];
 	char text[4096];
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	runtime_exec(h.rt, uid, id, &p, (int[3]){ -1, out[1], out[1] }, on_started, on_exited, &e);
+	runtime_exec(h.rt, uid, id, &p, (int[3]){-1, out[1], out[1]}, on_started, on_exited, &e);
 	close(out[1]);
 	run_until(exec_done, &e, 20);
 	ssize_t n = read(out[0], text, sizeof(text) - 1);

@@ -42,7 +42,7 @@ int container_remove_wait(const char *uid, const char *id);
 void wait_exit(const char *uid, const char *id, struct container_status *ret);
 /* Runs command in a container of its own pod and returns its log's text (without the CRI prefixes), malloc'd. */
 char *output_of(struct container_spec *s, struct container_status *ret);
-char *log_text(const char *path); /* malloc'd, prefixes removed */
+char *log_text(const char *path);						    /* malloc'd, prefixes removed */
 int exec_run(const char *uid, const char *id, const char *command, char **ret_out); /* exit code; output malloc'd */
 
 #endif
