@@ -40,8 +40,7 @@ static void service(struct arena *a, struct json *tree)
 	if (str_eq(json_path_str(spec, "sessionAffinity"), "ClientIP"))
 		default_int(a, default_member(a, default_member(a, spec, "sessionAffinityConfig"), "clientIP"),
 			    "timeoutSeconds", 10800);
-	EACH_ITEM(p, json_get(spec, "ports"))
-	{
+	EACH_ITEM(p, json_get(spec, "ports")) {
 		if (!json_is(p, JSON_OBJECT))
 			continue;
 		default_str(a, p, "protocol", "TCP");
@@ -108,8 +107,8 @@ static void secret(struct arena *a, struct json *tree)
 static void endpoints(struct arena *a, struct json *tree)
 {
 	EACH_ITEM(s, json_get(tree, "subsets"))
-	EACH_ITEM(p, json_get(s, "ports"))
-	default_str(a, p, "protocol", "TCP");
+		EACH_ITEM(p, json_get(s, "ports"))
+			default_str(a, p, "protocol", "TCP");
 }
 
 static void fill_from(struct arena *a, struct json *item, const char *to, const char *from)
@@ -126,8 +125,7 @@ static void fill_from(struct arena *a, struct json *item, const char *to, const 
 
 static void limit_range(struct arena *a, struct json *tree)
 {
-	EACH_ITEM(item, json_path(tree, "spec.limits"))
-	{
+	EACH_ITEM(item, json_path(tree, "spec.limits")) {
 		if (!str_eq(json_path_str(item, "type"), "Container"))
 			continue;
 		fill_from(a, item, "default", "max");
@@ -211,8 +209,7 @@ static void stateful_set(struct arena *a, struct json *tree)
 	default_int(a, spec, "replicas", 1);
 	default_int(a, spec, "revisionHistoryLimit", 10);
 	default_pod_spec(a, json_path(spec, "template.spec"));
-	EACH_ITEM(c, json_get(spec, "volumeClaimTemplates"))
-	{
+	EACH_ITEM(c, json_get(spec, "volumeClaimTemplates")) {
 		if (!json_is(c, JSON_OBJECT))
 			continue;
 		json_set_str(a, c, "apiVersion", "v1");
@@ -234,8 +231,8 @@ static void job(struct arena *a, struct json *tree)
 	default_str(a, spec, "podReplacementPolicy",
 		    json_get(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
 	EACH_ITEM(rule, json_path(spec, "podFailurePolicy.rules"))
-	EACH_ITEM(c, json_get(rule, "onPodConditions"))
-	default_str(a, c, "status", "True");
+		EACH_ITEM(c, json_get(rule, "onPodConditions"))
+			default_str(a, c, "status", "True");
 	labels_from_template(a, tree);
 	default_pod_spec(a, json_path(spec, "template.spec"));
 }
@@ -306,8 +303,7 @@ static void horizontal_pod_autoscaler(struct arena *a, struct json *tree)
 static void role_binding(struct arena *a, struct json *tree)
 {
 	default_str(a, json_get(tree, "roleRef"), "apiGroup", RBAC_GROUP);
-	EACH_ITEM(s, json_get(tree, "subjects"))
-	{
+	EACH_ITEM(s, json_get(tree, "subjects")) {
 		const char *kind = str_or(json_path_str(s, "kind"), "");
 		if (str_eq(kind, "User") || str_eq(kind, "Group"))
 			default_str(a, s, "apiGroup", RBAC_GROUP);
@@ -317,8 +313,8 @@ static void role_binding(struct arena *a, struct json *tree)
 static void policy_ports(struct arena *a, struct json *rules)
 {
 	EACH_ITEM(rule, rules)
-	EACH_ITEM(p, json_get(rule, "ports"))
-	default_str(a, p, "protocol", "TCP");
+		EACH_ITEM(p, json_get(rule, "ports"))
+			default_str(a, p, "protocol", "TCP");
 }
 
 static void network_policy(struct arena *a, struct json *tree)
@@ -342,8 +338,7 @@ static void ingress_class(struct arena *a, struct json *tree)
 
 static void endpoint_slice(struct arena *a, struct json *tree)
 {
-	EACH_ITEM(p, json_get(tree, "ports"))
-	{
+	EACH_ITEM(p, json_get(tree, "ports")) {
 		if (!json_is(p, JSON_OBJECT))
 			continue;
 		if (!json_get(p, "name"))
@@ -408,15 +403,14 @@ static void priority_level(struct arena *a, struct json *tree)
 static void rule_scopes(struct arena *a, struct json *rules)
 {
 	EACH_ITEM(r, rules)
-	default_str(a, r, "scope", "*");
+		default_str(a, r, "scope", "*");
 }
 
 static void webhooks(struct arena *a, struct json *tree)
 {
 	bool mutating = str_eq(json_path_str(tree, "kind"), "MutatingWebhookConfiguration");
 
-	EACH_ITEM(w, json_get(tree, "webhooks"))
-	{
+	EACH_ITEM(w, json_get(tree, "webhooks")) {
 		default_str(a, w, "failurePolicy", "Fail");
 		default_str(a, w, "matchPolicy", "Equivalent");
 		default_member(a, w, "namespaceSelector");
@@ -474,14 +468,12 @@ static void custom_resource_definition(struct arena *a, struct json *tree)
 
 static void device_requests(struct arena *a, struct json *spec)
 {
-	EACH_ITEM(r, json_path(spec, "devices.requests"))
-	{
+	EACH_ITEM(r, json_path(spec, "devices.requests")) {
 		struct json *exact = json_get(r, "exactly");
 		default_str(a, exact, "allocationMode", "ExactCount");
 		if (str_eq(json_path_str(exact, "allocationMode"), "ExactCount"))
 			default_int(a, exact, "count", 1);
-		EACH_ITEM(alternative, json_get(r, "firstAvailable"))
-		{
+		EACH_ITEM(alternative, json_get(r, "firstAvailable")) {
 			default_str(a, alternative, "allocationMode", "ExactCount");
 			if (str_eq(json_path_str(alternative, "allocationMode"), "ExactCount"))
 				default_int(a, alternative, "count", 1);

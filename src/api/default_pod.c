@@ -67,7 +67,7 @@ static bool image_is_latest(const char *image)
 static void default_env(struct arena *a, struct json *container)
 {
 	EACH_ITEM(e, json_get(container, "env"))
-	default_str(a, json_path(e, "valueFrom.fieldRef"), "apiVersion", "v1");
+		default_str(a, json_path(e, "valueFrom.fieldRef"), "apiVersion", "v1");
 }
 
 static void default_container(struct arena *a, struct json *c)
@@ -81,7 +81,7 @@ static void default_container(struct arena *a, struct json *c)
 	default_str(a, c, "terminationMessagePath", "/dev/termination-log");
 	default_str(a, c, "terminationMessagePolicy", "File");
 	EACH_ITEM(p, json_get(c, "ports"))
-	default_str(a, p, "protocol", "TCP");
+		default_str(a, p, "protocol", "TCP");
 	for (size_t i = 0; i < ARRAY_SIZE(probes); i++)
 		default_probe(a, json_get(c, probes[i]));
 	default_http_get(a, json_path(c, "lifecycle.postStart.httpGet"));
@@ -101,7 +101,7 @@ void default_claim_spec(struct arena *a, struct json *spec)
 static void default_field_refs(struct arena *a, struct json *items)
 {
 	EACH_ITEM(i, items)
-	default_str(a, json_get(i, "fieldRef"), "apiVersion", "v1");
+		default_str(a, json_get(i, "fieldRef"), "apiVersion", "v1");
 }
 
 static void default_volume(struct arena *a, struct json *v)
@@ -117,8 +117,7 @@ static void default_volume(struct arena *a, struct json *v)
 	if (json_get(v, "hostPath"))
 		default_str(a, json_get(v, "hostPath"), "type", "");
 	default_field_refs(a, json_path(v, "downwardAPI.items"));
-	EACH_ITEM(s, json_path(v, "projected.sources"))
-	{
+	EACH_ITEM(s, json_path(v, "projected.sources")) {
 		default_int(a, json_get(s, "serviceAccountToken"), "expirationSeconds", 3600);
 		default_field_refs(a, json_path(s, "downwardAPI.items"));
 	}
@@ -148,9 +147,9 @@ void default_pod_spec(struct arena *a, struct json *spec)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		EACH_ITEM(c, json_get(spec, lists[i]))
-	default_container(a, c);
+			default_container(a, c);
 	EACH_ITEM(v, json_get(spec, "volumes"))
-	default_volume(a, v);
+		default_volume(a, v);
 	default_resource_list(a, json_get(spec, "overhead"));
 	default_resource_list(a, json_path(spec, "resources.limits"));
 	default_resource_list(a, json_path(spec, "resources.requests"));
@@ -178,13 +177,12 @@ void default_pod(struct arena *a, struct json *tree)
 	default_pod_spec(a, spec);
 	default_bool(a, spec, "enableServiceLinks", true);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-		EACH_ITEM(c, json_get(spec, lists[i]))
-		{
+		EACH_ITEM(c, json_get(spec, lists[i])) {
 			if (!json_is(c, JSON_OBJECT))
 				continue;
 			request_limits(a, c);
 			EACH_ITEM(p, json_get(c, "ports"))
-			if (host && json_is(p, JSON_OBJECT) && json_path_int(p, "hostPort", 0) == 0)
-				json_set_int(a, p, "hostPort", json_path_int(p, "containerPort", 0));
+				if (host && json_is(p, JSON_OBJECT) && json_path_int(p, "hostPort", 0) == 0)
+					json_set_int(a, p, "hostPort", json_path_int(p, "containerPort", 0));
 		}
 }

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/validate.h"
+
+#include <string.h>
+
+#include "api/apply.h"
+#include "api/meta.h"
+#include "api/resource.h"
+#include "api/type.h"
+#include "api/validate_internal.h"
+#include "base/str.h"
+#include "base/status.h"
+
+/* ---- names of objects ---- */
+
+static const char *name_check_cron_job(const char *s)
+{
+	/* Its jobs' names add 11 characters and must fit a label. */
+	return strlen(s) > 52 ? "must be no more than 52 characters" : name_check_dns1123_subdomain(s);
+}
+
+static const char *name_check_ip(const char *s)
+{
+	return rule_ip(s);
+}
+
+static const struct {
+	const char *group, *kind;
+	const char *(*rule)(const char *);
+} name_rules[] = {
+    {"", "Namespace", name_check_dns1123_label},
+    {"", "Service", name_check_dns1035_label},
+    {"rbac.authorization.k8s.io", "Role", name_check_path_segment},
+    {"rbac.authorization.k8s.io", "ClusterRole", name_check_path_segment},
+    {"rbac.authorization.k8s.io", "RoleBinding", name_check_path_segment},
+    {"rbac.authorization.k8s.io", "ClusterRoleBinding", name_check_path_segment},
+    {"apiregistration.k8s.io", "APIService", name_check_path_segment},
+    {"batch", "CronJob", name_check_cron_job},
+    {"networking.k8s.io", "IPAddress", name_check_ip},
+};
+
+static const char *(*name_rule(const struct resource *r))(const char *)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(name_rules); i++)
+		if (str_eq(name_rules[i].kind, r->kind) && str_eq(name_rules[i].group, r->group))
+			return name_rules[i].rule;
+	return name_check_dns1123_subdomain;
+}
+
+/* ---- metadata ---- */
+
+static void check_name_and_namespace(struct check *c, const struct json *meta)
+{
+	const char *name = str_or(json_path_str(meta, "name"), ""), *ns = str_or(json_path_str(meta, "namespace"), "");
+	const char *generate = str_or(json_path_str(meta, "generateName"), "");
+	const char *(*rule)(const char *) = name_rule(c->resource), *why;
+
+	if (*generate && (why = name_check_prefix(rule, generate)))
+		bad_invalid_str(c, "metadata.generateName", generate, why);
+	if (!*name)
+		bad_required(c, "metadata.name", "name or generateName is required");
+	else if ((why = rule(name)))
+		bad_invalid_str(c, "metadata.name", name, why);
+	if (!c->resource->namespaced) {
+		if (*ns)
+			bad_forbidden(c, "metadata.namespace", "not allowed on this type");
+	} else if (!*ns) {
+		bad_required(c, "metadata.namespace", NULL);
+	} else if ((why = name_check_dns1123_label(ns))) {
+		bad_invalid_str(c, "metadata.namespace", ns, why);
+	}
+}
+
+static void check_annotations(struct check *c, const struct json *annotations)
+{
+	size_t total = 0;
+
+	if (!json_is(annotations, JSON_OBJECT))
+		return;
+	JSON_EACH(m, annotations) {
+		char *lower = arena_strndup(&c->arena, m->key, m->key_len);
+		for (char *s = lower; *s; s++)
+			*s = *s >= 'A' && *s <= 'Z' ? (char)(*s + 32) : *s;
+		const char *why = name_check_qualified(lower);
+		if (why)
+			bad_invalid_str(c, "metadata.annotations", m->key, why);
+		total += m->key_len + (m->type == JSON_STRING ? m->len : 0);
+	}
+	if (total > VALIDATE_ANNOTATIONS_BYTES_MAX)
+		bad_too_long(c, "metadata.annotations", VALIDATE_ANNOTATIONS_BYTES_MAX);
+}
+
+static void check_owners(struct check *c, const struct json *owners)
+{
+	static const struct {
+		const char *key, *detail;
+	} needed[] = {{"apiVersion", "version must not be empty"},
+		      {"kind", "kind must not be empty"},
+		      {"name", "name must not be empty"},
+		      {"uid", "uid must not be empty"}};
+	const struct json *controller = NULL;
+	size_t i = 0;
+
+	EACH_ITEM(o, owners) {
+		for (size_t k = 0; k < ARRAY_SIZE(needed); k++)
+			if (str_empty(json_path_str(o, needed[k].key)))
+				bad_invalid_str(c, PATH(c, "metadata.ownerReferences[%zu].%s", i, needed[k].key), "",
+						needed[k].detail);
+		if (json_path_bool(o, "controller", false)) {
+			if (controller)
+				bad_invalid(
+				    c, "metadata.ownerReferences", owners,
+				    PATH(c,
+					 "Only one reference can have Controller set to true. Found \"true\" in "
+					 "references for %s/%s and %s/%s",
+					 str_or(json_path_str(controller, "kind"), ""),
+					 str_or(json_path_str(controller, "name"), ""),
+					 str_or(json_path_str(o, "kind"), ""), str_or(json_path_str(o, "name"), "")));
+			controller = o;
+		}
+		i++;
+	}
+}
+
+static bool has_string(const struct json *list, const char *s)
+{
+	EACH_ITEM(v, list) {
+		if (str_eq(json_str(v), s))
+			return true;
+	}
+	return false;
+}
+
+static void check_finalizers(struct check *c, const struct json *finalizers)
+{
+	size_t i = 0;
+
+	EACH_ITEM(f, finalizers)
+		check_name(c, PATH(c, "metadata.finalizers[%zu]", i++), f, name_check_qualified);
+	if (has_string(finalizers, "orphan") && has_string(finalizers, "foregroundDeletion"))
+		bad_invalid(c, "metadata.finalizers", finalizers,
+			    "finalizer orphan and foregroundDeletion cannot be both set");
+}
+
+static void check_metadata(struct check *c)
+{
+	const struct json *meta = json_get(c->tree, "metadata");
+
+	check_name_and_namespace(c, meta);
+	check_labels(c, "metadata.labels", json_get(meta, "labels"));
+	check_annotations(c, json_get(meta, "annotations"));
+	check_owners(c, json_get(meta, "ownerReferences"));
+	check_finalizers(c, json_get(meta, "finalizers"));
+	if (json_path_int(meta, "generation", 0) < 0)
+		bad_invalid(c, "metadata.generation", json_get(meta, "generation"),
+			    "must be greater than or equal to 0");
+	apply_check_managed_fields(json_get(meta, "managedFields"), c->err);
+}
+
+static void check_metadata_update(struct check *c)
+{
+	static const char *const fixed[] = {"metadata.name",
+					    "metadata.namespace",
+					    "metadata.uid",
+					    "metadata.creationTimestamp",
+					    "metadata.deletionTimestamp",
+					    "metadata.deletionGracePeriodSeconds"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		check_immutable(c, fixed[i], fixed[i]);
+	if (!meta_deleting(c->old))
+		return;
+	const struct json *before = json_path(c->old, "metadata.finalizers");
+	EACH_ITEM(f, json_path(c->tree, "metadata.finalizers")) {
+		if (!has_string(before, json_str(f)))
+			bad_forbidden(c, "metadata.finalizers",
+				      PATH(c,
+					   "no new finalizers can be added if the object is being deleted, found new "
+					   "finalizers []string{\"%s\"}",
+					   str_or(json_str(f), "")));
+	}
+}
+
+/* ---- by the table: values of enumerations, and structs that must be there ---- */
+
+static void check_type(struct check *c, const struct type *t, const char *path, const struct json *v);
+
+static void check_enum(struct check *c, const struct field *f, const char *path, const struct json *v)
+{
+	if (v->type == JSON_STRING && v->len && !str_in(v->str, f->enum_values))
+		bad_unsupported(c, path, v->str, f->enum_values);
+}
+
+static void check_value(struct check *c, const struct field *f, const char *path, const struct json *v)
+{
+	if (f->kind == FIELD_STRUCT && f->type)
+		check_type(c, f->type, path, v);
+	else if (f->kind == FIELD_STRING && f->enum_values)
+		check_enum(c, f, path, v);
+}
+
+static void check_field(struct check *c, const struct field *f, const char *path, const struct json *o)
+{
+	const struct json *v = json_get(o, f->name);
+	size_t i = 0;
+
+	if (!v || (f->kind != FIELD_STRUCT && !f->enum_values))
+		return;
+	const char *at = *path ? PATH(c, "%s.%s", path, f->name) : f->name;
+	if (f->shape == SHAPE_SINGLE) {
+		check_value(c, f, at, v);
+	} else if (f->shape == SHAPE_LIST && v->type == JSON_ARRAY) {
+		JSON_EACH(e, v)
+			check_value(c, f, PATH(c, "%s[%zu]", at, i++), e);
+	} else if (f->shape == SHAPE_MAP && v->type == JSON_OBJECT) {
+		JSON_EACH(e, v)
+			check_value(c, f, PATH(c, "%s[%s]", at, e->key), e);
+	}
+}
+
+static void check_type(struct check *c, const struct type *t, const char *path, const struct json *v)
+{
+	if (!json_is(v, JSON_OBJECT))
+		return;
+	for (uint32_t i = 0; i < t->n_fields; i++) {
+		const struct field *f = &t->fields[i];
+		if (f->embedded)
+			check_type(c, f->type, path, v);
+		else if (*path || (!str_eq(f->name, "status") && !str_eq(f->name, "metadata")))
+			check_field(c, f, path, v);
+	}
+}
+
+/* ---- entry points ---- */
+
+static int finish(struct check *c)
+{
+	arena_release(&c->arena);
+	return status_invalid(c->err, c->resource->group, c->resource->kind, meta_name(c->tree));
+}
+
+int validate_create(const struct resource *r, const struct json *tree, struct status *err)
+{
+	struct check c = {.err = err, .resource = r, .tree = tree};
+
+	check_metadata(&c);
+	if (r->type)
+		check_type(&c, r->type, "", tree);
+	check_kind(&c, NULL);
+	return finish(&c);
+}
+
+int validate_update(const struct resource *r, const struct json *tree, const struct json *old, const char *subresource,
+		    struct status *err)
+{
+	struct check c = {.err = err, .resource = r, .tree = tree, .old = old};
+
+	check_metadata(&c);
+	check_metadata_update(&c);
+	if (!str_eq(subresource, "status") && !str_eq(subresource, "binding")) {
+		if (r->type && !json_equal(json_get(tree, "spec"), json_get(old, "spec")))
+			check_type(&c, r->type, "", tree);
+		check_kind(&c, subresource);
+	}
+	return finish(&c);
+}
+
+void validate_inherit_metadata(struct arena *a, struct json *tree, const struct json *old)
+{
+	static const char *const kept[] = {"uid", "creationTimestamp", "deletionTimestamp",
+					   "deletionGracePeriodSeconds"};
+	struct json *meta = json_object_in(a, tree, "metadata"), *before = json_get(old, "metadata");
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		struct json *was = json_get(before, kept[i]), *is = json_get(meta, kept[i]);
+		bool absent = !is || is->type == JSON_NULL || (is->type == JSON_STRING && !is->len);
+		if (was && (absent || str_eq(kept[i], "deletionTimestamp")))
+			json_set(a, meta, kept[i], json_clone(a, was));
+	}
+	struct json *generation = json_get(before, "generation");
+	if (generation)
+		json_set(a, meta, "generation", json_clone(a, generation));
+	else
+		json_remove(meta, "generation");
+}
