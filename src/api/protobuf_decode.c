@@ -14,7 +14,6 @@
 #include "api/type.h"
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/env.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -107,7 +106,7 @@ static struct json *timestamp(struct arena *a, const struct wire_field *w, bool 
 {
 	struct wire_reader r = wire_reader_of(w->bytes, w->len);
 	int64_t seconds = 0, nanos = 0;
-	char out[TIME_RFC3339_MAX];
+	char out[PROTOBUF_TIME_MAX];
 	struct wire_field f;
 	int n;
 
@@ -118,14 +117,11 @@ static struct json *timestamp(struct arena *a, const struct wire_field *w, bool 
 			return NULL;
 		*(f.number == 1 ? &seconds : &nanos) = (int64_t)f.value;
 	}
-	/* Years 0 to 9999, as RFC 3339 can say; int64 nanoseconds hold 1678 to 2262. */
-	if (n < 0 || seconds < -9223372036 || seconds > 9223372035 || nanos < 0 || nanos > 999999999)
-		return NULL;
-	if (!seconds && !nanos)
+	if (n == 0 && !seconds && !nanos)
 		return json_new(a, JSON_NULL);
-	if (micro)
-		return json_new_str(a, time_format_micro(seconds * 1000000000 + nanos, out));
-	return json_new_str(a, time_format(seconds * 1000000000, out));
+	if (n < 0 || protobuf_time_format(seconds, nanos, micro, out) < 0)
+		return NULL;
+	return json_new_str(a, out);
 }
 
 static struct json *int_or_string(struct arena *a, const struct wire_field *w)
@@ -414,8 +410,10 @@ static struct json *sorted_map(struct arena *a, const struct json *map)
 	return out;
 }
 
-static bool is_zero(const struct json *v)
+static bool is_zero(const struct field *f, const struct json *v)
 {
+	if (f->kind == FIELD_INT_OR_STRING && v->type == JSON_STRING) /* "" is not 0 */
+		return false;
 	switch (v->type) {
 	case JSON_NULL:
 		return true;
@@ -445,7 +443,7 @@ static int emit(struct arena *a, struct json *object, const struct slot *s, cons
 		v = value(a, &s->last, f, depth);
 	if (!v)
 		return -EINVAL;
-	if (f->omit_empty && !f->pointer && f->shape == SHAPE_SINGLE && is_zero(v))
+	if (f->omit_empty && !f->pointer && f->shape == SHAPE_SINGLE && is_zero(f, v))
 		return 0;
 	append_member(object, f->name, strlen(f->name), v);
 	return 0;

@@ -11,7 +11,6 @@
 #include "api/type.h"
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/env.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -74,17 +73,11 @@ static int put_base64(struct buf *out, uint32_t number, const struct json *v)
 static int put_time(struct buf *out, uint32_t number, const struct json *v, bool micro)
 {
 	const char *s = json_str(v);
-	int64_t ns, seconds, rest;
+	int64_t seconds, rest;
 	size_t begin;
 
-	if (!s || time_parse(s, &ns) < 0)
+	if (!s || protobuf_time_parse(s, &seconds, &rest) < 0)
 		return -EINVAL;
-	seconds = ns / 1000000000;
-	rest = ns % 1000000000;
-	if (rest < 0) {
-		rest += 1000000000;
-		seconds--;
-	}
 	begin = wire_begin(out, number);
 	wire_put_uint(out, 1, (uint64_t)seconds);
 	wire_put_uint(out, 2, micro ? (uint64_t)(rest / 1000 * 1000) : 0); /* Time has whole seconds */
@@ -138,7 +131,7 @@ static int put_strings(struct buf *out, uint32_t number, const struct json *list
 {
 	size_t begin;
 
-	if (!json_is(list, JSON_ARRAY))
+	if (list->type != JSON_ARRAY && list->type != JSON_NULL)
 		return -EINVAL;
 	begin = wire_begin(out, number);
 	JSON_EACH(s, list) {

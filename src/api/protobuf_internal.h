@@ -47,6 +47,11 @@ void wire_put_uint(struct buf *out, uint32_t number, uint64_t v);
 size_t wire_begin(struct buf *out, uint32_t number);
 void wire_end(struct buf *out, size_t begin);
 
+/* RFC 3339, whole seconds or (micro) six decimals; -EINVAL outside the years 1 to 9999. */
+#define PROTOBUF_TIME_MAX 40
+int protobuf_time_format(int64_t seconds, int64_t nanos, bool micro, char out[PROTOBUF_TIME_MAX]);
+int protobuf_time_parse(const char *s, int64_t *ret_seconds, int64_t *ret_nanos);
+
 /* With the nesting so far; depth 0 is outermost. */
 int protobuf_decode_at(struct arena *a, const void *p, size_t len, const struct type *type, int depth,
 		       struct json **ret);

@@ -58,17 +58,25 @@ func readMarkers(groups ...*ast.CommentGroup) Markers {
 	return m
 }
 
+func packageDir(pkg string) (string, error) {
+	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", pkg).Output()
+	if err != nil {
+		return "", fmt.Errorf("go list %s: %w", pkg, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
 // load parses a package's Go files, once.
 func (s *Sources) load(pkg string) error {
 	if s.loaded[pkg] {
 		return nil
 	}
 	s.loaded[pkg] = true
-	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", pkg).Output()
+	dir, err := packageDir(pkg)
 	if err != nil {
-		return fmt.Errorf("go list %s: %w", pkg, err)
+		return err
 	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "*.go"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return err
 	}
