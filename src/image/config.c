@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Image configurations (OCI image specification, config.md; docker's are the same where it matters). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "image/image_internal.h"
+
+int image_config_read(const struct image_store *s, const char *id, struct arena *a, struct json **ret)
+{
+	_cleanup_free_ char *path = image_path(s, "configs/%s", str_after(id, "sha256:"));
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct json_error je;
+	int r = fs_read(path, IMAGE_JSON_MAX, &b);
+
+	if (r < 0)
+		return r;
+	return json_parse(a, b.data, b.len, ret, &je) < 0 || !json_is(*ret, JSON_OBJECT) ? -EBADMSG : 0;
+}
+
+const char **image_diff_ids(struct arena *a, const struct json *config, size_t *ret_n)
+{
+	const struct json *ids = json_path(config, "rootfs.diff_ids");
+	size_t n = 0;
+
+	if (json_len(ids) > IMAGE_LAYERS_MAX)
+		return NULL;
+	const char **out = arena_zalloc(a, (json_len(ids) + 1) * sizeof(*out));
+	JSON_EACH(id, ids) {
+		if (!image_id_valid(json_str(id)))
+			return NULL;
+		out[n++] = arena_strdup(a, str_after(json_str(id), "sha256:"));
+	}
+	*ret_n = n;
+	return out;
+}
+
+static const char *const *strings(struct arena *a, const struct json *list)
+{
+	const char **out = arena_zalloc(a, (json_len(list) + 1) * sizeof(*out));
+	size_t n = 0;
+
+	if (json_is(list, JSON_ARRAY))
+		JSON_EACH(v, list)
+			if (json_str(v))
+				out[n++] = arena_strdup(a, json_str(v));
+	return out;
+}
+
+static const char *const *member_names(struct arena *a, const struct json *object)
+{
+	const char **out = arena_zalloc(a, (json_len(object) + 1) * sizeof(*out));
+	size_t n = 0;
+
+	if (json_is(object, JSON_OBJECT))
+		JSON_EACH(v, object)
+			out[n++] = arena_strdup(a, v->key);
+	return out;
+}
+
+static const char *text(struct arena *a, const struct json *object, const char *key)
+{
+	return arena_strdup(a, str_or(json_str(json_get(object, key)), ""));
+}
+
+static void fill_labels(struct image *i, const struct json *labels)
+{
+	struct image_label *out = arena_zalloc(&i->arena, (json_len(labels) + 1) * sizeof(*out));
+
+	i->labels = out;
+	if (json_is(labels, JSON_OBJECT))
+		JSON_EACH(l, labels)
+			if (json_str(l))
+				out[i->n_labels++] = (struct image_label){arena_strdup(&i->arena, l->key),
+									  arena_strdup(&i->arena, json_str(l))};
+}
+
+/* The uppermost layer first, as overlayfs lists them; the configuration has the lowest first. */
+static int fill_layers(const struct image_store *s, struct image *i, const struct json *config)
+{
+	size_t n;
+	const char **ids = image_diff_ids(&i->arena, config, &n);
+
+	if (!ids)
+		return -EBADMSG;
+	const char **paths = arena_zalloc(&i->arena, (n + 1) * sizeof(*paths));
+	for (size_t k = 0; k < n; k++) {
+		_cleanup_free_ char *size_path = image_path(s, "layers/%s/size", ids[k]);
+		_cleanup_buf_ struct buf b = BUF_INIT;
+		uint64_t size;
+		paths[n - 1 - k] = arena_printf(&i->arena, "%s/layers/%s/fs", s->dir, ids[k]);
+		if (fs_read(size_path, 32, &b) < 0 || parse_u64(buf_str(&b), &size) < 0)
+			return -EBADMSG;
+		i->size += size;
+	}
+	i->layers = paths;
+	i->n_layers = n;
+	return 0;
+}
+
+int image_config_fill(const struct image_store *s, struct image *i, const struct json *config)
+{
+	const struct json *c = json_get(config, "config");
+	struct arena *a = &i->arena;
+
+	i->os = text(a, config, "os");
+	i->architecture = text(a, config, "architecture");
+	if (json_path_str(config, "created"))
+		time_parse(json_path_str(config, "created"), &i->created_ns);
+	i->entrypoint = strings(a, json_get(c, "Entrypoint"));
+	i->cmd = strings(a, json_get(c, "Cmd"));
+	i->env = strings(a, json_get(c, "Env"));
+	i->working_dir = text(a, c, "WorkingDir");
+	i->user = text(a, c, "User");
+	i->stop_signal = text(a, c, "StopSignal");
+	i->exposed_ports = member_names(a, json_get(c, "ExposedPorts"));
+	fill_labels(i, json_get(c, "Labels"));
+	return fill_layers(s, i, config);
+}
+
+void image_free(struct image *i)
+{
+	if (!i)
+		return;
+	arena_release(&i->arena);
+	free(i);
+}

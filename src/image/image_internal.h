@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the image store. Two locks, both flock on files of the store, taken anew by each call, so that they hold
+ * between threads as well as processes:
+ *   DIR/lock     exclusive while refs, configurations or uses change, shared while they are read; held shortly
+ *   DIR/importing shared by importers all the time; exclusive (never waited for) to throw away what nobody needs
+ */
+#ifndef PROA_IMAGE_INTERNAL_H
+#define PROA_IMAGE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/macros.h"
+#include "image/image.h"
+
+struct json;
+
+#define SHA256_HEX 64
+#define IMAGE_ID_LEN (7 + SHA256_HEX) /* "sha256:" */
+
+struct image_store {
+	char *dir;
+};
+
+/* Sets err and returns r. */
+int image_fail(char *err, size_t err_len, int r, const char *fmt, ...) PRINTF_LIKE(4, 5);
+bool image_hex_valid(const char *s, size_t len); /* lower-case hexadecimal */
+bool image_id_valid(const char *s);		 /* "sha256:<64 hex>" */
+
+char *image_path(const struct image_store *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The descriptor that holds it: close it to unlock. Negative errno. */
+int image_lock(const struct image_store *s, bool exclusive);
+int image_lock_import(const struct image_store *s);
+/* Unpacking leftovers, layers of no image: removed unless somebody imports right now. */
+void image_collect(struct image_store *s);
+
+/* refs.json: an object of names -> ids in a; {} when there is none. Under the lock. */
+int image_refs_read(const struct image_store *s, struct arena *a, struct json **ret);
+int image_refs_write(const struct image_store *s, const struct json *refs);
+int image_config_read(const struct image_store *s, const char *id, struct arena *a, struct json **ret);
+/* What a configuration says, into i (whose arena it uses). */
+int image_config_fill(const struct image_store *s, struct image *i, const struct json *config);
+/* diff_ids of a configuration, checked: NULL-terminated, hex only, lowest layer first; NULL when malformed. */
+const char **image_diff_ids(struct arena *a, const struct json *config, size_t *ret_n);
+
+#endif
