@@ -40,6 +40,8 @@ static bool may_remove(struct write_op *op, const struct json *tree)
 
 static void begin_delete(struct write_op *op)
 {
+	/* It waits for its contents, not for a time. */
+	json_remove(json_get(op->tree, "metadata"), "deletionGracePeriodSeconds");
 	json_set_path(op->arena, op->tree, "status.phase", json_new_str(op->arena, "Terminating"));
 }
 

@@ -592,7 +592,9 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 		return STORE_OK;
 	}
 	if (op_should_remove(op)) {
+		/* The answer is what this update made of it, though that is never stored. */
 		op->removing = true;
+		op->answer = version_convert(op->arena, op->row, op->req.resource, json_clone(op->arena, op->tree));
 	} else if (unchanged(op)) {
 		if (op->strategy->settled)
 			op->strategy->settled(op, false);
@@ -601,7 +603,10 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 	}
 	op->lazy = !op->removing && (is_lazy(op) || only_heartbeat(op));
 	enum store_error e = op_store(op, op->old->rev);
+	if (e != STORE_OK)
+		op->answer = NULL;
 	if (e == STORE_CONFLICT && !expect) {
+		op->removing = false;
 		if (op->strategy->settled)
 			op->strategy->settled(op, false);
 		return e;
