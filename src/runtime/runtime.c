@@ -176,8 +176,13 @@ static void fail_requests(struct pod *p)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
 	status_set(&err, 503, "the shim of pod %s is gone", p->uid);
-	while (!list_empty(&p->requests))
-		finish(LIST_ENTRY(p->requests.next, struct request, link), &err);
+	while (!list_empty(&p->requests)) {
+		struct request *q = LIST_ENTRY(p->requests.next, struct request, link);
+		bool hello = q->type == FRAME_HELLO;
+		finish(q, &err);
+		if (hello) /* it died while it was being taken over */
+			recover_step(p->r);
+	}
 }
 
 static void cleanup_end(struct pod *p)
@@ -260,6 +265,8 @@ static void on_reply(struct pod *p, struct request *q, const struct json *body, 
 		status_set_reason(&err, (int)json_path_int(e, "code", 500),
 				  str_eq(json_path_str(e, "reason"), "StartError") ? "StartError" : "", "%s",
 				  str_or(json_path_str(e, "message"), ""));
+	if (json_get(body, "status"))
+		take_status(p, json_get(body, "status"));
 	if (q->type == FRAME_HELLO) {
 		JSON_EACH(c, json_get(body, "containers"))
 			take_status(p, c);
@@ -288,8 +295,6 @@ static void on_reply(struct pod *p, struct request *q, const struct json *body, 
 		q->started = NULL; /* exited is still to come */
 		started(q->arg, tty, (int)json_path_int(body, "pid", 0), NULL);
 		return;
-	} else if (q->type == FRAME_REMOVE && !err.code && q->arg == NULL) {
-		/* nothing: the map entry goes in runtime_container_remove */
 	}
 	finish(q, err.code ? &err : NULL);
 }

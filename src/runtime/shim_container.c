@@ -68,6 +68,15 @@ void container_free(struct container *c)
 
 /* ---- start ---- */
 
+/* With the status, so that the agent knows it when it hears that the request succeeded. */
+static void reply_status(struct reply_to to, const struct container *c)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct json *o = json_new(&a, JSON_OBJECT);
+	json_set(&a, o, "status", container_status_to_json(&a, &c->status));
+	reply_json(to, json_to_string(&a, o), NULL, 0);
+}
+
 static void settle_running(struct container *c)
 {
 	source_close(&c->sync);
@@ -75,7 +84,7 @@ static void settle_running(struct container *c)
 	c->status.state = CONTAINER_RUNNING;
 	c->status.pid = c->pid;
 	c->status.started_at_ns = now_ns();
-	reply_ok(c->gate ? c->starter : c->creator);
+	reply_status(c->gate ? c->starter : c->creator, c);
 	broadcast_status(&c->status);
 }
 
@@ -88,7 +97,8 @@ static void read_sync(struct container *c)
 			c->failed = m;
 		} else if (m.kind == SYNC_READY) {
 			c->settled = true;
-			reply_ok(c->creator);
+			c->status.pid = c->pid;
+			reply_status(c->creator, c);
 		} else if (m.kind == SYNC_TTY && c->spec.tty && c->out[0].fd < 0) {
 			io_take_tty(c, fd);
 			fd = -1;
