@@ -110,7 +110,7 @@ const struct strategy *strategy_find(const struct resource *row);
 const struct subresource_ops *strategy_subresource(const struct strategy *s, const struct resource *row,
 						   const char *name);
 
-extern const struct strategy strategy_pods, strategy_services, strategy_namespaces, strategy_nodes,
+extern const struct strategy strategy_pods, strategy_services, strategy_namespaces, strategy_nodes, strategy_secrets,
     strategy_serviceaccounts, strategy_csrs, strategy_pvs, strategy_pvcs, strategy_bindings, strategy_jobs,
     strategy_replicationcontrollers, strategy_endpoints, strategy_events, strategy_self_subject_access,
     strategy_subject_access, strategy_local_subject_access, strategy_self_subject_rules, strategy_token_reviews,

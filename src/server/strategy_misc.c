@@ -3,6 +3,7 @@
 #include "api/meta.h"
 #include "api/object.h"
 #include "api/resource.h"
+#include "base/buf.h"
 #include "base/env.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -12,6 +13,25 @@
 /* ---- nodes register with their status ---- */
 
 const struct strategy strategy_nodes = {.group = "", .plural = "nodes", .keeps_status = true};
+
+/* ---- secrets: stringData is a way to write data, never read back ---- */
+
+static void fold_string_data(struct write_op *op)
+{
+	struct arena *a = op->arena;
+	struct json *strings = json_get(op->tree, "stringData");
+	JSON_EACH(v, strings) {
+		_cleanup_buf_ struct buf text = BUF_INIT;
+		if (!json_is(v, JSON_STRING))
+			continue;
+		base64_encode(&text, v->str, v->len);
+		json_set_str(a, json_object_in(a, op->tree, "data"), v->key, buf_str(&text));
+	}
+	json_remove(op->tree, "stringData");
+}
+
+const struct strategy strategy_secrets = {
+    .group = "", .plural = "secrets", .prepare_create = fold_string_data, .prepare_update = fold_string_data};
 
 /* ---- volumes begin Pending ---- */
 

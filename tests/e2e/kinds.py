@@ -169,7 +169,7 @@ class Watch:
 
     def wait(self, event):
         end = time.monotonic() + WATCH_S
-        while f'"type": "{event}"' not in self.text:
+        while f'"type":"{event}",' not in self.text:
             piece = os.read(self.process.stdout.fileno(), 65536) if self.selector.select(end - time.monotonic()) else b""
             if not piece:
                 raise Failed(f"the watch did not tell {event}: {self.text[-500:]}")
