@@ -117,7 +117,9 @@ static struct json *timestamp(struct arena *a, const struct wire_field *w, bool 
 			return NULL;
 		*(f.number == 1 ? &seconds : &nanos) = (int64_t)f.value;
 	}
-	if (n == 0 && !seconds && !nanos)
+	if (!micro)
+		nanos = 0;
+	if (n == 0 && !seconds && nanos / 1000 == 0) /* the zero time, which Go writes as such */
 		return json_new(a, JSON_NULL);
 	if (n < 0 || protobuf_time_format(seconds, nanos, micro, out) < 0)
 		return NULL;
@@ -443,6 +445,8 @@ static int emit(struct arena *a, struct json *object, const struct slot *s, cons
 		v = value(a, &s->last, f, depth);
 	if (!v)
 		return -EINVAL;
+	if (v->type == JSON_NULL) /* zero times and the like: the same as nothing */
+		return 0;
 	if (f->omit_empty && !f->pointer && f->shape == SHAPE_SINGLE && is_zero(f, v))
 		return 0;
 	append_member(object, f->name, strlen(f->name), v);
