@@ -100,8 +100,10 @@ static int depth_of(const struct json *v)
 
 	if (!v || v->type < JSON_ARRAY)
 		return 0;
-	JSON_EACH(c, v)
-		deepest = MAX_OF(deepest, depth_of(c));
+	JSON_EACH(c, v) {
+		int depth = depth_of(c); /* MAX_OF would count it twice, at each level */
+		deepest = MAX_OF(deepest, depth);
+	}
 	return deepest + 1;
 }
 

@@ -251,8 +251,10 @@ static int depth_below(const struct json *v)
 	int deepest = 0;
 	if (v->type < JSON_ARRAY)
 		return 0;
-	JSON_EACH(c, v)
-		deepest = MAX_OF(deepest, depth_below(c));
+	JSON_EACH(c, v) {
+		int depth = depth_below(c); /* MAX_OF would count it twice, at each level */
+		deepest = MAX_OF(deepest, depth);
+	}
 	return deepest + 1;
 }
 

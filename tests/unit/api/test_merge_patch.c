@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/merge_patch.h"
+#include "testing.h"
+
+/* RFC 7386 appendix A */
+static const struct {
+	const char *doc, *patch, *want;
+} cases[] = {
+    {"{'a':'b'}", "{'a':'c'}", "{'a':'c'}"},
+    {"{'a':'b'}", "{'b':'c'}", "{'a':'b','b':'c'}"},
+    {"{'a':'b'}", "{'a':null}", "{}"},
+    {"{'a':'b','b':'c'}", "{'a':null}", "{'b':'c'}"},
+    {"{'a':['b']}", "{'a':'c'}", "{'a':'c'}"},
+    {"{'a':'c'}", "{'a':['b']}", "{'a':['b']}"},
+    {"{'a':{'b':'c'}}", "{'a':{'b':'d','c':null}}", "{'a':{'b':'d'}}"},
+    {"{'a':[{'b':'c'}]}", "{'a':[1]}", "{'a':[1]}"},
+    {"['a','b']", "['c','d']", "['c','d']"},
+    {"{'a':'b'}", "['c']", "['c']"},
+    {"{'a':'foo'}", "null", "null"},
+    {"{'a':'foo'}", "'bar'", "'bar'"},
+    {"{'e':null}", "{'a':1}", "{'e':null,'a':1}"},
+    {"[1,2]", "{'a':'b','c':null}", "{'a':'b'}"},
+    {"{}", "{'a':{'bb':{'ccc':null}}}", "{'a':{'bb':{}}}"},
+};
+
+static void test_cases(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		struct json *patch = tree(&a, cases[i].patch);
+		expect_tree(&a, merge_patch_apply(&a, tree(&a, cases[i].doc), patch), cases[i].want);
+		expect_tree(&a, patch, cases[i].patch);
+	}
+}
+
+static void test_create(void **state)
+{
+	static const struct {
+		const char *from, *to, *want;
+	} made[] = {
+	    {"{'a':1,'b':{'c':1,'d':2}}", "{'a':1,'b':{'c':3}}", "{'b':{'c':3,'d':null}}"},
+	    {"{'a':[1]}", "{'a':[1,2],'x':{}}", "{'a':[1,2],'x':{}}"},
+	    {"{'a':1}", "{'a':1.0}", "{}"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		struct json *from = tree(&a, made[i].from), *patch = merge_patch_create(&a, from, tree(&a, made[i].to));
+		expect_tree(&a, patch, made[i].want);
+		expect_tree(&a, merge_patch_apply(&a, from, patch), made[i].to);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_create)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
