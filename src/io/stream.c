@@ -72,7 +72,7 @@ static void on_closed(uv_handle_t *h)
 	if (s->ev.on_close)
 		s->ev.on_close(s->arg, s->why);
 	SSL_free(s->ssl);
-	queue_release(&s->queue);
+	stream_queue_release(&s->queue);
 	buf_release(&s->cipher);
 	buf_release(&s->held);
 	buf_release(&s->unread);
@@ -271,7 +271,7 @@ static void on_written(uv_write_t *req, int status)
 		return;
 	}
 	if (s->in_flight) {
-		queue_consume(&s->queue, s->in_flight);
+		stream_queue_consume(&s->queue, s->in_flight);
 		s->in_flight = 0;
 	}
 	s->sending_len = 0;
@@ -290,7 +290,7 @@ static void flush_plain(struct stream *s)
 	uv_buf_t iov[IOV_MAX_FLUSH];
 
 	while (s->queue.len && !s->writing) {
-		size_t n = queue_iov(&s->queue, iov, IOV_MAX_FLUSH), total = 0;
+		size_t n = stream_queue_iov(&s->queue, iov, IOV_MAX_FLUSH), total = 0;
 		for (size_t i = 0; i < n; i++)
 			total += iov[i].len;
 		ssize_t done = try_write(s, iov, n);
@@ -298,10 +298,10 @@ static void flush_plain(struct stream *s)
 			stream_fail(s, (int)done);
 			return;
 		}
-		queue_consume(&s->queue, (size_t)done);
+		stream_queue_consume(&s->queue, (size_t)done);
 		if ((size_t)done == total)
 			continue;
-		n = queue_iov(&s->queue, iov, IOV_MAX_FLUSH);
+		n = stream_queue_iov(&s->queue, iov, IOV_MAX_FLUSH);
 		for (size_t i = 0; i < n; i++)
 			s->in_flight += iov[i].len;
 		int r = uv_write(&s->req.write, &s->uv.stream, iov, (unsigned)n, on_written);
@@ -409,7 +409,7 @@ void stream_write(struct stream *s, const void *p, size_t len)
 {
 	if (!can_write(s) || !len)
 		return;
-	queue_add(&s->queue, locked_chunks(s), p, len);
+	stream_queue_add(&s->queue, locked_chunks(s), p, len);
 	wrote(s);
 }
 
@@ -417,7 +417,7 @@ void stream_write_bytes(struct stream *s, struct bytes *b, size_t offset, size_t
 {
 	if (!can_write(s) || !len)
 		return;
-	queue_add_bytes(&s->queue, locked_chunks(s), b, offset, len);
+	stream_queue_add_bytes(&s->queue, locked_chunks(s), b, offset, len);
 	wrote(s);
 }
 

@@ -102,13 +102,13 @@ void listener_stream_open(struct stream *s);
 void listener_stream_gone(struct stream *s);
 
 /* stream_queue.c */
-void queue_add(struct out_queue *q, size_t locked, const void *p, size_t len);
-void queue_add_bytes(struct out_queue *q, size_t locked, struct bytes *b, size_t offset, size_t len);
-void queue_consume(struct out_queue *q, size_t n);
-size_t queue_iov(const struct out_queue *q, uv_buf_t *iov, size_t max);
+void stream_queue_add(struct out_queue *q, size_t locked, const void *p, size_t len);
+void stream_queue_add_bytes(struct out_queue *q, size_t locked, struct bytes *b, size_t offset, size_t len);
+void stream_queue_consume(struct out_queue *q, size_t n);
+size_t stream_queue_iov(const struct out_queue *q, uv_buf_t *iov, size_t max);
 /* A contiguous run of at most max bytes: within one chunk when that has max, else gathered into scratch. */
-size_t queue_peek(const struct out_queue *q, char *scratch, size_t max, const char **ret);
-void queue_release(struct out_queue *q);
+size_t stream_queue_peek(const struct out_queue *q, char *scratch, size_t max, const char **ret);
+void stream_queue_release(struct out_queue *q);
 
 /* stream_tls.c */
 int stream_tls_begin(struct stream *s, struct tls_context *t, const char *server_name);

@@ -27,7 +27,7 @@ static struct chunk *open_chunk(struct out_queue *q, size_t locked)
 	return c->ref || c->end >= CHUNK_MAX ? NULL : c;
 }
 
-void queue_add(struct out_queue *q, size_t locked, const void *p, size_t len)
+void stream_queue_add(struct out_queue *q, size_t locked, const void *p, size_t len)
 {
 	if (!len)
 		return;
@@ -49,11 +49,11 @@ void queue_add(struct out_queue *q, size_t locked, const void *p, size_t len)
 	q->len += len;
 }
 
-void queue_add_bytes(struct out_queue *q, size_t locked, struct bytes *b, size_t offset, size_t len)
+void stream_queue_add_bytes(struct out_queue *q, size_t locked, struct bytes *b, size_t offset, size_t len)
 {
 	assert(offset <= b->len && len <= b->len - offset);
 	if (len < COPY_BELOW) {
-		queue_add(q, locked, b->data + offset, len);
+		stream_queue_add(q, locked, b->data + offset, len);
 		return;
 	}
 	struct chunk c = {.ref = bytes_ref(b), .off = offset, .end = offset + len};
@@ -66,7 +66,7 @@ static const char *chunk_data(const struct chunk *c)
 	return (c->ref ? c->ref->data : c->own) + c->off;
 }
 
-void queue_consume(struct out_queue *q, size_t n)
+void stream_queue_consume(struct out_queue *q, size_t n)
 {
 	assert(n <= q->len);
 	q->len -= n;
@@ -81,7 +81,7 @@ void queue_consume(struct out_queue *q, size_t n)
 		}
 	}
 	if (!q->len)
-		queue_release(q); /* an idle stream keeps no queue */
+		stream_queue_release(q); /* an idle stream keeps no queue */
 	else if (q->head > 64 && q->head > q->chunks.n / 2) {
 		memmove(q->chunks.at, q->chunks.at + q->head, (q->chunks.n - q->head) * sizeof(struct chunk));
 		q->chunks.n -= q->head;
@@ -89,7 +89,7 @@ void queue_consume(struct out_queue *q, size_t n)
 	}
 }
 
-size_t queue_iov(const struct out_queue *q, uv_buf_t *iov, size_t max)
+size_t stream_queue_iov(const struct out_queue *q, uv_buf_t *iov, size_t max)
 {
 	size_t n = 0;
 	for (size_t i = q->head; i < q->chunks.n && n < max; i++) {
@@ -99,7 +99,7 @@ size_t queue_iov(const struct out_queue *q, uv_buf_t *iov, size_t max)
 	return n;
 }
 
-size_t queue_peek(const struct out_queue *q, char *scratch, size_t max, const char **ret)
+size_t stream_queue_peek(const struct out_queue *q, char *scratch, size_t max, const char **ret)
 {
 	size_t n = 0;
 	if (!q->len)
@@ -119,7 +119,7 @@ size_t queue_peek(const struct out_queue *q, char *scratch, size_t max, const ch
 	return n;
 }
 
-void queue_release(struct out_queue *q)
+void stream_queue_release(struct out_queue *q)
 {
 	for (size_t i = q->head; i < q->chunks.n; i++)
 		chunk_release(&q->chunks.at[i]);

@@ -175,10 +175,10 @@ int stream_tls_encrypt(struct stream *s, struct buf *out, size_t max)
 	int r = 0;
 	while (r == 0 && s->state == STREAM_OPEN && s->queue.len && s->cipher.len < max) {
 		const char *p;
-		size_t n = queue_peek(&s->queue, scratch, sizeof(scratch), &p), done = 0;
+		size_t n = stream_queue_peek(&s->queue, scratch, sizeof(scratch), &p), done = 0;
 		ERR_clear_error();
 		if (SSL_write_ex(s->ssl, p, n, &done) == 1)
-			queue_consume(&s->queue, done);
+			stream_queue_consume(&s->queue, done);
 		else
 			r = tls_errno(s);
 	}
