@@ -444,9 +444,10 @@ static void h2_input(struct http_conn *c, const char *p, size_t len)
 	if (c->dead || c->closing)
 		return;
 	if (n < 0)
-		end_calm(c, n == NGHTTP2_ERR_BAD_CLIENT_MAGIC				    ? NGHTTP2_PROTOCOL_ERROR
-			    : n == NGHTTP2_ERR_CALLBACK_FAILURE || n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
-											    : NGHTTP2_INTERNAL_ERROR);
+		/* What is neither our lack of memory nor a wrong preface is one of the limits, nghttp2's or ours. */
+		end_calm(c, n == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
+			    : n == NGHTTP2_ERR_NOMEM	      ? NGHTTP2_INTERNAL_ERROR
+							      : NGHTTP2_ENHANCE_YOUR_CALM);
 	else
 		conn_dirty(c);
 }
