@@ -21,7 +21,7 @@ static bool header_safe(const char *s)
 	return true;
 }
 
-struct http_call *call_new(struct http_client *c, const struct http_call_config *cfg)
+struct http_call *http_call_new(struct http_client *c, const struct http_call_config *cfg)
 {
 	struct arena a = ARENA_INIT;
 	struct http_call *call = arena_zalloc(&a, sizeof(*call));
@@ -46,7 +46,7 @@ struct http_call *call_new(struct http_client *c, const struct http_call_config 
 	return call;
 }
 
-void call_free(struct http_call *call)
+void http_call_free(struct http_call *call)
 {
 	list_remove(&call->link);
 	loop_timer_free(call->timer);
@@ -55,16 +55,16 @@ void call_free(struct http_call *call)
 	arena_release(&a);
 }
 
-void call_done(struct http_call *call, int result)
+void http_call_done(struct http_call *call, int result)
 {
 	list_remove(&call->link);
 	call->conn = NULL;
 	if (call->ev.on_done)
 		call->ev.on_done(call->arg, result);
-	call_free(call);
+	http_call_free(call);
 }
 
-const char *call_header(const struct http_call *call, const char *name)
+const char *http_call_header(const struct http_call *call, const char *name)
 {
 	for (size_t i = 0; i < call->n_headers; i++)
 		if (str_eq(call->headers[i].name, name))
@@ -72,8 +72,8 @@ const char *call_header(const struct http_call *call, const char *name)
 	return NULL;
 }
 
-bool call_add_reply_header(struct http_call *call, const char *name, size_t name_len, const char *value,
-			   size_t value_len)
+bool http_call_add_reply_header(struct http_call *call, const char *name, size_t name_len, const char *value,
+				size_t value_len)
 {
 	call->reply_bytes += name_len + value_len + 32;
 	if (call->n_reply == CLIENT_HEADERS_MAX || call->reply_bytes > CLIENT_HEADER_BYTES_MAX)
@@ -97,30 +97,30 @@ bool call_add_reply_header(struct http_call *call, const char *name, size_t name
 	return true;
 }
 
-void call_responded(struct http_call *call)
+void http_call_responded(struct http_call *call)
 {
 	call->responded = true;
 	if (call->ev.on_response)
 		call->ev.on_response(call->arg, call->code, call->reply_headers, call->n_reply);
 }
 
-const char *client_authority(const struct http_client *c)
+const char *http_client_authority(const struct http_client *c)
 {
 	return !str_empty(c->server_name)	     ? c->server_name
 	       : str_has_prefix(c->address, "unix:") ? "localhost"
 						     : c->address;
 }
 
-void call_write_head(struct http_call *call, struct buf *b)
+void http_call_write_head(struct http_call *call, struct buf *b)
 {
 	struct http_client *c = call->client;
 
 	buf_addf(b, "%s %s HTTP/1.1\r\n", call->method, call->path);
-	if (!call_header(call, "host"))
-		buf_addf(b, "Host: %s\r\n", client_authority(c));
-	if (c->user_agent && !call_header(call, "user-agent"))
+	if (!http_call_header(call, "host"))
+		buf_addf(b, "Host: %s\r\n", http_client_authority(c));
+	if (c->user_agent && !http_call_header(call, "user-agent"))
 		buf_addf(b, "User-Agent: %s\r\n", c->user_agent);
-	if (c->token && !call_header(call, "authorization"))
+	if (c->token && !http_call_header(call, "authorization"))
 		buf_addf(b, "Authorization: Bearer %s\r\n", c->token);
 	for (size_t i = 0; i < call->n_headers; i++)
 		buf_addf(b, "%s: %s\r\n", call->headers[i].name, call->headers[i].value);
@@ -133,21 +133,21 @@ void call_write_head(struct http_call *call, struct buf *b)
 static void on_call_time(void *arg)
 {
 	struct http_call *call = arg;
-	struct client_conn *k = call->conn;
+	struct http_client_conn *k = call->conn;
 
 	if (k) {
-		client_conn_enter(k);
+		http_client_conn_enter(k);
 		k->ops->cancel(k, call);
 	}
-	call_done(call, -ETIMEDOUT);
+	http_call_done(call, -ETIMEDOUT);
 	if (k)
-		client_conn_leave(k);
+		http_client_conn_leave(k);
 }
 
 struct http_call *http_call_start(struct http_client *c, const struct http_call_config *cfg,
 				  const struct http_call_events *ev, void *arg)
 {
-	struct http_call *call = call_new(c, cfg);
+	struct http_call *call = http_call_new(c, cfg);
 
 	call->ev = *ev;
 	call->arg = arg;
@@ -156,21 +156,21 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
 		call->timer = loop_timer_new(c->loop, on_call_time, call);
 		loop_timer_start(call->timer, cfg->timeout_ms);
 	}
-	client_work(c);
+	http_client_work(c);
 	return call;
 }
 
 void http_call_cancel(struct http_call *call)
 {
-	struct client_conn *k = call->conn;
+	struct http_client_conn *k = call->conn;
 
 	if (k) {
-		client_conn_enter(k);
+		http_client_conn_enter(k);
 		k->ops->cancel(k, call);
 	}
-	call_free(call);
+	http_call_free(call);
 	if (k)
-		client_conn_leave(k);
+		http_client_conn_leave(k);
 }
 
 void http_call_pause(struct http_call *call)
@@ -193,7 +193,7 @@ void http_call_resume(struct http_call *call)
 
 /* ---- connections ---- */
 
-static void conn_free(struct client_conn *k)
+static void conn_free(struct http_client_conn *k)
 {
 	struct http_client *c = k->client;
 
@@ -202,30 +202,30 @@ static void conn_free(struct client_conn *k)
 		c->n_conns--;
 		if (!k->ops)
 			c->connecting--;
-		client_work(c);
+		http_client_work(c);
 	}
 	/* Its calls may start others, cancel each other or free the client. */
 	k->busy++;
 	while (!list_empty(&k->calls))
-		call_done(LIST_ENTRY(k->calls.next, struct http_call, link), k->why ? k->why : -ECONNRESET);
+		http_call_done(LIST_ENTRY(k->calls.next, struct http_call, link), k->why ? k->why : -ECONNRESET);
 	if (k->ops)
 		k->ops->free(k);
 	loop_timer_free(k->timer);
 	free(k);
 }
 
-void client_conn_enter(struct client_conn *k)
+void http_client_conn_enter(struct http_client_conn *k)
 {
 	k->busy++;
 }
 
-void client_conn_leave(struct client_conn *k)
+void http_client_conn_leave(struct http_client_conn *k)
 {
 	if (--k->busy == 0 && k->dead)
 		conn_free(k);
 }
 
-void client_conn_close(struct client_conn *k, int why)
+void http_client_conn_close(struct http_client_conn *k, int why)
 {
 	k->draining = true;
 	if (k->closing || k->dead)
@@ -235,12 +235,12 @@ void client_conn_close(struct client_conn *k, int why)
 	stream_close(k->stream);
 }
 
-void conn_work(struct client_conn *k)
+void http_client_conn_work(struct http_client_conn *k)
 {
 	if (!k->client || k->dead)
 		return;
 	k->dirty = true;
-	client_work(k->client);
+	http_client_work(k->client);
 }
 
 static void fail_waiting(struct http_client *c, int why)
@@ -254,12 +254,12 @@ static void fail_waiting(struct http_client *c, int why)
 		list_add_tail(&failed, l);
 	}
 	while (!list_empty(&failed)) /* on_done may cancel others in this list: always take the first */
-		call_done(LIST_ENTRY(failed.next, struct http_call, link), why);
+		http_call_done(LIST_ENTRY(failed.next, struct http_call, link), why);
 }
 
 static void on_connect(void *arg, int result)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 	struct http_client *c = k->client;
 
 	if (!c || k->closing)
@@ -276,7 +276,7 @@ static void on_connect(void *arg, int result)
 		if (c2_start(k) < 0) {
 			k->ops = NULL;
 			c->connecting++;
-			client_conn_close(k, -ENOMEM);
+			http_client_conn_close(k, -ENOMEM);
 			return;
 		}
 	} else {
@@ -284,59 +284,59 @@ static void on_connect(void *arg, int result)
 		c1_start(k);
 	}
 	stream_read_start(k->stream);
-	client_work(c);
+	http_client_work(c);
 }
 
 static void on_data(void *arg, const char *p, size_t len)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 	if (k->closing || k->dead || !k->ops)
 		return;
-	client_conn_enter(k);
+	http_client_conn_enter(k);
 	k->ops->input(k, p, len);
-	client_conn_leave(k);
+	http_client_conn_leave(k);
 }
 
 static void on_eof(void *arg)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 	if (k->closing || k->dead || !k->ops)
 		return;
-	client_conn_enter(k);
+	http_client_conn_enter(k);
 	k->ops->eof(k);
-	client_conn_leave(k);
+	http_client_conn_leave(k);
 }
 
 static void on_drain(void *arg)
 {
-	conn_work(arg);
+	http_client_conn_work(arg);
 }
 
 static void on_close(void *arg, int why)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 	struct http_client *c = k->client;
 
-	client_conn_enter(k);
+	http_client_conn_enter(k);
 	k->dead = k->closing = true;
 	if (!k->why)
 		k->why = why == -EPIPE || !why ? -ECONNRESET : why;
 	/* It never came up: whoever waited for it learns why. */
 	if (c && !k->ops && (c->connecting == 1 || !c->h1))
 		fail_waiting(c, k->why);
-	client_conn_leave(k);
+	http_client_conn_leave(k);
 }
 
 static void on_connect_time(void *arg)
 {
-	client_conn_close(arg, -ETIMEDOUT);
+	http_client_conn_close(arg, -ETIMEDOUT);
 }
 
 static int open_conn(struct http_client *c)
 {
 	static const struct stream_events ev = {
 	    .on_connect = on_connect, .on_data = on_data, .on_eof = on_eof, .on_drain = on_drain, .on_close = on_close};
-	struct client_conn *k = NEW(struct client_conn);
+	struct http_client_conn *k = NEW(struct http_client_conn);
 
 	int r = stream_connect(c->loop, c->address, c->tls, c->server_name, &ev, k, &k->stream);
 	if (r < 0) {
@@ -355,10 +355,10 @@ static int open_conn(struct http_client *c)
 
 /* ---- dispatching ---- */
 
-static struct client_conn *find_conn(struct http_client *c)
+static struct http_client_conn *find_conn(struct http_client *c)
 {
 	LIST_EACH(l, &c->conns) {
-		struct client_conn *k = LIST_ENTRY(l, struct client_conn, link);
+		struct http_client_conn *k = LIST_ENTRY(l, struct http_client_conn, link);
 		if (k->ops && !k->draining && !k->dead && k->ops->can_take(k))
 			return k;
 	}
@@ -370,7 +370,7 @@ static void dispatch(struct http_client *c)
 	size_t left = 0;
 
 	while (!list_empty(&c->waiting)) {
-		struct client_conn *k = find_conn(c);
+		struct http_client_conn *k = find_conn(c);
 		if (!k)
 			break;
 		struct http_call *call = LIST_ENTRY(c->waiting.next, struct http_call, link);
@@ -379,7 +379,7 @@ static void dispatch(struct http_client *c)
 		call->conn = k;
 		int r = k->ops->send(k, call);
 		if (r < 0) {
-			call_done(call, r);
+			http_call_done(call, r);
 			if (c->freed)
 				return;
 		}
@@ -406,13 +406,13 @@ static void work(void *arg)
 	for (bool again = true; again && !c->freed;) {
 		again = false;
 		LIST_EACH(l, &c->conns) {
-			struct client_conn *k = LIST_ENTRY(l, struct client_conn, link);
+			struct http_client_conn *k = LIST_ENTRY(l, struct http_client_conn, link);
 			if (!k->dirty || !k->ops || k->closing)
 				continue;
 			k->dirty = false;
-			client_conn_enter(k);
+			http_client_conn_enter(k);
 			k->ops->flush(k);
-			client_conn_leave(k);
+			http_client_conn_leave(k);
 			again = true; /* the list may have changed */
 			break;
 		}
@@ -422,7 +422,7 @@ static void work(void *arg)
 		free(c);
 }
 
-void client_work(struct http_client *c)
+void http_client_work(struct http_client *c)
 {
 	if (!c->freed)
 		loop_defer_schedule(c->work);
@@ -464,8 +464,8 @@ void http_client_free(struct http_client *c)
 		return;
 	c->freed = true;
 	while (!list_empty(&c->conns)) {
-		struct client_conn *k = LIST_ENTRY(c->conns.next, struct client_conn, link);
-		client_conn_enter(k);
+		struct http_client_conn *k = LIST_ENTRY(c->conns.next, struct http_client_conn, link);
+		http_client_conn_enter(k);
 		list_remove(&k->link);
 		k->client = NULL;
 		k->dead = true;
@@ -473,11 +473,11 @@ void http_client_free(struct http_client *c)
 		stream_set_events(k->stream, &nobody, NULL);
 		stream_close(k->stream);
 		while (!list_empty(&k->calls))
-			call_done(LIST_ENTRY(k->calls.next, struct http_call, link), -ECANCELED);
-		client_conn_leave(k);
+			http_call_done(LIST_ENTRY(k->calls.next, struct http_call, link), -ECANCELED);
+		http_client_conn_leave(k);
 	}
 	fail_waiting(c, -ECANCELED);
-	tunnels_cancel(c);
+	http_tunnels_cancel(c);
 	loop_defer_free(TAKE_PTR(c->work));
 	free(c->address);
 	free(c->server_name);

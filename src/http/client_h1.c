@@ -23,7 +23,7 @@ struct c1 {
 
 static int on_field(http_parser *p, const char *at, size_t len)
 {
-	struct client_conn *k = p->data;
+	struct http_client_conn *k = p->data;
 	k->c1->name = at;
 	k->c1->name_len = len;
 	return 0;
@@ -31,28 +31,28 @@ static int on_field(http_parser *p, const char *at, size_t len)
 
 static int on_value(http_parser *p, const char *at, size_t len)
 {
-	struct client_conn *k = p->data;
+	struct http_client_conn *k = p->data;
 	struct c1 *s = k->c1;
 
 	if (s->in_body || !s->call) /* trailers */
 		return 0;
 	while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
 		len--;
-	if (!call_add_reply_header(s->call, s->name, s->name_len, at, len))
+	if (!http_call_add_reply_header(s->call, s->name, s->name_len, at, len))
 		s->bad = true;
 	return 0;
 }
 
 static int on_headers_complete(http_parser *p)
 {
-	struct client_conn *k = p->data;
+	struct http_client_conn *k = p->data;
 	p->upgrade = 0;
 	return str_eq(k->c1->call->method, "HEAD");
 }
 
 static int on_body(http_parser *p, const char *at, size_t len)
 {
-	struct client_conn *k = p->data;
+	struct http_client_conn *k = p->data;
 	struct http_call *call = k->c1->call;
 
 	if (call && call->ev.on_data)
@@ -62,7 +62,7 @@ static int on_body(http_parser *p, const char *at, size_t len)
 
 static int on_complete(http_parser *p)
 {
-	struct client_conn *k = p->data;
+	struct http_client_conn *k = p->data;
 	k->c1->complete = true;
 	k->c1->keep = http_should_keep_alive(p);
 	http_parser_pause(p, 1);
@@ -77,22 +77,22 @@ static const http_parser_settings settings = {
     .on_message_complete = on_complete,
 };
 
-static void finish(struct client_conn *k)
+static void finish(struct http_client_conn *k)
 {
 	struct c1 *s = k->c1;
 	struct http_call *call = TAKE_PTR(s->call);
 
 	s->complete = s->in_body = false;
 	if (!s->keep)
-		client_conn_close(k, 0);
+		http_client_conn_close(k, 0);
 	else if (call->paused)
 		stream_read_start(k->stream);
 	if (k->client)
-		client_work(k->client);
-	call_done(call, 0);
+		http_client_work(k->client);
+	http_call_done(call, 0);
 }
 
-static void input_head(struct client_conn *k, const char *head, size_t len)
+static void input_head(struct http_client_conn *k, const char *head, size_t len)
 {
 	struct c1 *s = k->c1;
 
@@ -102,7 +102,7 @@ static void input_head(struct client_conn *k, const char *head, size_t len)
 	size_t n = http_parser_execute(&s->parser, &settings, head, len);
 	enum http_errno e = HTTP_PARSER_ERRNO(&s->parser);
 	if ((e != HPE_OK && e != HPE_PAUSED) || n != len || s->bad || s->parser.status_code == 101) {
-		client_conn_close(k, -EPROTO);
+		http_client_conn_close(k, -EPROTO);
 		return;
 	}
 	if (s->parser.status_code < 200) { /* 100 Continue, 103 Early Hints */
@@ -112,12 +112,12 @@ static void input_head(struct client_conn *k, const char *head, size_t len)
 	}
 	s->in_body = true;
 	s->call->code = (int)s->parser.status_code;
-	call_responded(s->call);
+	http_call_responded(s->call);
 	if (!k->dead && !k->closing && s->complete)
 		finish(k);
 }
 
-static size_t take_head(struct client_conn *k, const char *p, size_t len)
+static size_t take_head(struct http_client_conn *k, const char *p, size_t len)
 {
 	struct c1 *s = k->c1;
 	size_t before = s->in.len;
@@ -126,7 +126,7 @@ static size_t take_head(struct client_conn *k, const char *p, size_t len)
 	enum h1_head_result res = h1_head_scan(&s->scan, s->in.data, s->in.len, H1_HEAD_RESPONSE);
 	if (res == H1_HEAD_BAD || s->scan.at > CLIENT_HEADER_BYTES_MAX ||
 	    (res == H1_HEAD_MORE && s->in.len > CLIENT_HEADER_BYTES_MAX)) {
-		client_conn_close(k, -EPROTO);
+		http_client_conn_close(k, -EPROTO);
 		return len;
 	}
 	if (res == H1_HEAD_MORE)
@@ -140,13 +140,13 @@ static size_t take_head(struct client_conn *k, const char *p, size_t len)
 	return end - before;
 }
 
-static void c1_input(struct client_conn *k, const char *p, size_t len)
+static void c1_input(struct http_client_conn *k, const char *p, size_t len)
 {
 	struct c1 *s = k->c1;
 
 	while (len && !k->closing && !k->dead) {
 		if (!s->call) { /* nobody asked */
-			client_conn_close(k, -EPROTO);
+			http_client_conn_close(k, -EPROTO);
 			return;
 		}
 		size_t n;
@@ -158,7 +158,7 @@ static void c1_input(struct client_conn *k, const char *p, size_t len)
 				return;
 			enum http_errno e = HTTP_PARSER_ERRNO(&s->parser);
 			if (e != HPE_OK && e != HPE_PAUSED) {
-				client_conn_close(k, -EPROTO);
+				http_client_conn_close(k, -EPROTO);
 				return;
 			}
 			if (s->complete)
@@ -169,7 +169,7 @@ static void c1_input(struct client_conn *k, const char *p, size_t len)
 	}
 }
 
-static void c1_eof(struct client_conn *k)
+static void c1_eof(struct http_client_conn *k)
 {
 	struct c1 *s = k->c1;
 
@@ -181,20 +181,20 @@ static void c1_eof(struct client_conn *k)
 			return;
 		}
 	}
-	client_conn_close(k, -ECONNRESET);
+	http_client_conn_close(k, -ECONNRESET);
 }
 
-static bool c1_can_take(struct client_conn *k)
+static bool c1_can_take(struct http_client_conn *k)
 {
 	return !k->c1->call && !k->closing;
 }
 
-static int c1_send(struct client_conn *k, struct http_call *call)
+static int c1_send(struct http_client_conn *k, struct http_call *call)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	k->c1->call = call;
-	call_write_head(call, &b);
+	http_call_write_head(call, &b);
 	stream_write(k->stream, b.data, b.len);
 	stream_write(k->stream, call->body, call->body_len);
 	if (call->paused)
@@ -202,39 +202,39 @@ static int c1_send(struct client_conn *k, struct http_call *call)
 	return 0;
 }
 
-static void c1_cancel(struct client_conn *k, struct http_call *call)
+static void c1_cancel(struct http_client_conn *k, struct http_call *call)
 {
 	(void)call;
 	k->c1->call = NULL;
-	client_conn_close(k, -ECANCELED); /* the rest of the answer is of no use to the next call */
+	http_client_conn_close(k, -ECANCELED); /* the rest of the answer is of no use to the next call */
 }
 
-static void c1_pause(struct client_conn *k, struct http_call *call)
+static void c1_pause(struct http_client_conn *k, struct http_call *call)
 {
 	(void)call;
 	stream_read_stop(k->stream);
 }
 
-static void c1_resume(struct client_conn *k, struct http_call *call)
+static void c1_resume(struct http_client_conn *k, struct http_call *call)
 {
 	(void)call;
 	stream_read_start(k->stream);
 }
 
-static void c1_flush(struct client_conn *k)
+static void c1_flush(struct http_client_conn *k)
 {
 	(void)k; /* the stream flushes itself */
 }
 
-static void c1_free(struct client_conn *k)
+static void c1_free(struct http_client_conn *k)
 {
 	buf_release(&k->c1->in);
 	free(TAKE_PTR(k->c1));
 }
 
-void c1_start(struct client_conn *k)
+void c1_start(struct http_client_conn *k)
 {
-	static const struct client_conn_ops ops = {
+	static const struct http_client_conn_ops ops = {
 	    .input = c1_input,
 	    .eof = c1_eof,
 	    .can_take = c1_can_take,

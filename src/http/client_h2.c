@@ -47,20 +47,20 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	if (name_len == 7 && memcmp(name, ":status", 7) == 0)
 		call->code = atoi((const char *)value);
 	else if (name_len && name[0] != ':' &&
-		 !call_add_reply_header(call, (const char *)name, name_len, (const char *)value, value_len))
+		 !http_call_add_reply_header(call, (const char *)name, name_len, (const char *)value, value_len))
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	return 0;
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 
 	if (k->dead)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (frame->hd.type == NGHTTP2_GOAWAY) {
 		k->draining = true; /* what is open goes on; new calls use another connection */
-		conn_work(k);
+		http_client_conn_work(k);
 	}
 	struct http_call *call = call_of(session, frame->hd.stream_id);
 	if (!call || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
@@ -72,13 +72,13 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	if (call->code < 200)
 		call->n_reply = 0;
 	else
-		call_responded(call);
+		http_call_responded(call);
 	return 0;
 }
 
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t len, void *arg)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 	struct http_call *call = call_of(session, id);
 
 	(void)flags;
@@ -115,12 +115,12 @@ static int close_error(const struct http_call *call, uint32_t error)
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *arg)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 	struct http_call *call = call_of(session, id);
 
 	k->c2->open--;
 	if (!k->dead)
-		conn_work(k); /* room for a waiting call */
+		http_client_conn_work(k); /* room for a waiting call */
 	if (!call || k->dead)
 		return 0;
 	nghttp2_session_set_stream_user_data(session, id, NULL);
@@ -128,7 +128,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 		call->stream_id = -1;
 		return 0;
 	}
-	call_done(call, close_error(call, error));
+	http_call_done(call, close_error(call, error));
 	return 0;
 }
 
@@ -136,7 +136,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 
 static ssize_t on_send(nghttp2_session *session, const uint8_t *p, size_t len, int flags, void *arg)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 
 	(void)session, (void)flags;
 	if (stream_queued(k->stream) >= SEND_AHEAD_MAX)
@@ -171,7 +171,7 @@ static nghttp2_nv field(const char *name, const char *value)
 			    .flags = NGHTTP2_NV_FLAG_NONE};
 }
 
-static int c2_send(struct client_conn *k, struct http_call *call)
+static int c2_send(struct http_client_conn *k, struct http_call *call)
 {
 	struct http_client *c = k->client;
 	_cleanup_free_ nghttp2_nv *nv = xcalloc(call->n_headers + 8, sizeof(*nv));
@@ -179,14 +179,14 @@ static int c2_send(struct client_conn *k, struct http_call *call)
 	char length[24];
 	size_t n = 0;
 
-	const char *host = call_header(call, "host");
+	const char *host = http_call_header(call, "host");
 	nv[n++] = field(":method", call->method);
 	nv[n++] = field(":scheme", c->tls ? "https" : "http");
-	nv[n++] = field(":authority", host ? host : client_authority(c));
+	nv[n++] = field(":authority", host ? host : http_client_authority(c));
 	nv[n++] = field(":path", call->path);
-	if (c->user_agent && !call_header(call, "user-agent"))
+	if (c->user_agent && !http_call_header(call, "user-agent"))
 		nv[n++] = field("user-agent", c->user_agent);
-	if (bearer && !call_header(call, "authorization")) {
+	if (bearer && !http_call_header(call, "authorization")) {
 		nv[n] = field("authorization", bearer);
 		nv[n++].flags = NGHTTP2_NV_FLAG_NONE;
 	}
@@ -203,13 +203,13 @@ static int c2_send(struct client_conn *k, struct http_call *call)
 		return id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? -ECONNRESET : -EPROTO;
 	call->stream_id = id;
 	k->c2->open++;
-	conn_work(k);
+	http_client_conn_work(k);
 	return 0;
 }
 
 /* ---- the connection ---- */
 
-static bool c2_can_take(struct client_conn *k)
+static bool c2_can_take(struct http_client_conn *k)
 {
 	uint32_t max = nghttp2_session_get_remote_settings(k->c2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 	if (max == UINT32_MAX)
@@ -217,7 +217,7 @@ static bool c2_can_take(struct client_conn *k)
 	return k->c2->open < max && nghttp2_session_check_request_allowed(k->c2->session);
 }
 
-static void deliver_held(struct client_conn *k, int32_t id)
+static void deliver_held(struct http_client_conn *k, int32_t id)
 {
 	struct http_call *call = NULL;
 
@@ -241,12 +241,12 @@ static void deliver_held(struct client_conn *k, int32_t id)
 		return;
 	LIST_EACH(l, &k->calls)
 		if (LIST_ENTRY(l, struct http_call, link) == call) {
-			call_done(call, 0);
+			http_call_done(call, 0);
 			return;
 		}
 }
 
-static void c2_flush(struct client_conn *k)
+static void c2_flush(struct http_client_conn *k)
 {
 	struct c2 *s = k->c2;
 
@@ -259,77 +259,77 @@ static void c2_flush(struct client_conn *k)
 	if (k->dead || k->closing)
 		return;
 	if (nghttp2_session_send(s->session) != 0) {
-		client_conn_close(k, -EPROTO);
+		http_client_conn_close(k, -EPROTO);
 		return;
 	}
 	if (k->dead || k->closing)
 		return;
 	if ((k->draining && list_empty(&k->calls)) ||
 	    (!nghttp2_session_want_read(s->session) && !nghttp2_session_want_write(s->session)))
-		client_conn_close(k, -ECONNRESET);
+		http_client_conn_close(k, -ECONNRESET);
 }
 
-static void c2_input(struct client_conn *k, const char *p, size_t len)
+static void c2_input(struct http_client_conn *k, const char *p, size_t len)
 {
 	k->c2->heard = true;
 	ssize_t n = nghttp2_session_mem_recv(k->c2->session, (const uint8_t *)p, len);
 	if (k->dead || k->closing)
 		return;
 	if (n < 0)
-		client_conn_close(k, -EPROTO);
+		http_client_conn_close(k, -EPROTO);
 	else
-		conn_work(k); /* acknowledgements, windows */
+		http_client_conn_work(k); /* acknowledgements, windows */
 }
 
-static void c2_eof(struct client_conn *k)
+static void c2_eof(struct http_client_conn *k)
 {
-	client_conn_close(k, -ECONNRESET);
+	http_client_conn_close(k, -ECONNRESET);
 }
 
-static void c2_cancel(struct client_conn *k, struct http_call *call)
+static void c2_cancel(struct http_client_conn *k, struct http_call *call)
 {
 	if (call->stream_id <= 0)
 		return;
 	nghttp2_session_set_stream_user_data(k->c2->session, call->stream_id, NULL);
 	VEC_PUSH(&k->c2->resets, call->stream_id);
-	conn_work(k);
+	http_client_conn_work(k);
 }
 
-static void c2_pause(struct client_conn *k, struct http_call *call)
+static void c2_pause(struct http_client_conn *k, struct http_call *call)
 {
 	(void)k, (void)call; /* data is held as it comes */
 }
 
-static void c2_resume(struct client_conn *k, struct http_call *call)
+static void c2_resume(struct http_client_conn *k, struct http_call *call)
 {
 	if (!call->held.len)
 		return;
 	VEC_PUSH(&k->c2->resumed, call->stream_id);
-	conn_work(k);
+	http_client_conn_work(k);
 }
 
 /* Each QUIET_MS_MAX while the connection lives: a peer that is silent and doesn't answer a PING is gone. */
 static void on_liveness(void *arg)
 {
-	struct client_conn *k = arg;
+	struct http_client_conn *k = arg;
 	struct c2 *s = k->c2;
 
 	if (k->dead || k->closing)
 		return;
 	if (s->asked && !s->heard) {
-		client_conn_close(k, -ETIMEDOUT);
+		http_client_conn_close(k, -ETIMEDOUT);
 		return;
 	}
 	s->asked = !s->heard && !list_empty(&k->calls);
 	s->heard = false;
 	if (s->asked) {
 		nghttp2_submit_ping(s->session, NGHTTP2_FLAG_NONE, NULL);
-		conn_work(k);
+		http_client_conn_work(k);
 	}
 	loop_timer_start(k->timer, s->asked ? PONG_MS_MAX : QUIET_MS_MAX);
 }
 
-static void c2_free(struct client_conn *k)
+static void c2_free(struct http_client_conn *k)
 {
 	nghttp2_session_del(k->c2->session);
 	VEC_RELEASE(&k->c2->resets);
@@ -337,7 +337,7 @@ static void c2_free(struct client_conn *k)
 	free(TAKE_PTR(k->c2));
 }
 
-static int new_session(struct client_conn *k, nghttp2_session **ret)
+static int new_session(struct http_client_conn *k, nghttp2_session **ret)
 {
 	nghttp2_session_callbacks *cb;
 	nghttp2_option *opt;
@@ -360,9 +360,9 @@ static int new_session(struct client_conn *k, nghttp2_session **ret)
 	return e == 0 ? 0 : -ENOMEM;
 }
 
-int c2_start(struct client_conn *k)
+int c2_start(struct http_client_conn *k)
 {
-	static const struct client_conn_ops ops = {
+	static const struct http_client_conn_ops ops = {
 	    .input = c2_input,
 	    .eof = c2_eof,
 	    .can_take = c2_can_take,
@@ -390,6 +390,6 @@ int c2_start(struct client_conn *k)
 	loop_timer_free(k->timer);
 	k->timer = loop_timer_new(k->client->loop, on_liveness, k);
 	loop_timer_start(k->timer, QUIET_MS_MAX);
-	conn_work(k);
+	http_client_conn_work(k);
 	return 0;
 }

@@ -23,18 +23,19 @@
 #define CLIENT_HEADER_BYTES_MAX (64 * 1024)
 #define CLIENT_HEADERS_MAX 256
 
-struct client_conn;
+struct http_client_conn;
 
-struct client_conn_ops {
-	void (*input)(struct client_conn *k, const char *p, size_t len);
-	void (*eof)(struct client_conn *k);
-	bool (*can_take)(struct client_conn *k);
-	int (*send)(struct client_conn *k, struct http_call *call);
-	void (*cancel)(struct client_conn *k, struct http_call *call); /* forget it; the call is freed after this */
-	void (*pause)(struct client_conn *k, struct http_call *call);
-	void (*resume)(struct client_conn *k, struct http_call *call);
-	void (*flush)(struct client_conn *k);
-	void (*free)(struct client_conn *k);
+struct http_client_conn_ops {
+	void (*input)(struct http_client_conn *k, const char *p, size_t len);
+	void (*eof)(struct http_client_conn *k);
+	bool (*can_take)(struct http_client_conn *k);
+	int (*send)(struct http_client_conn *k, struct http_call *call);
+	void (*cancel)(struct http_client_conn *k,
+		       struct http_call *call); /* forget it; the call is freed after this */
+	void (*pause)(struct http_client_conn *k, struct http_call *call);
+	void (*resume)(struct http_client_conn *k, struct http_call *call);
+	void (*flush)(struct http_client_conn *k);
+	void (*free)(struct http_client_conn *k);
 };
 
 struct http_client {
@@ -48,10 +49,10 @@ struct http_client {
 	bool working, freed;
 };
 
-struct client_conn {
+struct http_client_conn {
 	struct http_client *client; /* NULL: the client was freed */
 	struct stream *stream;
-	const struct client_conn_ops *ops; /* NULL while connecting */
+	const struct http_client_conn_ops *ops; /* NULL while connecting */
 	struct list link;
 	struct list calls;
 	struct loop_timer *timer; /* connecting; HTTP/2: liveness */
@@ -65,9 +66,9 @@ struct client_conn {
 
 struct http_call {
 	struct http_client *client;
-	struct client_conn *conn; /* NULL: waiting */
-	struct list link;	  /* in client->waiting or conn->calls */
-	struct arena arena;	  /* holds this struct too */
+	struct http_client_conn *conn; /* NULL: waiting */
+	struct list link;	       /* in client->waiting or conn->calls */
+	struct arena arena;	       /* holds this struct too */
 	struct http_call_events ev;
 	void *arg;
 	const char *method, *path;
@@ -86,27 +87,27 @@ struct http_call {
 };
 
 /* client.c */
-void conn_work(struct client_conn *k); /* flush at the end of this turn */
-void client_work(struct http_client *c);
-void client_conn_close(struct client_conn *k, int why);
-void client_conn_enter(struct client_conn *k);
-void client_conn_leave(struct client_conn *k);
+void http_client_conn_work(struct http_client_conn *k); /* flush at the end of this turn */
+void http_client_work(struct http_client *c);
+void http_client_conn_close(struct http_client_conn *k, int why);
+void http_client_conn_enter(struct http_client_conn *k);
+void http_client_conn_leave(struct http_client_conn *k);
 /* Ends a call: on_done, then free. The caller touches neither call nor, unless it is busy, its connection afterwards.
  */
-void call_done(struct http_call *call, int result);
-void call_free(struct http_call *call);
-bool call_add_reply_header(struct http_call *call, const char *name, size_t name_len, const char *value,
-			   size_t value_len);
-void call_responded(struct http_call *call);
-struct http_call *call_new(struct http_client *c, const struct http_call_config *cfg);
+void http_call_done(struct http_call *call, int result);
+void http_call_free(struct http_call *call);
+bool http_call_add_reply_header(struct http_call *call, const char *name, size_t name_len, const char *value,
+				size_t value_len);
+void http_call_responded(struct http_call *call);
+struct http_call *http_call_new(struct http_client *c, const struct http_call_config *cfg);
 /* "GET /x HTTP/1.1" and its header. */
-void call_write_head(struct http_call *call, struct buf *b);
-const char *call_header(const struct http_call *call, const char *name); /* of the request, or NULL */
-const char *client_authority(const struct http_client *c);
+void http_call_write_head(struct http_call *call, struct buf *b);
+const char *http_call_header(const struct http_call *call, const char *name); /* of the request, or NULL */
+const char *http_client_authority(const struct http_client *c);
 
 /* client_h1.c, client_h2.c, client_tunnel.c */
-void c1_start(struct client_conn *k);
-int c2_start(struct client_conn *k);
-void tunnels_cancel(struct http_client *c);
+void c1_start(struct http_client_conn *k);
+int c2_start(struct http_client_conn *k);
+void http_tunnels_cancel(struct http_client *c);
 
 #endif

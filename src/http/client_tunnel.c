@@ -191,7 +191,7 @@ static void on_time(void *arg)
 	fail(arg, -ETIMEDOUT);
 }
 
-void tunnels_cancel(struct http_client *c)
+void http_tunnels_cancel(struct http_client *c)
 {
 	while (!list_empty(&c->tunnels)) {
 		struct tunnel *t = LIST_ENTRY(c->tunnels.next, struct tunnel, link);
@@ -219,10 +219,10 @@ int http_tunnel(struct http_client *c, const struct http_call_config *cfg, const
 		return r;
 	}
 	stream_set_alpn(t->stream, h1);
-	struct http_call *call = call_new(c, cfg);
-	call_write_head(call, &t->request);
+	struct http_call *call = http_call_new(c, cfg);
+	http_call_write_head(call, &t->request);
 	buf_add(&t->request, call->body, call->body_len);
-	call_free(call);
+	http_call_free(call);
 	list_add_tail(&c->tunnels, &t->link);
 	t->timer = loop_timer_new(c->loop, on_time, t);
 	loop_timer_start(t->timer, cfg->timeout_ms > 0 ? cfg->timeout_ms : CLIENT_CONNECT_MS_MAX * 3);

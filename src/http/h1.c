@@ -84,7 +84,7 @@ static int on_value(http_parser *p, const char *at, size_t len)
 	}
 	for (size_t i = 0; i < h->name_len; i++)
 		name[i] = h->name[i] >= 'A' && h->name[i] <= 'Z' ? (char)(h->name[i] | 0x20) : h->name[i];
-	if (!request_add_header(h->r, name, h->name_len, at, len))
+	if (!http_request_add_header(h->r, name, h->name_len, at, len))
 		h->bad = true;
 	return 0;
 }
@@ -127,12 +127,12 @@ static void refuse(struct http_conn *c, int code, const char *message)
 {
 	struct h1 *h = c->h1;
 	if (!h->r)
-		h->r = request_new(c);
+		h->r = http_request_new(c);
 	h->r->close = true;
 	h->state = H1_REPLY;
 	h->deadline_ms = 0;
 	log_debug("request refused peer=%s code=%d message=\"%s\"", stream_peer_address(c->stream), code, message);
-	request_refuse(h->r, code, message);
+	http_request_refuse(h->r, code, message);
 }
 
 static void refuse_parse(struct http_conn *c)
@@ -192,7 +192,7 @@ static bool accept_head(struct http_conn *c)
 		return refuse(c, 405, "CONNECT is not supported"), false;
 	if (h->target_len > limits->header_bytes_max / 2)
 		return refuse(c, 414, "the request's target is too long"), false;
-	if (!request_set_target(r, h->target, h->target_len))
+	if (!http_request_set_target(r, h->target, h->target_len))
 		return refuse(c, 400, "malformed request target"), false;
 	unsigned hosts = count_header(r, "host");
 	if (hosts > 1 || (hosts == 0 && p->http_minor >= 1)) /* RFC 9112, 3.2 */
@@ -233,7 +233,7 @@ static void parse_head(struct http_conn *c, const char *p, size_t len)
 	h->complete = h->bad = false;
 	h->target = NULL;
 	h->target_len = 0;
-	h->r = request_new(c);
+	h->r = http_request_new(c);
 	size_t n = http_parser_execute(&h->parser, &settings, p, len);
 	enum http_errno e = HTTP_PARSER_ERRNO(&h->parser);
 	if (e != HPE_OK && e != HPE_PAUSED) {
@@ -344,7 +344,7 @@ static void input(struct http_conn *c, const char *p, size_t len)
 	if (h->state == H1_LINGER || (h->state == H1_REPLY && h->r->close)) {
 		h->lingered += len;
 		if (h->lingered > LINGER_BYTES_MAX)
-			conn_close(c);
+			http_conn_close(c);
 	} else if (h->state == H1_REPLY && len) {
 		buf_add(&h->in, p, len);
 		if (h->in.len > c->server->limits.header_bytes_max && !h->paused) {
@@ -353,7 +353,7 @@ static void input(struct http_conn *c, const char *p, size_t len)
 		}
 	}
 	if (h->state == H1_REPLY && !h->r->received)
-		request_handle(h->r);
+		http_request_handle(h->r);
 }
 
 static bool is_preface(struct http_conn *c, const char *p, size_t len)
@@ -387,7 +387,7 @@ static void h1_input(struct http_conn *c, const char *p, size_t len)
 	} else if (is_preface(c, p, len)) {
 		h1_stop(c);
 		if (h2_start(c) < 0)
-			conn_close(c);
+			http_conn_close(c);
 		else
 			c->ops->input(c, p, len);
 	} else {
@@ -405,7 +405,7 @@ static void h1_eof(struct http_conn *c)
 	if (h->state == H1_REPLY && !(h->r->begun && !h->r->ended))
 		h->r->close = true;
 	else
-		conn_close(c);
+		http_conn_close(c);
 }
 
 /* ---- output ---- */
@@ -414,7 +414,7 @@ static void write_head(struct http_conn *c, struct http_request *r)
 {
 	struct h1 *h = c->h1;
 	struct buf *b = &c->server->head;
-	bool streamed = r->length < 0 && !request_bodyless(r);
+	bool streamed = r->length < 0 && !http_request_bodyless(r);
 
 	buf_clear(b);
 	buf_addf(b, "HTTP/1.1 %d %s\r\n", r->code, http_reason(r->code));
@@ -422,7 +422,7 @@ static void write_head(struct http_conn *c, struct http_request *r)
 		buf_addf(b, "Content-Type: %s\r\n", r->content_type);
 	for (size_t i = 0; i < r->n_reply_headers; i++)
 		buf_addf(b, "%s: %s\r\n", r->reply_headers[i].name, r->reply_headers[i].value);
-	buf_addf(b, "Date: %s\r\n", server_date(c->server));
+	buf_addf(b, "Date: %s\r\n", http_server_date(c->server));
 	h->chunked_reply = streamed && h->parser.http_minor >= 1;
 	if (h->chunked_reply)
 		buf_adds(b, "Transfer-Encoding: chunked\r\n");
@@ -453,7 +453,7 @@ static void write_body(struct http_conn *c, struct http_request *r)
 		size_t len = (size_t)snprintf(line, sizeof(line), "%zx\r\n", n);
 		stream_write(c->stream, line, len);
 	}
-	request_feed(r, c->stream, n);
+	http_request_feed(r, c->stream, n);
 	if (c->h1->chunked_reply)
 		stream_write(c->stream, "\r\n", 2);
 	c->sent_bytes += n;
@@ -473,7 +473,7 @@ static void reply_sent(struct http_conn *c)
 	if (close)
 		stream_shutdown(c->stream);
 	wait_for(c, close ? LINGER_MS_MAX : c->server->limits.idle_ms_max);
-	request_finish(r, false); /* may free the server */
+	http_request_finish(r, false); /* may free the server */
 }
 
 /* What came during the reply: the next request, perhaps. */
@@ -500,7 +500,7 @@ static void h1_flush(struct http_conn *c)
 		struct http_request *r = h->r;
 		list_remove(&r->dirty);
 		if (r->aborted) {
-			conn_close(c);
+			http_conn_close(c);
 			return;
 		}
 		if (!r->begun)
@@ -510,7 +510,7 @@ static void h1_flush(struct http_conn *c)
 		write_body(c, r);
 		if (!r->ended || r->queued) {
 			if (!stream_queued(c->stream))
-				request_run_drain(r);
+				http_request_run_drain(r);
 			return;
 		}
 		reply_sent(c);
@@ -518,7 +518,7 @@ static void h1_flush(struct http_conn *c)
 			process(c);
 	}
 	if (!c->dead && !c->closing && h->state == H1_LINGER && h->eof && !stream_queued(c->stream))
-		conn_close(c);
+		http_conn_close(c);
 }
 
 static int64_t h1_deadline(struct http_conn *c)
@@ -533,13 +533,13 @@ static void h1_expired(struct http_conn *c)
 	if (h->state == H1_BODY || (h->state == H1_HEAD && h->started))
 		refuse(c, 408, "the request was not complete in time");
 	else
-		conn_close(c); /* idle, or lingered long enough */
+		http_conn_close(c); /* idle, or lingered long enough */
 }
 
 static void h1_drain(struct http_conn *c)
 {
 	if (c->h1->state == H1_HEAD && !c->h1->in.len)
-		conn_close(c);
+		http_conn_close(c);
 }
 
 void h1_start(struct http_conn *c)
@@ -573,20 +573,20 @@ struct stream *h1_hijack(struct http_request *r, const struct stream_events *ev,
 	struct stream *s = c->stream;
 
 	assert(h->r == r);
-	conn_enter(c);
+	http_conn_enter(c);
 	h->r = NULL;
 	h->state = H1_LINGER;
 	stream_set_events(s, ev, arg);
 	stream_unread(s, h->in.data, h->in.len);
 	if (h->paused)
 		stream_read_start(s);
-	conn_detach_stream(c);
-	request_free(r);
-	conn_leave(c);
+	http_conn_detach_stream(c);
+	http_request_free(r);
+	http_conn_leave(c);
 	return s;
 }
 
-const struct conn_ops h1_ops = {
+const struct http_conn_ops h1_ops = {
     .input = h1_input,
     .eof = h1_eof,
     .flush = h1_flush,

@@ -106,7 +106,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	struct http_request *r = request_new(c);
+	struct http_request *r = http_request_new(c);
 	r->h2 = true;
 	r->stream_id = frame->hd.stream_id;
 	buf_init(&r->body, c->server->limits.body_bytes_max);
@@ -123,7 +123,7 @@ static void take_pseudo(struct http_request *r, const char *name, const char *va
 	else if (str_eq(name, ":path"))
 		r->path = arena_strndup(&r->arena, value, len);
 	else if (str_eq(name, ":authority"))
-		request_add_header(r, "host", 4, value, len);
+		http_request_add_header(r, "host", 4, value, len);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
@@ -144,7 +144,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 		r->header_bytes += name_len + value_len + 32;
 		if (r->header_bytes <= max)
 			take_pseudo(r, (const char *)name, (const char *)value, value_len);
-	} else if (!request_add_header(r, (const char *)name, name_len, (const char *)value, value_len)) {
+	} else if (!http_request_add_header(r, (const char *)name, name_len, (const char *)value, value_len)) {
 		r->header_bytes = MAX_OF(r->header_bytes, max + 1);
 	}
 	return 0;
@@ -158,21 +158,21 @@ static void headers_complete(struct http_conn *c, struct http_request *r)
 
 	r->head = str_eq(r->method, "HEAD");
 	if (r->header_bytes > limits->header_bytes_max)
-		request_refuse(r, 431, "the request's header is too large");
+		http_request_refuse(r, 431, "the request's header is too large");
 	else if (str_eq(r->method, "CONNECT"))
-		request_refuse(r, 405, "CONNECT is not supported");
+		http_request_refuse(r, 405, "CONNECT is not supported");
 	else if (strlen(r->path) > limits->header_bytes_max / 2)
-		request_refuse(r, 414, "the request's target is too long");
-	else if (!request_set_target(r, r->path, strlen(r->path)))
-		request_refuse(r, 400, "malformed request target");
+		http_request_refuse(r, 414, "the request's target is too long");
+	else if (!http_request_set_target(r, r->path, strlen(r->path)))
+		http_request_refuse(r, 400, "malformed request target");
 	else if (length && parse_u64(length, &n) == 0 && n > limits->body_bytes_max)
-		request_refuse(r, 413, "the request is too large");
+		http_request_refuse(r, 413, "the request is too large");
 	else if (http_header(r, "expect"))
 		r->continue_wanted = true;
 	if (r->continue_wanted) {
 		if (list_empty(&r->dirty))
 			list_add_tail(&c->dirty_requests, &r->dirty);
-		conn_dirty(c);
+		http_conn_dirty(c);
 	}
 }
 
@@ -182,7 +182,7 @@ static void request_complete(struct http_conn *c, struct http_request *r)
 	list_remove(&r->receiving);
 	r->continue_wanted = false;
 	if (!r->received)
-		request_handle(r);
+		http_request_handle(r);
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -210,7 +210,7 @@ static void cut(struct http_conn *c, struct http_request *r)
 	r->cut = true;
 	if (list_empty(&r->dirty))
 		list_add_tail(&c->dirty_requests, &r->dirty);
-	conn_dirty(c);
+	http_conn_dirty(c);
 }
 
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t len, void *arg)
@@ -231,14 +231,14 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 	if (buf_failed(&r->body)) {
 		c->h2->receiving_bytes -= r->body.len;
 		buf_release(&r->body);
-		request_refuse(r, 413, "the request is too large");
+		http_request_refuse(r, 413, "the request is too large");
 		return 0;
 	}
 	c->h2->receiving_bytes += len;
 	if (c->h2->receiving_bytes > c->server->limits.body_bytes_max * BODIES_FACTOR) {
 		c->h2->receiving_bytes -= r->body.len;
 		buf_release(&r->body);
-		request_refuse(r, 429, "too many request bodies at once on this connection");
+		http_request_refuse(r, 429, "too many request bodies at once on this connection");
 	}
 	return 0;
 }
@@ -256,7 +256,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 		c->h2->receiving_bytes -= r->body.len;
 	if (!--c->h2->open)
 		c->h2->idle_at_ms = loop_now_ms(c->server->loop);
-	request_finish(r, !r->submitted || !r->ended || r->queued > 0);
+	http_request_finish(r, !r->submitted || !r->ended || r->queued > 0);
 	return 0;
 }
 
@@ -300,7 +300,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	if (stream_queued(c->stream) >= FEED_MAX)
 		return NGHTTP2_ERR_WOULDBLOCK;
 	stream_write(c->stream, head, 9);
-	size_t fed = request_feed(r, c->stream, len);
+	size_t fed = http_request_feed(r, c->stream, len);
 	assert(fed == len);
 	(void)fed;
 	c->sent_bytes += len;
@@ -351,7 +351,7 @@ static void submit_head(struct http_conn *c, struct http_request *r)
 	nv[n++] = field(":status", code);
 	if (r->content_type)
 		nv[n++] = field("content-type", r->content_type);
-	nv[n++] = field("date", server_date(c->server));
+	nv[n++] = field("date", http_server_date(c->server));
 	if (r->length >= 0 && r->code != 204 && r->code != 304) {
 		snprintf(length, sizeof(length), "%lld", (long long)r->length);
 		nv[n++] = field("content-length", length);
@@ -372,7 +372,7 @@ static void act(struct http_conn *c, struct http_request *r)
 
 	if (r->drain_due) {
 		r->drain_due = false;
-		request_run_drain(r); /* may write, end or abort */
+		http_request_run_drain(r); /* may write, end or abort */
 	}
 	if (r->aborted) {
 		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, r->stream_id, NGHTTP2_INTERNAL_ERROR);
@@ -407,7 +407,7 @@ static void end_calm(struct http_conn *c, uint32_t error)
 	h->calm = true;
 	log_debug("h2 connection ended peer=%s error=%u", stream_peer_address(c->stream), error);
 	stream_write(c->stream, f, sizeof(f));
-	conn_close(c);
+	http_conn_close(c);
 }
 
 static void h2_flush(struct http_conn *c)
@@ -435,7 +435,7 @@ static void h2_flush(struct http_conn *c)
 	} while (!list_empty(&c->dirty_requests) && stream_queued(c->stream) < FEED_MAX);
 	bool over = !nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session);
 	if ((over || (h->draining && list_empty(&c->requests))) && !c->closing)
-		stream_queued(c->stream) ? stream_shutdown(c->stream) : conn_close(c);
+		stream_queued(c->stream) ? stream_shutdown(c->stream) : http_conn_close(c);
 }
 
 static void h2_input(struct http_conn *c, const char *p, size_t len)
@@ -449,12 +449,12 @@ static void h2_input(struct http_conn *c, const char *p, size_t len)
 			    : n == NGHTTP2_ERR_NOMEM	      ? NGHTTP2_INTERNAL_ERROR
 							      : NGHTTP2_ENHANCE_YOUR_CALM);
 	else
-		conn_dirty(c);
+		http_conn_dirty(c);
 }
 
 static void h2_eof(struct http_conn *c)
 {
-	conn_close(c);
+	http_conn_close(c);
 }
 
 /* ---- time ---- */
@@ -483,7 +483,7 @@ static void h2_expired(struct http_conn *c)
 
 	if (h->header_at_ms || !h->open) {
 		nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
-		conn_dirty(c);
+		http_conn_dirty(c);
 		h->idle_at_ms = now;
 		h->header_at_ms = 0;
 		h->draining = true;
@@ -502,7 +502,7 @@ static void h2_expired(struct http_conn *c)
 		r->started_ms = now; /* as long again for what it still sends */
 		list_remove(&r->receiving);
 		list_add_tail(&h->receiving, &r->receiving);
-		request_refuse(r, 408, "the request was not complete in time");
+		http_request_refuse(r, 408, "the request was not complete in time");
 	}
 }
 
@@ -511,7 +511,7 @@ static void h2_drain(struct http_conn *c)
 	c->h2->draining = true;
 	nghttp2_submit_goaway(c->h2->session, NGHTTP2_FLAG_NONE,
 			      nghttp2_session_get_last_proc_stream_id(c->h2->session), NGHTTP2_NO_ERROR, NULL, 0);
-	conn_dirty(c);
+	http_conn_dirty(c);
 }
 
 /* ---- life ---- */
@@ -568,7 +568,7 @@ int h2_start(struct http_conn *c)
 	nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, CONN_WINDOW);
 	if (c->server->draining)
 		h2_drain(c);
-	conn_dirty(c);
+	http_conn_dirty(c);
 	return 0;
 }
 
@@ -578,7 +578,7 @@ static void h2_free(struct http_conn *c)
 	free(TAKE_PTR(c->h2));
 }
 
-const struct conn_ops h2_ops = {
+const struct http_conn_ops h2_ops = {
     .input = h2_input,
     .eof = h2_eof,
     .flush = h2_flush,

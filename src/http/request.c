@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "http/server_internal.h"
 
-struct http_request *request_new(struct http_conn *c)
+struct http_request *http_request_new(struct http_conn *c)
 {
 	struct arena a = ARENA_INIT;
 	struct http_request *r = arena_zalloc(&a, sizeof(*r));
@@ -28,7 +28,7 @@ struct http_request *request_new(struct http_conn *c)
 	return r;
 }
 
-void request_free(struct http_request *r)
+void http_request_free(struct http_request *r)
 {
 	list_remove(&r->link);
 	list_remove(&r->dirty);
@@ -42,17 +42,18 @@ void request_free(struct http_request *r)
 	arena_release(&a);
 }
 
-void request_finish(struct http_request *r, bool aborted)
+void http_request_finish(struct http_request *r, bool aborted)
 {
 	list_remove(&r->link);
 	list_remove(&r->dirty);
 	list_remove(&r->receiving);
 	if (r->on_close)
 		r->on_close(r->on_close_arg, aborted);
-	request_free(r);
+	http_request_free(r);
 }
 
-bool request_add_header(struct http_request *r, const char *name, size_t name_len, const char *value, size_t value_len)
+bool http_request_add_header(struct http_request *r, const char *name, size_t name_len, const char *value,
+			     size_t value_len)
 {
 	r->header_bytes += name_len + value_len + 32; /* as RFC 9113, 6.5.2 counts */
 	if (r->n_headers == REQUEST_HEADERS_MAX || r->header_bytes > r->conn->server->limits.header_bytes_max)
@@ -72,7 +73,7 @@ bool request_add_header(struct http_request *r, const char *name, size_t name_le
 	return true;
 }
 
-bool request_set_target(struct http_request *r, const char *target, size_t len)
+bool http_request_set_target(struct http_request *r, const char *target, size_t len)
 {
 	char *t = arena_strndup(&r->arena, target, len);
 
@@ -94,7 +95,7 @@ bool request_set_target(struct http_request *r, const char *target, size_t len)
 	return true;
 }
 
-void request_handle(struct http_request *r)
+void http_request_handle(struct http_request *r)
 {
 	struct http_server *s = r->conn->server;
 	r->received = true;
@@ -188,7 +189,7 @@ static void mark(struct http_request *r)
 	struct http_conn *c = r->conn;
 	if (list_empty(&r->dirty))
 		list_add_tail(&c->dirty_requests, &r->dirty);
-	conn_dirty(c);
+	http_conn_dirty(c);
 }
 
 /* A value that could end its line would let a handler's data write headers. */
@@ -258,12 +259,12 @@ static void end_whole(struct http_request *r)
 {
 	r->length = (int64_t)r->queued;
 	r->ended = true;
-	if (request_bodyless(r))
+	if (http_request_bodyless(r))
 		drop_parts(r);
 	mark(r);
 }
 
-bool request_bodyless(const struct http_request *r)
+bool http_request_bodyless(const struct http_request *r)
 {
 	return r->head || r->code == 204 || r->code == 304;
 }
@@ -305,7 +306,7 @@ void http_stream_write(struct http_request *r, struct bytes *b)
 {
 	assert(r->begun || r->aborted);
 	assert(!r->ended);
-	if (r->aborted || request_bodyless(r))
+	if (r->aborted || http_request_bodyless(r))
 		return;
 	if (r->queued + b->len > r->conn->server->limits.stream_queue_bytes_max) {
 		log_debug("slow reader cut off path=%s queued=%zu", r->path, r->queued);
@@ -345,7 +346,7 @@ void http_abort(struct http_request *r)
 	mark(r);
 }
 
-void request_run_drain(struct http_request *r)
+void http_request_run_drain(struct http_request *r)
 {
 	if (!r->undrained || r->queued || r->ended || r->aborted)
 		return;
@@ -354,7 +355,7 @@ void request_run_drain(struct http_request *r)
 		r->on_drain(r->on_drain_arg);
 }
 
-size_t request_feed(struct http_request *r, struct stream *s, size_t max)
+size_t http_request_feed(struct http_request *r, struct stream *s, size_t max)
 {
 	size_t fed = 0;
 	while (fed < max && r->part_at < r->parts.n) {
@@ -380,7 +381,7 @@ size_t request_feed(struct http_request *r, struct stream *s, size_t max)
 	return fed;
 }
 
-void request_refuse(struct http_request *r, int code, const char *message)
+void http_request_refuse(struct http_request *r, int code, const char *message)
 {
 	_cleanup_status_ struct status st = STATUS_INIT;
 	_cleanup_buf_ struct buf body = BUF_INIT;

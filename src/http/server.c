@@ -37,7 +37,7 @@ static void conn_free(struct http_conn *c)
 	struct http_server *s = c->server;
 
 	while (!list_empty(&c->requests))
-		request_finish(LIST_ENTRY(c->requests.next, struct http_request, link), true);
+		http_request_finish(LIST_ENTRY(c->requests.next, struct http_request, link), true);
 	if (c->ops)
 		c->ops->free(c);
 	list_remove(&c->link);
@@ -45,22 +45,22 @@ static void conn_free(struct http_conn *c)
 	loop_timer_free(c->timer);
 	free(c);
 	if (s)
-		server_check_drained(s);
+		http_server_check_drained(s);
 }
 
-void conn_enter(struct http_conn *c)
+void http_conn_enter(struct http_conn *c)
 {
 	c->busy++;
 }
 
-void conn_leave(struct http_conn *c)
+void http_conn_leave(struct http_conn *c)
 {
 	assert(c->busy);
 	if (--c->busy == 0 && c->dead)
 		conn_free(c);
 }
 
-void conn_dirty(struct http_conn *c)
+void http_conn_dirty(struct http_conn *c)
 {
 	if (c->dead || !c->server || !list_empty(&c->dirty))
 		return;
@@ -68,7 +68,7 @@ void conn_dirty(struct http_conn *c)
 	loop_defer_schedule(c->server->flush);
 }
 
-void conn_close(struct http_conn *c)
+void http_conn_close(struct http_conn *c)
 {
 	if (c->closing || c->dead)
 		return;
@@ -76,7 +76,7 @@ void conn_close(struct http_conn *c)
 	stream_close(c->stream);
 }
 
-void conn_detach_stream(struct http_conn *c)
+void http_conn_detach_stream(struct http_conn *c)
 {
 	assert(c->busy);
 	c->stream = NULL;
@@ -94,11 +94,11 @@ static void server_flush(void *arg)
 		list_remove(&c->dirty);
 		if (c->closing || c->dead || !c->ops)
 			continue;
-		conn_enter(c);
+		http_conn_enter(c);
 		c->ops->flush(c);
 		if (!c->dead)
-			conn_update_timer(c);
-		conn_leave(c);
+			http_conn_update_timer(c);
+		http_conn_leave(c);
 	}
 	s->flushing = false;
 	if (s->freed)
@@ -133,7 +133,7 @@ static int64_t earlier(int64_t a, int64_t b)
 	return !a ? b : !b ? a : MIN_OF(a, b);
 }
 
-void conn_update_timer(struct http_conn *c)
+void http_conn_update_timer(struct http_conn *c)
 {
 	if (c->dead || c->closing || !c->server)
 		return;
@@ -159,18 +159,18 @@ static void on_timer(void *arg)
 	int64_t now = loop_now_ms(c->server->loop);
 	if (stalled(c, now)) {
 		log_debug("peer takes no data peer=%s", stream_peer_address(c->stream));
-		conn_close(c);
+		http_conn_close(c);
 		return;
 	}
-	conn_enter(c);
+	http_conn_enter(c);
 	int64_t at = c->ops ? c->ops->deadline(c) : 0;
 	if (at && at <= now)
 		c->ops->expired(c);
-	conn_update_timer(c);
-	conn_leave(c);
+	http_conn_update_timer(c);
+	http_conn_leave(c);
 }
 
-const char *server_date(struct http_server *s)
+const char *http_server_date(struct http_server *s)
 {
 	int64_t now = now_s();
 	if (now != s->date_s) {
@@ -191,11 +191,11 @@ static void on_data(void *arg, const char *p, size_t len)
 
 	if (c->closing || c->dead || !c->server)
 		return;
-	conn_enter(c);
+	http_conn_enter(c);
 	c->ops->input(c, p, len);
 	if (!c->dead)
-		conn_update_timer(c);
-	conn_leave(c);
+		http_conn_update_timer(c);
+	http_conn_leave(c);
 }
 
 static void on_eof(void *arg)
@@ -204,15 +204,15 @@ static void on_eof(void *arg)
 
 	if (c->closing || c->dead || !c->server)
 		return;
-	conn_enter(c);
+	http_conn_enter(c);
 	c->ops->eof(c);
-	conn_leave(c);
+	http_conn_leave(c);
 }
 
 static void on_drain(void *arg)
 {
 	struct http_conn *c = arg;
-	conn_dirty(c);
+	http_conn_dirty(c);
 }
 
 static void on_close(void *arg, int why)
@@ -220,9 +220,9 @@ static void on_close(void *arg, int why)
 	struct http_conn *c = arg;
 
 	(void)why;
-	conn_enter(c);
+	http_conn_enter(c);
 	c->dead = c->closing = true;
-	conn_leave(c);
+	http_conn_leave(c);
 }
 
 static const struct stream_events events = {
@@ -243,13 +243,13 @@ static void on_accept(void *arg, struct stream *stream)
 	stream_set_events(stream, &events, c);
 	if (str_eq(stream_alpn(stream), "h2")) {
 		if (h2_start(c) < 0) {
-			conn_close(c);
+			http_conn_close(c);
 			return;
 		}
 	} else {
 		h1_start(c);
 	}
-	conn_update_timer(c);
+	http_conn_update_timer(c);
 	stream_read_start(stream);
 }
 
@@ -283,7 +283,7 @@ const char *http_server_address(const struct http_server *s)
 	return s->address;
 }
 
-void server_check_drained(struct http_server *s)
+void http_server_check_drained(struct http_server *s)
 {
 	if (!s->draining || !list_empty(&s->conns) || !s->drained)
 		return;
@@ -296,11 +296,11 @@ static void on_grace(void *arg)
 {
 	struct http_server *s = arg;
 	if (list_empty(&s->conns)) {
-		server_check_drained(s);
+		http_server_check_drained(s);
 		return;
 	}
 	LIST_EACH_SAFE(l, &s->conns)
-		conn_close(LIST_ENTRY(l, struct http_conn, link));
+		http_conn_close(LIST_ENTRY(l, struct http_conn, link));
 }
 
 void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(void *arg), void *arg)
@@ -314,10 +314,10 @@ void http_server_drain(struct http_server *s, int64_t grace_ms, void (*done)(voi
 	loop_timer_start(s->grace, list_empty(&s->conns) ? 0 : grace_ms);
 	LIST_EACH_SAFE(l, &s->conns) {
 		struct http_conn *c = LIST_ENTRY(l, struct http_conn, link);
-		conn_enter(c);
+		http_conn_enter(c);
 		if (!c->dead && !c->closing)
 			c->ops->drain(c);
-		conn_leave(c);
+		http_conn_leave(c);
 	}
 }
 
@@ -332,16 +332,16 @@ void http_server_free(struct http_server *s)
 		struct http_conn *c = LIST_ENTRY(s->conns.next, struct http_conn, link);
 		list_remove(&c->link);
 		list_remove(&c->dirty);
-		conn_enter(c);
+		http_conn_enter(c);
 		while (!list_empty(&c->requests))
-			request_finish(LIST_ENTRY(c->requests.next, struct http_request, link), true);
+			http_request_finish(LIST_ENTRY(c->requests.next, struct http_request, link), true);
 		if (c->stream) {
 			stream_set_events(c->stream, &nobody, NULL);
 			stream_close(c->stream);
 		}
 		c->server = NULL;
 		c->dead = true;
-		conn_leave(c);
+		http_conn_leave(c);
 	}
 	listener_free(s->listener);
 	loop_timer_free(s->grace);

@@ -28,7 +28,7 @@
 
 struct http_conn;
 
-struct conn_ops {
+struct http_conn_ops {
 	void (*input)(struct http_conn *c, const char *p, size_t len);
 	void (*eof)(struct http_conn *c);
 	void (*flush)(struct http_conn *c);	  /* turn what requests recorded into bytes */
@@ -59,9 +59,9 @@ struct http_server {
 };
 
 struct http_conn {
-	struct http_server *server; /* NULL once the server was freed */
-	struct stream *stream;	    /* NULL once hijacked */
-	const struct conn_ops *ops; /* NULL until the protocol is known */
+	struct http_server *server;	 /* NULL once the server was freed */
+	struct stream *stream;		 /* NULL once hijacked */
+	const struct http_conn_ops *ops; /* NULL until the protocol is known */
 	struct list link, dirty;
 	struct list requests;	    /* all that live */
 	struct list dirty_requests; /* those with recorded work (HTTP/2) */
@@ -122,36 +122,37 @@ struct http_request {
 };
 
 /* ---- server.c ---- */
-void conn_dirty(struct http_conn *c);
-void conn_close(struct http_conn *c); /* at once; requests are told when the stream is gone */
-void conn_enter(struct http_conn *c);
-void conn_leave(struct http_conn *c); /* c may be freed */
-void conn_update_timer(struct http_conn *c);
-void conn_detach_stream(struct http_conn *c); /* hijacked */
-const char *server_date(struct http_server *s);
-void server_check_drained(struct http_server *s);
+void http_conn_dirty(struct http_conn *c);
+void http_conn_close(struct http_conn *c); /* at once; requests are told when the stream is gone */
+void http_conn_enter(struct http_conn *c);
+void http_conn_leave(struct http_conn *c); /* c may be freed */
+void http_conn_update_timer(struct http_conn *c);
+void http_conn_detach_stream(struct http_conn *c); /* hijacked */
+const char *http_server_date(struct http_server *s);
+void http_server_check_drained(struct http_server *s);
 
 /* ---- request.c ---- */
-struct http_request *request_new(struct http_conn *c);
-void request_free(struct http_request *r);
+struct http_request *http_request_new(struct http_conn *c);
+void http_request_free(struct http_request *r);
 /* Tells on_close and frees. */
-void request_finish(struct http_request *r, bool aborted);
+void http_request_finish(struct http_request *r, bool aborted);
 /* name must be lower case; both are copied. False when over the bounds. */
-bool request_add_header(struct http_request *r, const char *name, size_t name_len, const char *value, size_t value_len);
+bool http_request_add_header(struct http_request *r, const char *name, size_t name_len, const char *value,
+			     size_t value_len);
 /* Splits "path?query"; also takes absolute form. False: not a target we serve. */
-bool request_set_target(struct http_request *r, const char *target, size_t len);
+bool http_request_set_target(struct http_request *r, const char *target, size_t len);
 /* Answers with a Status; for the layer's own errors. */
-void request_refuse(struct http_request *r, int code, const char *message);
-void request_handle(struct http_request *r);
+void http_request_refuse(struct http_request *r, int code, const char *message);
+void http_request_handle(struct http_request *r);
 /* Whether a reply of this code to this request has no body at all. */
-bool request_bodyless(const struct http_request *r);
+bool http_request_bodyless(const struct http_request *r);
 /* Moves up to max queued bytes into the stream; returns how many. */
-size_t request_feed(struct http_request *r, struct stream *s, size_t max);
-void request_run_drain(struct http_request *r);
+size_t http_request_feed(struct http_request *r, struct stream *s, size_t max);
+void http_request_run_drain(struct http_request *r);
 const char *http_reason(int code);
 
 /* ---- h1.c, h2.c ---- */
-extern const struct conn_ops h1_ops, h2_ops;
+extern const struct http_conn_ops h1_ops, h2_ops;
 void h1_start(struct http_conn *c);
 int h2_start(struct http_conn *c);
 /* The connection leaves h1 for h2 by prior knowledge: p is what was received. */

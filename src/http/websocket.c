@@ -164,25 +164,25 @@ static bool valid_key(const char *key)
 static const char *check_handshake(struct http_request *r, const char *const *protocols)
 {
 	if (!str_eq(http_upgrade(r), "websocket")) {
-		request_refuse(r, 400, "you must request a WebSocket upgrade");
+		http_request_refuse(r, 400, "you must request a WebSocket upgrade");
 		return NULL;
 	}
 	if (!str_eq(http_method(r), "GET")) {
-		request_refuse(r, 405, "a WebSocket handshake is a GET");
+		http_request_refuse(r, 405, "a WebSocket handshake is a GET");
 		return NULL;
 	}
 	if (!str_eq(http_header(r, "sec-websocket-version"), "13")) {
 		http_add_header(r, "sec-websocket-version", "13");
-		request_refuse(r, 426, "only WebSocket version 13 is supported");
+		http_request_refuse(r, 426, "only WebSocket version 13 is supported");
 		return NULL;
 	}
 	if (!valid_key(http_header(r, "sec-websocket-key")) || http_header_at(r, "sec-websocket-key", 1)) {
-		request_refuse(r, 400, "malformed Sec-WebSocket-Key");
+		http_request_refuse(r, 400, "malformed Sec-WebSocket-Key");
 		return NULL;
 	}
 	const char *protocol = negotiate(r, protocols);
 	if (!protocol)
-		request_refuse(r, 400, "none of the client's WebSocket subprotocols is supported");
+		http_request_refuse(r, 400, "none of the client's WebSocket subprotocols is supported");
 	return protocol;
 }
 

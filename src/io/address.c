@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "io/stream_internal.h"
 
-int address_parse(const char *text, struct address *ret)
+int stream_address_parse(const char *text, struct address *ret)
 {
 	struct address a = {0};
 	const char *path = str_after(text, "unix:");
@@ -55,7 +55,7 @@ int address_parse(const char *text, struct address *ret)
 	return 0;
 }
 
-char *address_format(const struct sockaddr *sa)
+char *stream_address_format(const struct sockaddr *sa)
 {
 	char host[INET6_ADDRSTRLEN];
 

@@ -159,14 +159,14 @@ static char *real_address(struct listener *l, const char *asked)
 
 	if (l->pipe || uv_tcp_getsockname(&l->uv.tcp, (struct sockaddr *)&sa, &len) < 0)
 		return xstrdup(asked);
-	return address_format((struct sockaddr *)&sa);
+	return stream_address_format((struct sockaddr *)&sa);
 }
 
 int listener_new(struct loop *loop, const char *address, struct tls_context *tls, const struct listener_limits *limits,
 		 listener_fn fn, void *arg, struct listener **ret)
 {
 	struct address a;
-	int r = address_parse(address, &a);
+	int r = stream_address_parse(address, &a);
 	if (r < 0)
 		return r;
 

@@ -451,7 +451,7 @@ const char *stream_peer_address(const struct stream *cs)
 	if (s->peer)
 		return s->peer;
 	if (s->uv.handle.type == UV_TCP && uv_tcp_getpeername(&s->uv.tcp, (struct sockaddr *)&sa, &len) == 0)
-		s->peer = address_format((struct sockaddr *)&sa);
+		s->peer = stream_address_format((struct sockaddr *)&sa);
 	else
 		s->peer = xstrdup("unix");
 	return s->peer;
@@ -517,7 +517,7 @@ int stream_connect(struct loop *l, const char *address, struct tls_context *tls,
 		   const struct stream_events *ev, void *arg, struct stream **ret)
 {
 	struct address a;
-	int r = address_parse(address, &a);
+	int r = stream_address_parse(address, &a);
 	if (r < 0)
 		return r;
 	struct stream *s = stream_alloc(l, a.path[0] != 0);

@@ -89,8 +89,8 @@ struct address {
 	char path[108];		    /* of a Unix socket, or "" */
 };
 
-int address_parse(const char *text, struct address *ret); /* -EINVAL */
-char *address_format(const struct sockaddr *sa);	  /* malloc'd */
+int stream_address_parse(const char *text, struct address *ret); /* -EINVAL */
+char *stream_address_format(const struct sockaddr *sa);		 /* malloc'd */
 
 struct stream *stream_alloc(struct loop *l, bool pipe);
 /* Begins TLS, or opens a plain stream: the socket is connected. */
