@@ -11,10 +11,10 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/json.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/str.h"
-#include "base/vec.h"
 #include "http/server.h"
 #include "server/jwt.h"
 #include "server/pki.h"
@@ -22,10 +22,20 @@
 
 #define GROUP_SERVICE_ACCOUNTS "system:serviceaccounts"
 
+#define CERTS_CACHED 256 /* a power of two; one entry a client certificate, a few kB each */
+
+/* What a certificate says: parsing one costs more than answering most requests. */
+struct cert {
+	unsigned char *der;
+	size_t len;
+	char *name, **groups; /* groups ends with NULL */
+};
+
 struct authn {
 	struct pki *pki;
 	struct store *store;
 	char *issuer;
+	struct cert certs[CERTS_CACHED]; /* by hash; a newcomer takes the place */
 };
 
 struct authn *authn_new(const struct authn_config *c)
@@ -38,10 +48,22 @@ struct authn *authn_new(const struct authn_config *c)
 	return a;
 }
 
+static void cert_release(struct cert *c)
+{
+	for (char **g = c->groups; g && *g; g++)
+		free(*g);
+	free(c->groups);
+	free(c->name);
+	free(c->der);
+	*c = (struct cert){ 0 };
+}
+
 void authn_free(struct authn *a)
 {
 	if (!a)
 		return;
+	for (size_t i = 0; i < CERTS_CACHED; i++)
+		cert_release(&a->certs[i]);
 	free(a->issuer);
 	free(a);
 }
@@ -63,24 +85,35 @@ static int unauthorized(struct status *err)
 
 /* ---- client certificates ---- */
 
-static int by_certificate(const unsigned char *der, size_t len, struct arena *a, struct user *ret, struct status *err)
+static const struct cert *find_cert(struct authn *self, const unsigned char *der, size_t len)
 {
-	_cleanup_free_ char *name = NULL;
-	char **groups;
+	struct cert *c = &self->certs[hash_bytes(der, len) & (CERTS_CACHED - 1)];
+	char *name, **groups;
 
+	if (c->der && c->len == len && memcmp(c->der, der, len) == 0)
+		return c;
 	if (pki_subject(der, len, &name, &groups) < 0)
+		return NULL;
+	cert_release(c);
+	*c = (struct cert){ xmemdup(der, len), len, name, groups };
+	return c;
+}
+
+static int by_certificate(struct authn *self, const unsigned char *der, size_t len, struct arena *a, struct user *ret,
+			  struct status *err)
+{
+	const struct cert *c = find_cert(self, der, len);
+	size_t n = 0;
+
+	if (!c)
 		return unauthorized(err);
-	VEC(const char *) all = {0};
-	for (char **g = groups; *g; g++) {
-		VEC_PUSH(&all, arena_strdup(a, *g));
-		free(*g);
-	}
-	free(groups);
-	VEC_PUSH(&all, GROUP_AUTHENTICATED);
-	const char **kept = arena_alloc(a, all.n * sizeof(*kept));
-	memcpy(kept, all.at, all.n * sizeof(*kept));
-	*ret = (struct user){.name = arena_strdup(a, name), .groups = kept, .n_groups = all.n};
-	VEC_RELEASE(&all);
+	while (c->groups[n])
+		n++;
+	const char **groups = arena_alloc(a, (n + 1) * sizeof(*groups));
+	for (size_t i = 0; i < n; i++)
+		groups[i] = arena_strdup(a, c->groups[i]);
+	groups[n] = GROUP_AUTHENTICATED;
+	*ret = (struct user){ .name = arena_strdup(a, c->name), .groups = groups, .n_groups = n + 1 };
 	return 0;
 }
 
@@ -292,7 +325,7 @@ static int authenticate(void *arg, struct http_request *r, struct arena *a, stru
 	size_t len;
 
 	if (http_peer_cert(r, &der, &len))
-		return by_certificate(der, len, a, ret, err);
+		return by_certificate(arg, der, len, a, ret, err);
 	const char *token = bearer_token(r, a);
 	if (token) {
 		_cleanup_status_ struct status why = STATUS_INIT;
