@@ -46,6 +46,7 @@ struct recorder {
 	struct map records, buckets;
 	struct list recent, recent_buckets;
 	size_t pending;
+	int64_t last_name; /* names carry the time; two of the same moment must differ */
 };
 
 static void record_free(struct record *e)
@@ -226,7 +227,8 @@ static void record(struct recorder *r, const struct event_ref *about, const char
 		e->recorder = r;
 		e->key = xstrdup(key);
 		e->ns = xstrdup(str_empty(about->ns) ? "default" : about->ns);
-		e->name = xasprintf("%s.%" PRIx64, str_or(about->name, ""), (uint64_t)now);
+		r->last_name = MAX_OF(now, r->last_name + 1);
+		e->name = xasprintf("%s.%" PRIx64, str_or(about->name, ""), (uint64_t)r->last_name);
 		e->first_ns = now;
 		list_init(&e->link);
 		e->object = event_object(r, &e->arena, about, e->ns, e->name, type, reason, message, now);

@@ -167,7 +167,8 @@ static void look_blocking(struct garbage *c, struct informer *i, struct object *
 {
 	struct blocking *b = arg;
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	JSON_EACH(ref, json_path(object_tree(dependent, &a), "metadata.ownerReferences"))
+	struct json *refs = json_path(object_tree(dependent, &a), "metadata.ownerReferences");
+	JSON_EACH(ref, refs)
 		if (str_eq(json_path_str(ref, "uid"), b->p->obj->uid) &&
 		    json_path_bool(ref, "blockOwnerDeletion", false)) {
 			b->n++;

@@ -44,7 +44,8 @@ static void count_rest(struct pass *p, struct arena *a, struct buf *rest, struct
 			buf_addf(rest, "%s%s.%s has %zu resource instances", rest->len ? ", " : "", r->plural, r->group,
 				 l.n);
 		for (size_t n = 0; n < l.n; n++) {
-			JSON_EACH(f, json_path(object_tree(l.at[n], a), "metadata.finalizers")) {
+			struct json *list = json_path(object_tree(l.at[n], a), "metadata.finalizers");
+			JSON_EACH(f, list) {
 				const char *name = str_or(json_str(f), "");
 				map_set(&held, name, (void *)((uintptr_t)map_get(&held, name) + 1));
 			}
