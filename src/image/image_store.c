@@ -151,7 +151,7 @@ static void remove_layer(const struct image_store *s, const char *hex)
 
 void image_collect(struct image_store *s)
 {
-	struct map layers = MAP_INIT, configs = MAP_INIT, tmp = MAP_INIT;
+	struct map layers = MAP_INIT, configs = MAP_INIT, tmp = MAP_INIT, top = MAP_INIT;
 	_cleanup_close_ int importers = lock_file(s, "importing", LOCK_EX | LOCK_NB);
 	if (importers < 0)
 		return; /* whoever is importing needs layers that no image has yet */
@@ -161,6 +161,10 @@ void image_collect(struct image_store *s)
 	names_in(s, "tmp", &tmp);
 	MAP_EACH(slot, &tmp)
 		remove_in(s, "tmp", slot->key);
+	names_in(s, "", &top); /* what atomic writes leave when they are cut short */
+	MAP_EACH(slot, &top)
+		if (str_has_prefix(slot->key, "refs.json."))
+			remove_in(s, ".", slot->key);
 	names_in(s, "layers", &layers);
 	names_in(s, "configs", &configs);
 	bool sure = true;
@@ -169,12 +173,14 @@ void image_collect(struct image_store *s)
 			log_warn("image store has an unreadable configuration id=%s", slot->key);
 			sure = false; /* its layers are unknown: keep all */
 		}
-	MAP_EACH(slot, &layers)
-		if (sure)
-			remove_layer(s, slot->key);
-	map_release(&layers, NULL);
-	map_release(&configs, NULL);
-	map_release(&tmp, NULL);
+}
+MAP_EACH(slot, &layers)
+	if (sure)
+		remove_layer(s, slot->key);
+map_release(&layers, NULL);
+map_release(&configs, NULL);
+map_release(&tmp, NULL);
+map_release(&top, NULL);
 }
 
 /* ---- opening ---- */
