@@ -405,7 +405,6 @@ int apply_patch(struct arena *a, const struct apply_request *r, const struct jso
 
 	const struct json *base = live ? live : json_new(a, JSON_OBJECT);
 	struct json *merged = fieldset_merge(a, r->resource->type, base, config);
-	refresh_last_applied(a, r, config, merged);
 	load(&m, a, base);
 	struct entry *own = own_entry(&m, r, true);
 	struct json *last = own->set;
@@ -426,6 +425,7 @@ int apply_patch(struct arena *a, const struct apply_request *r, const struct jso
 	take_from_others(&m, own, changed, removed);
 	own->set = set;
 	touch(&m, own, r->now_ns);
+	refresh_last_applied(a, r, config, merged); /* last: it is nobody's conflict */
 	save(&m, merged);
 	return 0;
 }
