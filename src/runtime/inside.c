@@ -404,12 +404,13 @@ static void run(char *const *args, char *const *env)
 	fail(400, 126, -found, "exec: \"%s\"", args[0]);
 }
 
+/* Handlers end with exec; what is ignored (here: by the shim, see shim.c) and blocked would stay so. */
 static void reset_signals(void)
 {
+	static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
 	sigset_t none;
-	struct sigaction def = {.sa_handler = SIG_DFL};
-	for (int i = 1; i < NSIG; i++)
-		sigaction(i, &def, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -126,12 +126,13 @@ static int add_rules(scmp_filter_ctx ctx, uint64_t caps)
 			r = allow_names(ctx, with_cap[i].names);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(personalities); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
-				     SCMP_A0(SCMP_CMP_EQ, personalities[i]));
+				     (struct scmp_arg_cmp){0, SCMP_CMP_EQ, personalities[i], 0});
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_NE, AF_VSOCK_NUMBER));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				     (struct scmp_arg_cmp){0, SCMP_CMP_NE, AF_VSOCK_NUMBER, 0});
 	if (r == 0 && !(caps & 1ull << CAP_SYS_ADMIN)) {
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0));
+				     (struct scmp_arg_cmp){0, SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0});
 		/* Its flags are in memory that a filter cannot read: libraries fall back to clone on ENOSYS. */
 		if (r == 0)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

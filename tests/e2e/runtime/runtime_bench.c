@@ -56,7 +56,7 @@ static void bench(void **state)
 	assert_int_equal(pod_up("bench", NULL), 0);
 	for (int i = 0; i < N; i++) {
 		struct container_spec *s = shell("");
-		s->args = (const char *[]){ "/bin/true", NULL };
+		s->args = (const char *[]){"/bin/true", NULL};
 		int64_t t = env->monotonic_ns();
 		assert_int_equal(container_up("bench", s), 0);
 		start[i] = since(t);
@@ -98,6 +98,6 @@ static void bench(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(bench) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(bench)};
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -183,6 +183,7 @@ int harness_teardown(void **state)
 		cgroup_remove(&l, h.cgroup_root);
 	}
 	fs_remove_tree(h.dir);
+	arena_release(&h.arena);
 	return left ? -1 : 0;
 }
 
@@ -207,23 +208,24 @@ int pod_down(const char *uid)
 
 struct container_spec *shell(const char *command)
 {
-	struct container_spec *s = NEW(struct container_spec);
-	char *id = xmalloc(CONTAINER_ID_LEN + 1), *base;
-	const char **args = xcalloc(4, sizeof(*args)), **lower = xcalloc(2, sizeof(*lower));
+	struct container_spec *s = ARENA_NEW(&h.arena, struct container_spec);
+	char *id = arena_alloc(&h.arena, CONTAINER_ID_LEN + 1), *base;
+	const char **args = arena_zalloc(&h.arena, 4 * sizeof(*args)),
+		   **lower = arena_zalloc(&h.arena, 2 * sizeof(*lower));
 	container_id_make(id);
 	s->id = id;
 	args[0] = "/bin/sh";
 	args[1] = "-c";
-	args[2] = xstrdup(command);
+	args[2] = arena_strdup(&h.arena, command);
 	s->args = args;
 	lower[0] = h.layer;
 	s->lowerdirs = lower;
-	base = xasprintf("%s/c%d", h.dir, h.serial++);
-	s->upperdir = xasprintf("%s/upper", base);
-	s->workdir = xasprintf("%s/work", base);
+	base = arena_printf(&h.arena, "%s/c%d", h.dir, h.serial++);
+	s->upperdir = arena_printf(&h.arena, "%s/upper", base);
+	s->workdir = arena_printf(&h.arena, "%s/work", base);
 	assert_int_equal(fs_mkdir_p(s->upperdir, 0755), 0);
 	assert_int_equal(fs_mkdir_p(s->workdir, 0755), 0);
-	s->log_path = xasprintf("%s/0.log", base);
+	s->log_path = arena_printf(&h.arena, "%s/0.log", base);
 	s->seccomp = "RuntimeDefault";
 	return s;
 }

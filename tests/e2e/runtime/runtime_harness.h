@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "runtime/runtime.h"
 
@@ -21,6 +22,7 @@ struct harness {
 	int serial;
 	char lost[600]; /* "uid: reason\n" of each lost pod */
 	int recovered, recovered_containers;
+	struct arena arena; /* what shell() made */
 };
 extern struct harness h;
 
