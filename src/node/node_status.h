@@ -24,7 +24,7 @@ struct node_facts {
 	int64_t cpus, memory, storage; /* storage: bytes of the data directory's file system */
 	unsigned pods;
 	char machine_id[40], boot_id[40], system_uuid[40];
-	char kernel[72], os_image[128], arch[16];
+	char kernel[72], os_image[128], arch[72];
 };
 void node_facts_read(struct node_facts *ret, const char *data_dir, unsigned pods);
 

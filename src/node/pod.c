@@ -19,8 +19,10 @@
 #include "base/status.h"
 #include "base/str.h"
 #include "client/events.h"
+#include "image/image.h"
 #include "io/loop.h"
 #include "node/agent_internal.h"
+#include "node/kubelet_internal.h"
 #include "node/probe.h"
 
 #define SANDBOX_RETRY_MS_MAX 30000 /* a node that cannot make sandboxes may be repaired any moment */
@@ -469,6 +471,14 @@ static void sync_once(struct pod *p)
 	}
 }
 
+/* The images that it held may be collected. */
+static void image_unuse_all(struct pod *p)
+{
+	for (size_t i = 0; i < p->n_containers; i++)
+		if (p->containers[i]->c.image_id)
+			image_unuse(p->agent->images, p->containers[i]->c.image_id, p->uid);
+}
+
 static void forget(struct pod *p)
 {
 	struct agent *a = p->agent;
@@ -478,6 +488,8 @@ static void forget(struct pod *p)
 	fs_remove_tree(p->log_dir);
 	log_info("pod is gone pod=%s/%s uid=%s", p->ns, p->name, p->uid);
 	map_remove(&a->pods, p->uid);
+	kubelet_logs_wake(a->api, p->uid);
+	image_unuse_all(p);
 	pod_close(p);
 	pod_unref(p);
 	agent_pod_gone(a);

@@ -19,6 +19,7 @@
 #include "node/agent_internal.h"
 #include "node/cri_log.h"
 #include "node/hook.h"
+#include "node/kubelet_internal.h"
 #include "node/pod.h"
 #include "node/probe.h"
 #include "runtime/runtime.h"
@@ -192,6 +193,7 @@ void pod_container_exited(struct pod_container *pc, const struct container_statu
 	container_move(&pc->c, STAGE_EXITED);
 	p->status_dirty = true;
 	pod_record_save(p);
+	kubelet_logs_wake(p->agent->api, p->uid);
 	pod_wake(p);
 }
 
