@@ -229,7 +229,8 @@ int route_check(const struct route *rt, struct status *err)
 			return 0;
 		return status_set(err, 405, "the server does not allow this method on the requested resource");
 	}
-	if (str_eq(rt->verb, "create") && *rt->name)
+	/* POST is for the collection, PUT and PATCH for one object. */
+	if (str_eq(rt->verb, "create") ? *rt->name : !*rt->name && (bit & (VERB_UPDATE | VERB_PATCH)))
 		bit = 0;
 	if (str_eq(rt->verb, "watch") && (r->verbs & VERB_LIST))
 		bit = VERB_WATCH;

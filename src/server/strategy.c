@@ -16,6 +16,7 @@ static const struct strategy *const strategies[] = {
     &strategy_services,
     &strategy_namespaces,
     &strategy_nodes,
+    &strategy_secrets,
     &strategy_serviceaccounts,
     &strategy_csrs,
     &strategy_pvs,
