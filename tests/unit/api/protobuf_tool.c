@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Transcodes objects on standard input, for tools/apigen's test against client-go. A request is a letter ('d': protobuf
- * to JSON, 'e': JSON to protobuf), four bytes of length, most significant first, and the body; a reply the same with
+ * to JSON, 'e': JSON to protobuf, '2': OpenAPI v2 as JSON, 'g': the same as gnostic's protobuf), four bytes of length,
+ * most significant first, and the body; a reply the same with
  * '+' and the result or '-' and what is wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/openapi.h"
 #include "api/protobuf.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -55,6 +57,14 @@ static void encode(const char *body, size_t len)
 		reply('+', out.data, out.len);
 }
 
+static void openapi(char form)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+
+	(form == '2' ? openapi_v2 : openapi_v2_protobuf)(NULL, &out);
+	reply('+', out.data, out.len);
+}
+
 int main(void)
 {
 	unsigned char head[5];
@@ -65,7 +75,10 @@ int main(void)
 
 		if (fread(body, 1, len, stdin) != len)
 			return 1;
-		(head[0] == 'd' ? decode : encode)(body, len);
+		if (head[0] == '2' || head[0] == 'g')
+			openapi((char)head[0]);
+		else
+			(head[0] == 'd' ? decode : encode)(body, len);
 	}
 	return 0;
 }
