@@ -168,19 +168,21 @@ void image_collect(struct image_store *s)
 	names_in(s, "layers", &layers);
 	names_in(s, "configs", &configs);
 	bool sure = true;
-	MAP_EACH(slot, &configs)
-		if (image_hex_valid(slot->key, SHA256_HEX) && keep_layers(s, slot->key, &layers) < 0) {
+	MAP_EACH(slot, &configs) {
+		if (strlen(slot->key) != SHA256_HEX || !image_hex_valid(slot->key, SHA256_HEX)) {
+			remove_in(s, "configs", slot->key);
+		} else if (keep_layers(s, slot->key, &layers) < 0) {
 			log_warn("image store has an unreadable configuration id=%s", slot->key);
 			sure = false; /* its layers are unknown: keep all */
 		}
-}
-MAP_EACH(slot, &layers)
-	if (sure)
-		remove_layer(s, slot->key);
-map_release(&layers, NULL);
-map_release(&configs, NULL);
-map_release(&tmp, NULL);
-map_release(&top, NULL);
+	}
+	MAP_EACH(slot, &layers)
+		if (sure)
+			remove_layer(s, slot->key);
+	map_release(&layers, NULL);
+	map_release(&configs, NULL);
+	map_release(&tmp, NULL);
+	map_release(&top, NULL);
 }
 
 /* ---- opening ---- */
