@@ -180,7 +180,7 @@ static bool pod_is_over(const struct object *o)
 static void pod_appears(struct agent *a, const struct object *o)
 {
 	struct recovered *r = map_remove(&start_state(a)->recovered, o->uid);
-	struct pod *p = pod_new(a, o);
+	struct pod *p = pod_worker_new(a, o);
 	bool known = pod_record_load(p);
 
 	map_set(&a->pods, p->uid, p);
@@ -242,13 +242,13 @@ static void on_pod(void *arg, enum client_event_type type, struct object *obj)
 			pod_appears(a, obj);
 			p = map_get(&a->pods, obj->uid);
 		} else if (p->object->rev != obj->rev) {
-			pod_update(p, obj);
+			pod_changed(p, obj);
 		}
 		p->listed = true;
 		break;
 	case CLIENT_DELETED:
 		if (p) {
-			pod_update(p, obj);
+			pod_changed(p, obj);
 			pod_api_deleted(p);
 		}
 		break;

@@ -177,7 +177,7 @@ void pod_unref(struct pod *p)
 	free(p);
 }
 
-struct pod *pod_new(struct agent *a, const struct object *o)
+struct pod *pod_worker_new(struct agent *a, const struct object *o)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const struct json *tree = object_tree(o, &arena);
@@ -223,7 +223,7 @@ void pod_wake(struct pod *p)
 
 bool pod_deleting(const struct pod *p) { return p->api_gone || p->object->deleting || p->agent->stopping; }
 
-void pod_update(struct pod *p, const struct object *o)
+void pod_changed(struct pod *p, const struct object *o)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const struct object *old = p->object;

@@ -117,11 +117,11 @@ const char *pod_state_name(enum pod_state s);
 bool pod_can_move(enum pod_state from, enum pod_state to);
 
 /* ---- life (pod.c) ---- */
-struct pod *pod_new(struct agent *a, const struct object *o);
+struct pod *pod_worker_new(struct agent *a, const struct object *o);
 struct pod *pod_ref(struct pod *p);
 void pod_unref(struct pod *p);
 void pod_close(struct pod *p); /* stops everything about it here; what runs keeps running */
-void pod_update(struct pod *p, const struct object *o); /* the API object was changed */
+void pod_changed(struct pod *p, const struct object *o); /* the API object was changed */
 void pod_api_deleted(struct pod *p);
 void pod_wake(struct pod *p); /* sync at the end of this turn */
 void pod_move(struct pod *p, enum pod_state to);
