@@ -166,8 +166,10 @@ static int open_database(struct store_backend *b, const char *path, char *err, s
 		return open_failure(b->db, path, err, err_len);
 	sqlite3_extended_result_codes(b->db, 0);
 	sqlite3_db_config(b->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
-	snprintf(sql, sizeof(sql), "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-%d; PRAGMA temp_store=MEMORY",
-		 CACHE_KIB);
+	snprintf(
+	    sql, sizeof(sql),
+	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-%d; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST",
+	    CACHE_KIB);
 	if (sqlite3_exec(b->db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		return open_failure(b->db, path, err, err_len);
 	int r = check_owner(b->db, path, &empty, err, err_len);
