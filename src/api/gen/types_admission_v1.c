@@ -7,7 +7,7 @@
 
 static const struct field fields_admission_v1_AdmissionRequest[] = {
 	{ .name = "uid", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "kind", .kind = FIELD_STRUCT, .number = 2, .type = &type_meta_v1_GroupVersionKind, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRUCT, .number = 2, .type = &type_meta_v1_GroupVersionKind, .doc = "The kind of object, such as Pod." },
 	{ .name = "resource", .kind = FIELD_STRUCT, .number = 3, .type = &type_meta_v1_GroupVersionResource },
 	{ .name = "subResource", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "requestKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_meta_v1_GroupVersionKind },
@@ -27,7 +27,7 @@ const struct type type_admission_v1_AdmissionRequest = { .name = "io.k8s.api.adm
 static const struct field fields_admission_v1_AdmissionResponse[] = {
 	{ .name = "uid", .kind = FIELD_STRING, .number = 1 },
 	{ .name = "allowed", .kind = FIELD_BOOL, .number = 2 },
-	{ .name = "status", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_meta_v1_Status },
+	{ .name = "status", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_meta_v1_Status, .doc = "What was last observed. Written by the system." },
 	{ .name = "patch", .kind = FIELD_BYTES, .omit_empty = 1, .number = 4 },
 	{ .name = "patchType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
 	{ .name = "auditAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 6 },

@@ -45,14 +45,14 @@ const struct type type_admissionregistration_v1_MatchResources = { .name = "io.k
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicy[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicySpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicySpec, .doc = "What is wanted." },
 };
 const struct type type_admissionregistration_v1_MutatingAdmissionPolicy = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicy, .n_fields = 3 };
 
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicyBinding[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec, .doc = "What is wanted." },
 };
 const struct type type_admissionregistration_v1_MutatingAdmissionPolicyBinding = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyBinding, .n_fields = 3 };
 
@@ -132,8 +132,8 @@ static const struct field fields_admissionregistration_v1_NamedRuleWithOperation
 const struct type type_admissionregistration_v1_NamedRuleWithOperations = { .name = "io.k8s.api.admissionregistration.v1.NamedRuleWithOperations", .fields = fields_admissionregistration_v1_NamedRuleWithOperations, .n_fields = 2, .atomic = true };
 
 static const struct field fields_admissionregistration_v1_ParamKind[] = {
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group and version of this object's schema, such as apps/v1." },
-	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group and version of the schema, such as apps/v1." },
+	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The kind of object, such as Pod." },
 };
 const struct type type_admissionregistration_v1_ParamKind = { .name = "io.k8s.api.admissionregistration.v1.ParamKind", .fields = fields_admissionregistration_v1_ParamKind, .n_fields = 2, .atomic = true };
 
@@ -175,15 +175,15 @@ const struct type type_admissionregistration_v1_TypeChecking = { .name = "io.k8s
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicy[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicySpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicySpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_admissionregistration_v1_ValidatingAdmissionPolicy = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicy, .n_fields = 4 };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicyBinding[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec, .doc = "What is wanted." },
 };
 const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyBinding = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyBinding, .n_fields = 3 };
 
@@ -221,9 +221,9 @@ static const struct field fields_admissionregistration_v1_ValidatingAdmissionPol
 const struct type type_admissionregistration_v1_ValidatingAdmissionPolicySpec = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicySpec, .n_fields = 7 };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicyStatus[] = {
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "typeChecking", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_TypeChecking },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_meta_v1_Condition, .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_meta_v1_Condition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyStatus = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyStatus, .n_fields = 3 };
 

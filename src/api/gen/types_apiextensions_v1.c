@@ -43,20 +43,20 @@ static const struct field fields_apiextensions_v1_CustomResourceConversion[] = {
 const struct type type_apiextensions_v1_CustomResourceConversion = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceConversion", .fields = fields_apiextensions_v1_CustomResourceConversion, .n_fields = 2 };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinition[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Adds a kind of object to the API." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_apiextensions_v1_CustomResourceDefinitionSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apiextensions_v1_CustomResourceDefinitionStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_apiextensions_v1_CustomResourceDefinitionSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apiextensions_v1_CustomResourceDefinitionStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_apiextensions_v1_CustomResourceDefinition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition", .fields = fields_apiextensions_v1_CustomResourceDefinition, .n_fields = 4 };
+const struct type type_apiextensions_v1_CustomResourceDefinition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition", .fields = fields_apiextensions_v1_CustomResourceDefinition, .n_fields = 4, .doc = "Adds a kind of object to the API." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 6 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 6, .doc = "The metadata.generation that this was computed from." },
 };
 const struct type type_apiextensions_v1_CustomResourceDefinitionCondition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition", .fields = fields_apiextensions_v1_CustomResourceDefinitionCondition, .n_fields = 6 };
 
@@ -71,7 +71,7 @@ static const struct field fields_apiextensions_v1_CustomResourceDefinitionNames[
 	{ .name = "plural", .kind = FIELD_STRING, .required = 1, .number = 1 },
 	{ .name = "singular", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
 	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "The kind of object, such as Pod." },
 	{ .name = "listKind", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6 },
 };
@@ -88,10 +88,10 @@ static const struct field fields_apiextensions_v1_CustomResourceDefinitionSpec[]
 const struct type type_apiextensions_v1_CustomResourceDefinitionSpec = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", .fields = fields_apiextensions_v1_CustomResourceDefinitionSpec, .n_fields = 6 };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .number = 1, .type = &type_apiextensions_v1_CustomResourceDefinitionCondition, .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .number = 1, .type = &type_apiextensions_v1_CustomResourceDefinitionCondition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "acceptedNames", .kind = FIELD_STRUCT, .number = 2, .type = &type_apiextensions_v1_CustomResourceDefinitionNames },
 	{ .name = "storedVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 3 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 4 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 4, .doc = "The metadata.generation that this was computed from." },
 };
 const struct type type_apiextensions_v1_CustomResourceDefinitionStatus = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus", .fields = fields_apiextensions_v1_CustomResourceDefinitionStatus, .n_fields = 4 };
 
@@ -117,7 +117,7 @@ const struct type type_apiextensions_v1_CustomResourceSubresourceScale = { .name
 const struct type type_apiextensions_v1_CustomResourceSubresourceStatus = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus", .fields = NULL, .n_fields = 0 };
 
 static const struct field fields_apiextensions_v1_CustomResourceSubresources[] = {
-	{ .name = "status", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_CustomResourceSubresourceStatus },
+	{ .name = "status", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_CustomResourceSubresourceStatus, .doc = "What was last observed. Written by the system." },
 	{ .name = "scale", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_CustomResourceSubresourceScale },
 };
 const struct type type_apiextensions_v1_CustomResourceSubresources = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources", .fields = fields_apiextensions_v1_CustomResourceSubresources, .n_fields = 2 };

@@ -8,15 +8,15 @@
 static const struct field fields_apiregistration_v1_APIService[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_apiregistration_v1_APIServiceSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apiregistration_v1_APIServiceStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_apiregistration_v1_APIServiceSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apiregistration_v1_APIServiceStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_apiregistration_v1_APIService = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService", .fields = fields_apiregistration_v1_APIService, .n_fields = 4 };
 
 static const struct field fields_apiregistration_v1_APIServiceCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -41,7 +41,7 @@ static const struct field fields_apiregistration_v1_APIServiceSpec[] = {
 const struct type type_apiregistration_v1_APIServiceSpec = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec", .fields = fields_apiregistration_v1_APIServiceSpec, .n_fields = 7 };
 
 static const struct field fields_apiregistration_v1_APIServiceStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_apiregistration_v1_APIServiceCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_apiregistration_v1_APIServiceCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_apiregistration_v1_APIServiceStatus = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus", .fields = fields_apiregistration_v1_APIServiceStatus, .n_fields = 1 };
 

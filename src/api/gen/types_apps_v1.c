@@ -21,17 +21,17 @@ static const struct field fields_apps_v1_ControllerRevisionList[] = {
 const struct type type_apps_v1_ControllerRevisionList = { .name = "io.k8s.api.apps.v1.ControllerRevisionList", .fields = fields_apps_v1_ControllerRevisionList, .n_fields = 3 };
 
 static const struct field fields_apps_v1_DaemonSet[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Runs one pod on every node, or on those that match." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_DaemonSetSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_DaemonSetStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_DaemonSetSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_DaemonSetStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_apps_v1_DaemonSet = { .name = "io.k8s.api.apps.v1.DaemonSet", .fields = fields_apps_v1_DaemonSet, .n_fields = 4 };
+const struct type type_apps_v1_DaemonSet = { .name = "io.k8s.api.apps.v1.DaemonSet", .fields = fields_apps_v1_DaemonSet, .n_fields = 4, .doc = "Runs one pod on every node, or on those that match." };
 
 static const struct field fields_apps_v1_DaemonSetCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -45,10 +45,10 @@ static const struct field fields_apps_v1_DaemonSetList[] = {
 const struct type type_apps_v1_DaemonSetList = { .name = "io.k8s.api.apps.v1.DaemonSetList", .fields = fields_apps_v1_DaemonSetList, .n_fields = 3 };
 
 static const struct field fields_apps_v1_DaemonSetSpec[] = {
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector },
-	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PodTemplateSpec },
-	{ .name = "updateStrategy", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_DaemonSetUpdateStrategy },
-	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "Labels of its pods. Must match the template's. Cannot be changed." },
+	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
+	{ .name = "updateStrategy", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_DaemonSetUpdateStrategy, .doc = "How pods are replaced when the template changes." },
+	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "How long a pod must be ready to count as available." },
 	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6 },
 };
 const struct type type_apps_v1_DaemonSetSpec = { .name = "io.k8s.api.apps.v1.DaemonSetSpec", .fields = fields_apps_v1_DaemonSetSpec, .n_fields = 5 };
@@ -58,12 +58,12 @@ static const struct field fields_apps_v1_DaemonSetStatus[] = {
 	{ .name = "numberMisscheduled", .kind = FIELD_INT32, .required = 1, .number = 2 },
 	{ .name = "desiredNumberScheduled", .kind = FIELD_INT32, .required = 1, .number = 3 },
 	{ .name = "numberReady", .kind = FIELD_INT32, .required = 1, .number = 4 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 5 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 5, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "updatedNumberScheduled", .kind = FIELD_INT32, .omit_empty = 1, .number = 6 },
 	{ .name = "numberAvailable", .kind = FIELD_INT32, .omit_empty = 1, .number = 7 },
 	{ .name = "numberUnavailable", .kind = FIELD_INT32, .omit_empty = 1, .number = 8 },
 	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 10, .type = &type_apps_v1_DaemonSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 10, .type = &type_apps_v1_DaemonSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_apps_v1_DaemonSetStatus = { .name = "io.k8s.api.apps.v1.DaemonSetStatus", .fields = fields_apps_v1_DaemonSetStatus, .n_fields = 10 };
 
@@ -74,18 +74,18 @@ static const struct field fields_apps_v1_DaemonSetUpdateStrategy[] = {
 const struct type type_apps_v1_DaemonSetUpdateStrategy = { .name = "io.k8s.api.apps.v1.DaemonSetUpdateStrategy", .fields = fields_apps_v1_DaemonSetUpdateStrategy, .n_fields = 2 };
 
 static const struct field fields_apps_v1_Deployment[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps a number of equal pods running, and replaces them step by step when their template changes." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_DeploymentSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_DeploymentStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_DeploymentSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_DeploymentStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_apps_v1_Deployment = { .name = "io.k8s.api.apps.v1.Deployment", .fields = fields_apps_v1_Deployment, .n_fields = 4 };
+const struct type type_apps_v1_Deployment = { .name = "io.k8s.api.apps.v1.Deployment", .fields = fields_apps_v1_Deployment, .n_fields = 4, .doc = "Keeps a number of equal pods running, and replaces them step by step when their template changes." };
 
 static const struct field fields_apps_v1_DeploymentCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2 },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
 	{ .name = "lastUpdateTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 6 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 7 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 7, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -99,48 +99,48 @@ static const struct field fields_apps_v1_DeploymentList[] = {
 const struct type type_apps_v1_DeploymentList = { .name = "io.k8s.api.apps.v1.DeploymentList", .fields = fields_apps_v1_DeploymentList, .n_fields = 3 };
 
 static const struct field fields_apps_v1_DeploymentSpec[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector },
-	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec },
-	{ .name = "strategy", .kind = FIELD_STRUCT, .omit_empty = 1, .patch_replace_keys = 1, .number = 4, .type = &type_apps_v1_DeploymentStrategy },
-	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
-	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "paused", .kind = FIELD_BOOL, .omit_empty = 1, .number = 7 },
-	{ .name = "progressDeadlineSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
+	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods are wanted. Default 1." },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Labels of its pods. Must match the template's. Cannot be changed." },
+	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
+	{ .name = "strategy", .kind = FIELD_STRUCT, .omit_empty = 1, .patch_replace_keys = 1, .number = 4, .type = &type_apps_v1_DeploymentStrategy, .doc = "How old pods are replaced by new ones." },
+	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "How long a pod must be ready to count as available." },
+	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "How many old ReplicaSets are kept for a rollback. Default 10." },
+	{ .name = "paused", .kind = FIELD_BOOL, .omit_empty = 1, .number = 7, .doc = "Changes of the template are not rolled out while true." },
+	{ .name = "progressDeadlineSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Without progress for so long the rollout counts as failed. Default 600." },
 };
 const struct type type_apps_v1_DeploymentSpec = { .name = "io.k8s.api.apps.v1.DeploymentSpec", .fields = fields_apps_v1_DeploymentSpec, .n_fields = 8 };
 
 static const struct field fields_apps_v1_DeploymentStatus[] = {
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1 },
-	{ .name = "replicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
-	{ .name = "updatedReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
-	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 7 },
-	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
-	{ .name = "unavailableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
+	{ .name = "replicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 2, .doc = "All its pods." },
+	{ .name = "updatedReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3, .doc = "Pods of the current template." },
+	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 7, .doc = "Pods that are ready." },
+	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Pods that have been ready for minReadySeconds." },
+	{ .name = "unavailableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "Pods that are still missing." },
 	{ .name = "terminatingReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_apps_v1_DeploymentCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_apps_v1_DeploymentCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8 },
 };
 const struct type type_apps_v1_DeploymentStatus = { .name = "io.k8s.api.apps.v1.DeploymentStatus", .fields = fields_apps_v1_DeploymentStatus, .n_fields = 9 };
 
 static const struct field fields_apps_v1_DeploymentStrategy[] = {
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Recreate", "RollingUpdate", NULL } },
-	{ .name = "rollingUpdate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apps_v1_RollingUpdateDeployment },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Recreate", "RollingUpdate", NULL }, .doc = "RollingUpdate (the default), or Recreate to end all old pods first." },
+	{ .name = "rollingUpdate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apps_v1_RollingUpdateDeployment, .doc = "The pace of a rolling update." },
 };
 const struct type type_apps_v1_DeploymentStrategy = { .name = "io.k8s.api.apps.v1.DeploymentStrategy", .fields = fields_apps_v1_DeploymentStrategy, .n_fields = 2 };
 
 static const struct field fields_apps_v1_ReplicaSet[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps a number of equal pods running. Usually made by a Deployment." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_ReplicaSetSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_ReplicaSetStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_ReplicaSetSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_ReplicaSetStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_apps_v1_ReplicaSet = { .name = "io.k8s.api.apps.v1.ReplicaSet", .fields = fields_apps_v1_ReplicaSet, .n_fields = 4 };
+const struct type type_apps_v1_ReplicaSet = { .name = "io.k8s.api.apps.v1.ReplicaSet", .fields = fields_apps_v1_ReplicaSet, .n_fields = 4, .doc = "Keeps a number of equal pods running. Usually made by a Deployment." };
 
 static const struct field fields_apps_v1_ReplicaSetCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -154,10 +154,10 @@ static const struct field fields_apps_v1_ReplicaSetList[] = {
 const struct type type_apps_v1_ReplicaSetList = { .name = "io.k8s.api.apps.v1.ReplicaSetList", .fields = fields_apps_v1_ReplicaSetList, .n_fields = 3 };
 
 static const struct field fields_apps_v1_ReplicaSetSpec[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector },
-	{ .name = "template", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec },
+	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods are wanted. Default 1." },
+	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "How long a pod must be ready to count as available." },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Labels of its pods. Must match the template's. Cannot be changed." },
+	{ .name = "template", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
 };
 const struct type type_apps_v1_ReplicaSetSpec = { .name = "io.k8s.api.apps.v1.ReplicaSetSpec", .fields = fields_apps_v1_ReplicaSetSpec, .n_fields = 4 };
 
@@ -167,8 +167,8 @@ static const struct field fields_apps_v1_ReplicaSetStatus[] = {
 	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
 	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
 	{ .name = "terminatingReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_apps_v1_ReplicaSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3, .doc = "The metadata.generation that this was computed from." },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_apps_v1_ReplicaSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_apps_v1_ReplicaSetStatus = { .name = "io.k8s.api.apps.v1.ReplicaSetStatus", .fields = fields_apps_v1_ReplicaSetStatus, .n_fields = 7 };
 
@@ -179,8 +179,8 @@ static const struct field fields_apps_v1_RollingUpdateDaemonSet[] = {
 const struct type type_apps_v1_RollingUpdateDaemonSet = { .name = "io.k8s.api.apps.v1.RollingUpdateDaemonSet", .fields = fields_apps_v1_RollingUpdateDaemonSet, .n_fields = 2 };
 
 static const struct field fields_apps_v1_RollingUpdateDeployment[] = {
-	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "maxSurge", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods, or what share, may be missing. Default 25%." },
+	{ .name = "maxSurge", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How many pods, or what share, may be there in excess. Default 25%." },
 };
 const struct type type_apps_v1_RollingUpdateDeployment = { .name = "io.k8s.api.apps.v1.RollingUpdateDeployment", .fields = fields_apps_v1_RollingUpdateDeployment, .n_fields = 2 };
 
@@ -191,17 +191,17 @@ static const struct field fields_apps_v1_RollingUpdateStatefulSetStrategy[] = {
 const struct type type_apps_v1_RollingUpdateStatefulSetStrategy = { .name = "io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy", .fields = fields_apps_v1_RollingUpdateStatefulSetStrategy, .n_fields = 2 };
 
 static const struct field fields_apps_v1_StatefulSet[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps pods running that have a lasting name, order and storage each." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_StatefulSetSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_StatefulSetStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_apps_v1_StatefulSetSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_StatefulSetStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_apps_v1_StatefulSet = { .name = "io.k8s.api.apps.v1.StatefulSet", .fields = fields_apps_v1_StatefulSet, .n_fields = 4 };
+const struct type type_apps_v1_StatefulSet = { .name = "io.k8s.api.apps.v1.StatefulSet", .fields = fields_apps_v1_StatefulSet, .n_fields = 4, .doc = "Keeps pods running that have a lasting name, order and storage each." };
 
 static const struct field fields_apps_v1_StatefulSetCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -226,13 +226,13 @@ static const struct field fields_apps_v1_StatefulSetPersistentVolumeClaimRetenti
 const struct type type_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy = { .name = "io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy", .fields = fields_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy, .n_fields = 2 };
 
 static const struct field fields_apps_v1_StatefulSetSpec[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector },
-	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec },
-	{ .name = "volumeClaimTemplates", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_core_v1_PersistentVolumeClaim },
-	{ .name = "serviceName", .kind = FIELD_STRING, .number = 5 },
-	{ .name = "podManagementPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "OrderedReady", "Parallel", NULL } },
-	{ .name = "updateStrategy", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 7, .type = &type_apps_v1_StatefulSetUpdateStrategy },
+	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods are wanted. Default 1." },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Labels of its pods. Must match the template's. Cannot be changed." },
+	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
+	{ .name = "volumeClaimTemplates", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_core_v1_PersistentVolumeClaim, .doc = "Claims that are made for each pod." },
+	{ .name = "serviceName", .kind = FIELD_STRING, .number = 5, .doc = "The headless Service that gives the pods their names." },
+	{ .name = "podManagementPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "OrderedReady", "Parallel", NULL }, .doc = "OrderedReady (the default), or Parallel to not wait for one another." },
+	{ .name = "updateStrategy", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 7, .type = &type_apps_v1_StatefulSetUpdateStrategy, .doc = "How pods are replaced when the template changes." },
 	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8 },
 	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 9 },
 	{ .name = "persistentVolumeClaimRetentionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy },
@@ -241,7 +241,7 @@ static const struct field fields_apps_v1_StatefulSetSpec[] = {
 const struct type type_apps_v1_StatefulSetSpec = { .name = "io.k8s.api.apps.v1.StatefulSetSpec", .fields = fields_apps_v1_StatefulSetSpec, .n_fields = 11 };
 
 static const struct field fields_apps_v1_StatefulSetStatus[] = {
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 2 },
 	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
 	{ .name = "currentReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
@@ -249,7 +249,7 @@ static const struct field fields_apps_v1_StatefulSetStatus[] = {
 	{ .name = "currentRevision", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 	{ .name = "updateRevision", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
 	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 10, .type = &type_apps_v1_StatefulSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 10, .type = &type_apps_v1_StatefulSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "availableReplicas", .kind = FIELD_INT32, .number = 11 },
 };
 const struct type type_apps_v1_StatefulSetStatus = { .name = "io.k8s.api.apps.v1.StatefulSetStatus", .fields = fields_apps_v1_StatefulSetStatus, .n_fields = 10 };

@@ -6,8 +6,8 @@
 #include "api/gen/types.h"
 
 static const struct field fields_authentication_v1_BoundObjectReference[] = {
-	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Group and version of this object's schema, such as apps/v1." },
+	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The kind of object, such as Pod." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Group and version of the schema, such as apps/v1." },
 	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
 	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 };
@@ -16,7 +16,7 @@ const struct type type_authentication_v1_BoundObjectReference = { .name = "io.k8
 static const struct field fields_authentication_v1_SelfSubjectReview[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_authentication_v1_SelfSubjectReviewStatus },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_authentication_v1_SelfSubjectReviewStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_authentication_v1_SelfSubjectReview = { .name = "io.k8s.api.authentication.v1.SelfSubjectReview", .fields = fields_authentication_v1_SelfSubjectReview, .n_fields = 3 };
 
@@ -28,8 +28,8 @@ const struct type type_authentication_v1_SelfSubjectReviewStatus = { .name = "io
 static const struct field fields_authentication_v1_TokenRequest[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_authentication_v1_TokenRequestSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authentication_v1_TokenRequestStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_authentication_v1_TokenRequestSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authentication_v1_TokenRequestStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_authentication_v1_TokenRequest = { .name = "io.k8s.api.authentication.v1.TokenRequest", .fields = fields_authentication_v1_TokenRequest, .n_fields = 4 };
 
@@ -50,8 +50,8 @@ const struct type type_authentication_v1_TokenRequestStatus = { .name = "io.k8s.
 static const struct field fields_authentication_v1_TokenReview[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authentication_v1_TokenReviewSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authentication_v1_TokenReviewStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authentication_v1_TokenReviewSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authentication_v1_TokenReviewStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_authentication_v1_TokenReview = { .name = "io.k8s.api.authentication.v1.TokenReview", .fields = fields_authentication_v1_TokenReview, .n_fields = 4 };
 

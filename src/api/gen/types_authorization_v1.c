@@ -20,8 +20,8 @@ const struct type type_authorization_v1_LabelSelectorAttributes = { .name = "io.
 static const struct field fields_authorization_v1_LocalSubjectAccessReview[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SubjectAccessReviewSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SubjectAccessReviewSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_authorization_v1_LocalSubjectAccessReview = { .name = "io.k8s.api.authorization.v1.LocalSubjectAccessReview", .fields = fields_authorization_v1_LocalSubjectAccessReview, .n_fields = 4 };
 
@@ -61,8 +61,8 @@ const struct type type_authorization_v1_ResourceRule = { .name = "io.k8s.api.aut
 static const struct field fields_authorization_v1_SelfSubjectAccessReview[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SelfSubjectAccessReviewSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SelfSubjectAccessReviewSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_authorization_v1_SelfSubjectAccessReview = { .name = "io.k8s.api.authorization.v1.SelfSubjectAccessReview", .fields = fields_authorization_v1_SelfSubjectAccessReview, .n_fields = 4 };
 
@@ -75,8 +75,8 @@ const struct type type_authorization_v1_SelfSubjectAccessReviewSpec = { .name = 
 static const struct field fields_authorization_v1_SelfSubjectRulesReview[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SelfSubjectRulesReviewSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectRulesReviewStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SelfSubjectRulesReviewSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectRulesReviewStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_authorization_v1_SelfSubjectRulesReview = { .name = "io.k8s.api.authorization.v1.SelfSubjectRulesReview", .fields = fields_authorization_v1_SelfSubjectRulesReview, .n_fields = 4 };
 
@@ -88,8 +88,8 @@ const struct type type_authorization_v1_SelfSubjectRulesReviewSpec = { .name = "
 static const struct field fields_authorization_v1_SubjectAccessReview[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SubjectAccessReviewSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SubjectAccessReviewSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_authorization_v1_SubjectAccessReview = { .name = "io.k8s.api.authorization.v1.SubjectAccessReview", .fields = fields_authorization_v1_SubjectAccessReview, .n_fields = 4 };
 

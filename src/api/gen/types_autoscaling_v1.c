@@ -6,17 +6,17 @@
 #include "api/gen/types.h"
 
 static const struct field fields_autoscaling_v1_CrossVersionObjectReference[] = {
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of this object's schema, such as apps/v1." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of the schema, such as apps/v1." },
 };
 const struct type type_autoscaling_v1_CrossVersionObjectReference = { .name = "io.k8s.api.autoscaling.v1.CrossVersionObjectReference", .fields = fields_autoscaling_v1_CrossVersionObjectReference, .n_fields = 3, .atomic = true };
 
 static const struct field fields_autoscaling_v1_HorizontalPodAutoscaler[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_autoscaling_v1_HorizontalPodAutoscalerSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v1_HorizontalPodAutoscalerStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_autoscaling_v1_HorizontalPodAutoscalerSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v1_HorizontalPodAutoscalerStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_autoscaling_v1_HorizontalPodAutoscaler = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler", .fields = fields_autoscaling_v1_HorizontalPodAutoscaler, .n_fields = 4 };
 
@@ -36,7 +36,7 @@ static const struct field fields_autoscaling_v1_HorizontalPodAutoscalerSpec[] = 
 const struct type type_autoscaling_v1_HorizontalPodAutoscalerSpec = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec", .fields = fields_autoscaling_v1_HorizontalPodAutoscalerSpec, .n_fields = 4 };
 
 static const struct field fields_autoscaling_v1_HorizontalPodAutoscalerStatus[] = {
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "lastScaleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2 },
 	{ .name = "currentReplicas", .kind = FIELD_INT32, .required = 1, .number = 3 },
 	{ .name = "desiredReplicas", .kind = FIELD_INT32, .required = 1, .number = 4 },
@@ -47,8 +47,8 @@ const struct type type_autoscaling_v1_HorizontalPodAutoscalerStatus = { .name = 
 static const struct field fields_autoscaling_v1_Scale[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v1_ScaleSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v1_ScaleStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v1_ScaleSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v1_ScaleStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_autoscaling_v1_Scale = { .name = "io.k8s.api.autoscaling.v1.Scale", .fields = fields_autoscaling_v1_Scale, .n_fields = 4 };
 

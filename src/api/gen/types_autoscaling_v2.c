@@ -20,9 +20,9 @@ static const struct field fields_autoscaling_v2_ContainerResourceMetricStatus[] 
 const struct type type_autoscaling_v2_ContainerResourceMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus", .fields = fields_autoscaling_v2_ContainerResourceMetricStatus, .n_fields = 3 };
 
 static const struct field fields_autoscaling_v2_CrossVersionObjectReference[] = {
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of this object's schema, such as apps/v1." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of the schema, such as apps/v1." },
 };
 const struct type type_autoscaling_v2_CrossVersionObjectReference = { .name = "io.k8s.api.autoscaling.v2.CrossVersionObjectReference", .fields = fields_autoscaling_v2_CrossVersionObjectReference, .n_fields = 3 };
 
@@ -54,12 +54,12 @@ static const struct field fields_autoscaling_v2_HPAScalingRules[] = {
 const struct type type_autoscaling_v2_HPAScalingRules = { .name = "io.k8s.api.autoscaling.v2.HPAScalingRules", .fields = fields_autoscaling_v2_HPAScalingRules, .n_fields = 4 };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscaler[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Changes the number of pods after how busy they are." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_autoscaling_v2_HorizontalPodAutoscalerSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v2_HorizontalPodAutoscalerStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_autoscaling_v2_HorizontalPodAutoscalerSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v2_HorizontalPodAutoscalerStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_autoscaling_v2_HorizontalPodAutoscaler = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler", .fields = fields_autoscaling_v2_HorizontalPodAutoscaler, .n_fields = 4 };
+const struct type type_autoscaling_v2_HorizontalPodAutoscaler = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler", .fields = fields_autoscaling_v2_HorizontalPodAutoscaler, .n_fields = 4, .doc = "Changes the number of pods after how busy they are." };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerBehavior[] = {
 	{ .name = "scaleUp", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_autoscaling_v2_HPAScalingRules },
@@ -69,11 +69,11 @@ const struct type type_autoscaling_v2_HorizontalPodAutoscalerBehavior = { .name 
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "The metadata.generation that this was computed from." },
 };
 const struct type type_autoscaling_v2_HorizontalPodAutoscalerCondition = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerCondition, .n_fields = 6 };
 
@@ -85,21 +85,21 @@ static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerList[] = 
 const struct type type_autoscaling_v2_HorizontalPodAutoscalerList = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerList", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerList, .n_fields = 3 };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerSpec[] = {
-	{ .name = "scaleTargetRef", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_CrossVersionObjectReference },
-	{ .name = "minReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "maxReplicas", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "metrics", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_autoscaling_v2_MetricSpec },
+	{ .name = "scaleTargetRef", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_CrossVersionObjectReference, .doc = "What is scaled." },
+	{ .name = "minReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "At least so many pods. Default 1." },
+	{ .name = "maxReplicas", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "At most so many pods." },
+	{ .name = "metrics", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_autoscaling_v2_MetricSpec, .doc = "What is measured, and the value aimed at." },
 	{ .name = "behavior", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_autoscaling_v2_HorizontalPodAutoscalerBehavior },
 };
 const struct type type_autoscaling_v2_HorizontalPodAutoscalerSpec = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerSpec, .n_fields = 5 };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerStatus[] = {
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "lastScaleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2 },
 	{ .name = "currentReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
 	{ .name = "desiredReplicas", .kind = FIELD_INT32, .required = 1, .number = 4 },
 	{ .name = "currentMetrics", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 5, .type = &type_autoscaling_v2_MetricStatus },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_autoscaling_v2_HorizontalPodAutoscalerCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_autoscaling_v2_HorizontalPodAutoscalerCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_autoscaling_v2_HorizontalPodAutoscalerStatus = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerStatus, .n_fields = 6 };
 

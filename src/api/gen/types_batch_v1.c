@@ -6,12 +6,12 @@
 #include "api/gen/types.h"
 
 static const struct field fields_batch_v1_CronJob[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Makes Jobs at certain times." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_batch_v1_CronJobSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_batch_v1_CronJobStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_batch_v1_CronJobSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_batch_v1_CronJobStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_batch_v1_CronJob = { .name = "io.k8s.api.batch.v1.CronJob", .fields = fields_batch_v1_CronJob, .n_fields = 4 };
+const struct type type_batch_v1_CronJob = { .name = "io.k8s.api.batch.v1.CronJob", .fields = fields_batch_v1_CronJob, .n_fields = 4, .doc = "Makes Jobs at certain times." };
 
 static const struct field fields_batch_v1_CronJobList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -21,12 +21,12 @@ static const struct field fields_batch_v1_CronJobList[] = {
 const struct type type_batch_v1_CronJobList = { .name = "io.k8s.api.batch.v1.CronJobList", .fields = fields_batch_v1_CronJobList, .n_fields = 3 };
 
 static const struct field fields_batch_v1_CronJobSpec[] = {
-	{ .name = "schedule", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "timeZone", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "startingDeadlineSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "concurrencyPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Allow", "Forbid", "Replace", NULL } },
-	{ .name = "suspend", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "jobTemplate", .kind = FIELD_STRUCT, .required = 1, .number = 5, .type = &type_batch_v1_JobTemplateSpec },
+	{ .name = "schedule", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "When, in cron's five fields." },
+	{ .name = "timeZone", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "The time zone of the schedule, such as Europe/Berlin." },
+	{ .name = "startingDeadlineSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How late a Job may be made." },
+	{ .name = "concurrencyPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Allow", "Forbid", "Replace", NULL }, .doc = "What happens when the previous Job still runs, Allow (the default), Forbid or Replace." },
+	{ .name = "suspend", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "No Jobs are made while true." },
+	{ .name = "jobTemplate", .kind = FIELD_STRUCT, .required = 1, .number = 5, .type = &type_batch_v1_JobTemplateSpec, .doc = "The Jobs." },
 	{ .name = "successfulJobsHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6 },
 	{ .name = "failedJobsHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7 },
 };
@@ -40,18 +40,18 @@ static const struct field fields_batch_v1_CronJobStatus[] = {
 const struct type type_batch_v1_CronJobStatus = { .name = "io.k8s.api.batch.v1.CronJobStatus", .fields = fields_batch_v1_CronJobStatus, .n_fields = 3 };
 
 static const struct field fields_batch_v1_Job[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Runs pods until enough of them have succeeded." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_batch_v1_JobSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_batch_v1_JobStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_batch_v1_JobSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_batch_v1_JobStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_batch_v1_Job = { .name = "io.k8s.api.batch.v1.Job", .fields = fields_batch_v1_Job, .n_fields = 4 };
+const struct type type_batch_v1_Job = { .name = "io.k8s.api.batch.v1.Job", .fields = fields_batch_v1_Job, .n_fields = 4, .doc = "Runs pods until enough of them have succeeded." };
 
 static const struct field fields_batch_v1_JobCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
 	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 };
@@ -73,20 +73,20 @@ static const struct field fields_batch_v1_JobSchedulingConfiguration[] = {
 const struct type type_batch_v1_JobSchedulingConfiguration = { .name = "io.k8s.api.batch.v1.JobSchedulingConfiguration", .fields = fields_batch_v1_JobSchedulingConfiguration, .n_fields = 4 };
 
 static const struct field fields_batch_v1_JobSpec[] = {
-	{ .name = "parallelism", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "completions", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "activeDeadlineSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "parallelism", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods run at a time. Default 1." },
+	{ .name = "completions", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How many pods must succeed." },
+	{ .name = "activeDeadlineSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "After this time the Job fails." },
 	{ .name = "podFailurePolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_batch_v1_PodFailurePolicy },
 	{ .name = "successPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_batch_v1_SuccessPolicy },
-	{ .name = "backoffLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "backoffLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "How many failures are tolerated. Default 6." },
 	{ .name = "backoffLimitPerIndex", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 12 },
 	{ .name = "maxFailedIndexes", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 13 },
 	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector },
 	{ .name = "manualSelector", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 6, .type = &type_core_v1_PodTemplateSpec },
-	{ .name = "ttlSecondsAfterFinished", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "completionMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Indexed", "NonIndexed", NULL } },
-	{ .name = "suspend", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 10 },
+	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 6, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
+	{ .name = "ttlSecondsAfterFinished", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "How long after its end the Job is removed." },
+	{ .name = "completionMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Indexed", "NonIndexed", NULL }, .doc = "NonIndexed (the default), or Indexed to give each pod a number." },
+	{ .name = "suspend", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "No pods run while true." },
 	{ .name = "podReplacementPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Failed", "TerminatingOrFailed", NULL } },
 	{ .name = "managedBy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 15 },
 	{ .name = "scheduling", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_batch_v1_JobSchedulingConfiguration },
@@ -94,7 +94,7 @@ static const struct field fields_batch_v1_JobSpec[] = {
 const struct type type_batch_v1_JobSpec = { .name = "io.k8s.api.batch.v1.JobSpec", .fields = fields_batch_v1_JobSpec, .n_fields = 17 };
 
 static const struct field fields_batch_v1_JobStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_batch_v1_JobCondition, .patch_merge_key = "type" },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_batch_v1_JobCondition, .patch_merge_key = "type", .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "startTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2 },
 	{ .name = "completionTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 3 },
 	{ .name = "active", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
@@ -110,7 +110,7 @@ const struct type type_batch_v1_JobStatus = { .name = "io.k8s.api.batch.v1.JobSt
 
 static const struct field fields_batch_v1_JobTemplateSpec[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_batch_v1_JobSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_batch_v1_JobSpec, .doc = "What is wanted." },
 };
 const struct type type_batch_v1_JobTemplateSpec = { .name = "io.k8s.api.batch.v1.JobTemplateSpec", .fields = fields_batch_v1_JobTemplateSpec, .n_fields = 2 };
 
@@ -128,7 +128,7 @@ const struct type type_batch_v1_PodFailurePolicyOnExitCodesRequirement = { .name
 
 static const struct field fields_batch_v1_PodFailurePolicyOnPodConditionsPattern[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2 },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_batch_v1_PodFailurePolicyOnPodConditionsPattern = { .name = "io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", .fields = fields_batch_v1_PodFailurePolicyOnPodConditionsPattern, .n_fields = 2 };
 

@@ -8,18 +8,18 @@
 static const struct field fields_certificates_v1_CertificateSigningRequest[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_CertificateSigningRequestSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_certificates_v1_CertificateSigningRequestStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_CertificateSigningRequestSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_certificates_v1_CertificateSigningRequestStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_certificates_v1_CertificateSigningRequest = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequest", .fields = fields_certificates_v1_CertificateSigningRequest, .n_fields = 4 };
 
 static const struct field fields_certificates_v1_CertificateSigningRequestCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 6 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "What was last observed. Written by the system." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
 	{ .name = "lastUpdateTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 5 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 5, .doc = "When the status of this condition last changed." },
 };
 const struct type type_certificates_v1_CertificateSigningRequestCondition = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestCondition", .fields = fields_certificates_v1_CertificateSigningRequestCondition, .n_fields = 6 };
 
@@ -43,7 +43,7 @@ static const struct field fields_certificates_v1_CertificateSigningRequestSpec[]
 const struct type type_certificates_v1_CertificateSigningRequestSpec = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestSpec", .fields = fields_certificates_v1_CertificateSigningRequestSpec, .n_fields = 8 };
 
 static const struct field fields_certificates_v1_CertificateSigningRequestStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 1, .type = &type_certificates_v1_CertificateSigningRequestCondition, .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 1, .type = &type_certificates_v1_CertificateSigningRequestCondition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "certificate", .kind = FIELD_BYTES, .omit_empty = 1, .number = 2 },
 };
 const struct type type_certificates_v1_CertificateSigningRequestStatus = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestStatus", .fields = fields_certificates_v1_CertificateSigningRequestStatus, .n_fields = 2 };
@@ -51,7 +51,7 @@ const struct type type_certificates_v1_CertificateSigningRequestStatus = { .name
 static const struct field fields_certificates_v1_ClusterTrustBundle[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_ClusterTrustBundleSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_ClusterTrustBundleSpec, .doc = "What is wanted." },
 };
 const struct type type_certificates_v1_ClusterTrustBundle = { .name = "io.k8s.api.certificates.v1.ClusterTrustBundle", .fields = fields_certificates_v1_ClusterTrustBundle, .n_fields = 3 };
 
@@ -71,8 +71,8 @@ const struct type type_certificates_v1_ClusterTrustBundleSpec = { .name = "io.k8
 static const struct field fields_certificates_v1_PodCertificateRequest[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_PodCertificateRequestSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_certificates_v1_PodCertificateRequestStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_PodCertificateRequestSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_certificates_v1_PodCertificateRequestStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_certificates_v1_PodCertificateRequest = { .name = "io.k8s.api.certificates.v1.PodCertificateRequest", .fields = fields_certificates_v1_PodCertificateRequest, .n_fields = 4 };
 
@@ -98,7 +98,7 @@ static const struct field fields_certificates_v1_PodCertificateRequestSpec[] = {
 const struct type type_certificates_v1_PodCertificateRequestSpec = { .name = "io.k8s.api.certificates.v1.PodCertificateRequestSpec", .fields = fields_certificates_v1_PodCertificateRequestSpec, .n_fields = 10 };
 
 static const struct field fields_certificates_v1_PodCertificateRequestStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "certificateChain", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
 	{ .name = "notBefore", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
 	{ .name = "beginRefreshAt", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5 },

@@ -6,11 +6,11 @@
 #include "api/gen/types.h"
 
 static const struct field fields_coordination_v1_Lease[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Says who holds something, and until when." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_coordination_v1_LeaseSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_coordination_v1_LeaseSpec, .doc = "What is wanted." },
 };
-const struct type type_coordination_v1_Lease = { .name = "io.k8s.api.coordination.v1.Lease", .fields = fields_coordination_v1_Lease, .n_fields = 3 };
+const struct type type_coordination_v1_Lease = { .name = "io.k8s.api.coordination.v1.Lease", .fields = fields_coordination_v1_Lease, .n_fields = 3, .doc = "Says who holds something, and until when." };
 
 static const struct field fields_coordination_v1_LeaseList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -20,10 +20,10 @@ static const struct field fields_coordination_v1_LeaseList[] = {
 const struct type type_coordination_v1_LeaseList = { .name = "io.k8s.api.coordination.v1.LeaseList", .fields = fields_coordination_v1_LeaseList, .n_fields = 3 };
 
 static const struct field fields_coordination_v1_LeaseSpec[] = {
-	{ .name = "holderIdentity", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "leaseDurationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "holderIdentity", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Who holds it." },
+	{ .name = "leaseDurationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "After this time without renewal another may take it." },
 	{ .name = "acquireTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "renewTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "renewTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When it was last renewed." },
 	{ .name = "leaseTransitions", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5 },
 	{ .name = "strategy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6 },
 	{ .name = "preferredHolder", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7 },

@@ -14,9 +14,9 @@ static const struct field fields_core_v1_AWSElasticBlockStoreVolumeSource[] = {
 const struct type type_core_v1_AWSElasticBlockStoreVolumeSource = { .name = "io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource", .fields = fields_core_v1_AWSElasticBlockStoreVolumeSource, .n_fields = 4 };
 
 static const struct field fields_core_v1_Affinity[] = {
-	{ .name = "nodeAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_NodeAffinity },
-	{ .name = "podAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodAffinity },
-	{ .name = "podAntiAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodAntiAffinity },
+	{ .name = "nodeAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_NodeAffinity, .doc = "By labels of the node." },
+	{ .name = "podAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodAffinity, .doc = "Close to certain pods." },
+	{ .name = "podAntiAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodAntiAffinity, .doc = "Away from certain pods." },
 };
 const struct type type_core_v1_Affinity = { .name = "io.k8s.api.core.v1.Affinity", .fields = fields_core_v1_Affinity, .n_fields = 3 };
 
@@ -38,7 +38,7 @@ static const struct field fields_core_v1_AzureDiskVolumeSource[] = {
 	{ .name = "cachingMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .default_json = "\"ReadWrite\"", .enum_values = (const char *const[]){ "None", "ReadOnly", "ReadWrite", NULL } },
 	{ .name = "fsType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .default_json = "\"ext4\"" },
 	{ .name = "readOnly", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .default_json = "false" },
-	{ .name = "kind", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .default_json = "\"Shared\"", .enum_values = (const char *const[]){ "Dedicated", "Managed", "Shared", NULL }, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .default_json = "\"Shared\"", .enum_values = (const char *const[]){ "Dedicated", "Managed", "Shared", NULL }, .doc = "The kind of object, such as Pod." },
 };
 const struct type type_core_v1_AzureDiskVolumeSource = { .name = "io.k8s.api.core.v1.AzureDiskVolumeSource", .fields = fields_core_v1_AzureDiskVolumeSource, .n_fields = 6 };
 
@@ -146,7 +146,7 @@ const struct type type_core_v1_ClusterTrustBundleProjection = { .name = "io.k8s.
 
 static const struct field fields_core_v1_ComponentCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
 	{ .name = "error", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 };
@@ -155,7 +155,7 @@ const struct type type_core_v1_ComponentCondition = { .name = "io.k8s.api.core.v
 static const struct field fields_core_v1_ComponentStatus[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_ComponentCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_ComponentCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_core_v1_ComponentStatus = { .name = "io.k8s.api.core.v1.ComponentStatus", .fields = fields_core_v1_ComponentStatus, .n_fields = 3 };
 
@@ -167,13 +167,13 @@ static const struct field fields_core_v1_ComponentStatusList[] = {
 const struct type type_core_v1_ComponentStatusList = { .name = "io.k8s.api.core.v1.ComponentStatusList", .fields = fields_core_v1_ComponentStatusList, .n_fields = 3 };
 
 static const struct field fields_core_v1_ConfigMap[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Configuration as keys and values, for pods to use as variables or files." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "immutable", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "data", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
-	{ .name = "binaryData", .kind = FIELD_BYTES, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3 },
+	{ .name = "immutable", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Once true the entries cannot be changed." },
+	{ .name = "data", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "Text entries." },
+	{ .name = "binaryData", .kind = FIELD_BYTES, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3, .doc = "Entries that are no UTF-8, in base64." },
 };
-const struct type type_core_v1_ConfigMap = { .name = "io.k8s.api.core.v1.ConfigMap", .fields = fields_core_v1_ConfigMap, .n_fields = 5 };
+const struct type type_core_v1_ConfigMap = { .name = "io.k8s.api.core.v1.ConfigMap", .fields = fields_core_v1_ConfigMap, .n_fields = 5, .doc = "Configuration as keys and values, for pods to use as variables or files." };
 
 static const struct field fields_core_v1_ConfigMapEnvSource[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
@@ -221,33 +221,33 @@ static const struct field fields_core_v1_ConfigMapVolumeSource[] = {
 const struct type type_core_v1_ConfigMapVolumeSource = { .name = "io.k8s.api.core.v1.ConfigMapVolumeSource", .fields = fields_core_v1_ConfigMapVolumeSource, .n_fields = 5 };
 
 static const struct field fields_core_v1_Container[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "image", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "args", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
-	{ .name = "workingDir", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_core_v1_ContainerPort, .patch_merge_key = "containerPort", .list_keys = (const char *const[]){ "containerPort", "protocol", NULL } },
-	{ .name = "envFrom", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .type = &type_core_v1_EnvFromSource },
-	{ .name = "env", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_core_v1_EnvVar, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 8, .type = &type_core_v1_ResourceRequirements },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Unique among the pod's containers. Cannot be changed." },
+	{ .name = "image", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Which image to run." },
+	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Replaces the image's entry point. $(NAME) is replaced by the environment variable." },
+	{ .name = "args", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Replaces the image's arguments. $(NAME) is replaced by the environment variable." },
+	{ .name = "workingDir", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Where the process starts; default as the image says." },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_core_v1_ContainerPort, .patch_merge_key = "containerPort", .list_keys = (const char *const[]){ "containerPort", "protocol", NULL }, .doc = "Ports that the container serves on. Listing one is not needed to reach it." },
+	{ .name = "envFrom", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .type = &type_core_v1_EnvFromSource, .doc = "ConfigMaps and Secrets whose entries become environment variables." },
+	{ .name = "env", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_core_v1_EnvVar, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Environment variables." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 8, .type = &type_core_v1_ResourceRequirements, .doc = "What the container needs at least and may use at most." },
 	{ .name = "resizePolicy", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 23, .type = &type_core_v1_ContainerResizePolicy },
-	{ .name = "restartPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 24 },
+	{ .name = "restartPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 24, .doc = "Overrides the pod's; Always makes an init container a sidecar." },
 	{ .name = "restartPolicyRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 25, .type = &type_core_v1_ContainerRestartRule },
-	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 9, .type = &type_core_v1_VolumeMount, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL } },
-	{ .name = "volumeDevices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_VolumeDevice, .patch_merge_key = "devicePath", .list_keys = (const char *const[]){ "devicePath", NULL } },
-	{ .name = "livenessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_Probe },
-	{ .name = "readinessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_Probe },
-	{ .name = "startupProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_Probe },
-	{ .name = "lifecycle", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_Lifecycle },
-	{ .name = "terminationMessagePath", .kind = FIELD_STRING, .omit_empty = 1, .number = 13 },
-	{ .name = "terminationMessagePolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 20, .enum_values = (const char *const[]){ "FallbackToLogsOnError", "File", NULL } },
-	{ .name = "imagePullPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Always", "IfNotPresent", "Never", NULL } },
-	{ .name = "securityContext", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_SecurityContext },
-	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 16 },
-	{ .name = "stdinOnce", .kind = FIELD_BOOL, .omit_empty = 1, .number = 17 },
-	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 18 },
+	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 9, .type = &type_core_v1_VolumeMount, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL }, .doc = "Where volumes appear in the file system." },
+	{ .name = "volumeDevices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_VolumeDevice, .patch_merge_key = "devicePath", .list_keys = (const char *const[]){ "devicePath", NULL }, .doc = "Volumes that appear as block devices." },
+	{ .name = "livenessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_Probe, .doc = "When it fails, the container is restarted." },
+	{ .name = "readinessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_Probe, .doc = "While it fails, Services send nothing here." },
+	{ .name = "startupProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_Probe, .doc = "The other probes wait until it succeeded once." },
+	{ .name = "lifecycle", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_Lifecycle, .doc = "What is run after the start and before the end." },
+	{ .name = "terminationMessagePath", .kind = FIELD_STRING, .omit_empty = 1, .number = 13, .doc = "The file whose content becomes the message of the ended container." },
+	{ .name = "terminationMessagePolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 20, .enum_values = (const char *const[]){ "FallbackToLogsOnError", "File", NULL }, .doc = "Whether the last lines of the log are used when that file is empty." },
+	{ .name = "imagePullPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Always", "IfNotPresent", "Never", NULL }, .doc = "When the image is fetched, Always, IfNotPresent or Never. Default Always for the tag latest, else IfNotPresent." },
+	{ .name = "securityContext", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_SecurityContext, .doc = "User, rights and restrictions of the process." },
+	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 16, .doc = "Keep standard input open." },
+	{ .name = "stdinOnce", .kind = FIELD_BOOL, .omit_empty = 1, .number = 17, .doc = "Close standard input after the first client that attached leaves." },
+	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 18, .doc = "Give the process a terminal." },
 };
-const struct type type_core_v1_Container = { .name = "io.k8s.api.core.v1.Container", .fields = fields_core_v1_Container, .n_fields = 25 };
+const struct type type_core_v1_Container = { .name = "io.k8s.api.core.v1.Container", .fields = fields_core_v1_Container, .n_fields = 25, .doc = "One container of a pod." };
 
 static const struct field fields_core_v1_ContainerExtendedResourceRequest[] = {
 	{ .name = "containerName", .kind = FIELD_STRING, .required = 1, .number = 1 },
@@ -263,11 +263,11 @@ static const struct field fields_core_v1_ContainerImage[] = {
 const struct type type_core_v1_ContainerImage = { .name = "io.k8s.api.core.v1.ContainerImage", .fields = fields_core_v1_ContainerImage, .n_fields = 2 };
 
 static const struct field fields_core_v1_ContainerPort[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "hostPort", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
-	{ .name = "containerPort", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"TCP\"", .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL } },
-	{ .name = "hostIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "A name that Services can use." },
+	{ .name = "hostPort", .kind = FIELD_INT32, .omit_empty = 1, .number = 2, .doc = "The port on the node that leads here." },
+	{ .name = "containerPort", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "The port the process listens on." },
+	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"TCP\"", .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP (the default), UDP or SCTP." },
+	{ .name = "hostIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "The node's address that hostPort is bound to." },
 };
 const struct type type_core_v1_ContainerPort = { .name = "io.k8s.api.core.v1.ContainerPort", .fields = fields_core_v1_ContainerPort, .n_fields = 5 };
 
@@ -290,11 +290,11 @@ static const struct field fields_core_v1_ContainerRestartRuleOnExitCodes[] = {
 const struct type type_core_v1_ContainerRestartRuleOnExitCodes = { .name = "io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes", .fields = fields_core_v1_ContainerRestartRuleOnExitCodes, .n_fields = 2 };
 
 static const struct field fields_core_v1_ContainerState[] = {
-	{ .name = "waiting", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ContainerStateWaiting },
-	{ .name = "running", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ContainerStateRunning },
-	{ .name = "terminated", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_ContainerStateTerminated },
+	{ .name = "waiting", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ContainerStateWaiting, .doc = "Not running yet, and why." },
+	{ .name = "running", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ContainerStateRunning, .doc = "Running, and since when." },
+	{ .name = "terminated", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_ContainerStateTerminated, .doc = "Ended, and how." },
 };
-const struct type type_core_v1_ContainerState = { .name = "io.k8s.api.core.v1.ContainerState", .fields = fields_core_v1_ContainerState, .n_fields = 3 };
+const struct type type_core_v1_ContainerState = { .name = "io.k8s.api.core.v1.ContainerState", .fields = fields_core_v1_ContainerState, .n_fields = 3, .doc = "Exactly one of these is set." };
 
 static const struct field fields_core_v1_ContainerStateRunning[] = {
 	{ .name = "startedAt", .kind = FIELD_TIME, .omit_empty = 1, .number = 1 },
@@ -319,15 +319,15 @@ static const struct field fields_core_v1_ContainerStateWaiting[] = {
 const struct type type_core_v1_ContainerStateWaiting = { .name = "io.k8s.api.core.v1.ContainerStateWaiting", .fields = fields_core_v1_ContainerStateWaiting, .n_fields = 2 };
 
 static const struct field fields_core_v1_ContainerStatus[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "state", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ContainerState },
-	{ .name = "lastState", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ContainerState },
-	{ .name = "ready", .kind = FIELD_BOOL, .required = 1, .number = 4 },
-	{ .name = "restartCount", .kind = FIELD_INT32, .required = 1, .number = 5 },
-	{ .name = "image", .kind = FIELD_STRING, .required = 1, .number = 6 },
-	{ .name = "imageID", .kind = FIELD_STRING, .required = 1, .number = 7 },
-	{ .name = "containerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
-	{ .name = "started", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 9 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which container this is about." },
+	{ .name = "state", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ContainerState, .doc = "What it does now." },
+	{ .name = "lastState", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ContainerState, .doc = "How it ended the last time." },
+	{ .name = "ready", .kind = FIELD_BOOL, .required = 1, .number = 4, .doc = "Whether its readiness probe succeeds." },
+	{ .name = "restartCount", .kind = FIELD_INT32, .required = 1, .number = 5, .doc = "How often it was started again." },
+	{ .name = "image", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "The image it runs." },
+	{ .name = "imageID", .kind = FIELD_STRING, .required = 1, .number = 7, .doc = "The exact image it runs." },
+	{ .name = "containerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The runtime's name and its id of the container." },
+	{ .name = "started", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Whether its startup probe and postStart hook have finished." },
 	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 10 },
 	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_ResourceRequirements },
 	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_core_v1_VolumeMountStatus, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL } },
@@ -369,8 +369,8 @@ static const struct field fields_core_v1_DownwardAPIVolumeSource[] = {
 const struct type type_core_v1_DownwardAPIVolumeSource = { .name = "io.k8s.api.core.v1.DownwardAPIVolumeSource", .fields = fields_core_v1_DownwardAPIVolumeSource, .n_fields = 3 };
 
 static const struct field fields_core_v1_EmptyDirVolumeSource[] = {
-	{ .name = "medium", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "sizeLimit", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "medium", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Memory for a tmpfs; empty for the node's disk." },
+	{ .name = "sizeLimit", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The pod is evicted when it uses more." },
 	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
 };
 const struct type type_core_v1_EmptyDirVolumeSource = { .name = "io.k8s.api.core.v1.EmptyDirVolumeSource", .fields = fields_core_v1_EmptyDirVolumeSource, .n_fields = 3 };
@@ -420,17 +420,17 @@ static const struct field fields_core_v1_EnvFromSource[] = {
 const struct type type_core_v1_EnvFromSource = { .name = "io.k8s.api.core.v1.EnvFromSource", .fields = fields_core_v1_EnvFromSource, .n_fields = 3 };
 
 static const struct field fields_core_v1_EnvVar[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "valueFrom", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_EnvVarSource },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Name of the variable." },
+	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its value; $(NAME) is replaced by variables defined before." },
+	{ .name = "valueFrom", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_EnvVarSource, .doc = "Where its value comes from." },
 };
 const struct type type_core_v1_EnvVar = { .name = "io.k8s.api.core.v1.EnvVar", .fields = fields_core_v1_EnvVar, .n_fields = 3 };
 
 static const struct field fields_core_v1_EnvVarSource[] = {
-	{ .name = "fieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_core_v1_ObjectFieldSelector },
-	{ .name = "resourceFieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ResourceFieldSelector },
-	{ .name = "configMapKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ConfigMapKeySelector },
-	{ .name = "secretKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_SecretKeySelector },
+	{ .name = "fieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_core_v1_ObjectFieldSelector, .doc = "A field of the pod, such as metadata.name or status.podIP." },
+	{ .name = "resourceFieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ResourceFieldSelector, .doc = "A request or limit of a container." },
+	{ .name = "configMapKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ConfigMapKeySelector, .doc = "An entry of a ConfigMap." },
+	{ .name = "secretKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_SecretKeySelector, .doc = "An entry of a Secret." },
 	{ .name = "fileKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_FileKeySelector },
 };
 const struct type type_core_v1_EnvVarSource = { .name = "io.k8s.api.core.v1.EnvVarSource", .fields = fields_core_v1_EnvVarSource, .n_fields = 5 };
@@ -476,16 +476,16 @@ static const struct field fields_core_v1_EphemeralVolumeSource[] = {
 const struct type type_core_v1_EphemeralVolumeSource = { .name = "io.k8s.api.core.v1.EphemeralVolumeSource", .fields = fields_core_v1_EphemeralVolumeSource, .n_fields = 1 };
 
 static const struct field fields_core_v1_Event[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A report of something that happened to an object. Kept for a short time." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "involvedObject", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectReference },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "involvedObject", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectReference, .doc = "What it is about." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What happened, as text for people." },
 	{ .name = "source", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 5, .type = &type_core_v1_EventSource },
 	{ .name = "firstTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 6 },
 	{ .name = "lastTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 7 },
-	{ .name = "count", .kind = FIELD_INT32, .omit_empty = 1, .number = 8 },
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 9 },
+	{ .name = "count", .kind = FIELD_INT32, .omit_empty = 1, .number = 8, .doc = "How often it happened." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .doc = "Normal or Warning." },
 	{ .name = "eventTime", .kind = FIELD_MICRO_TIME, .omit_empty = 1, .number = 10 },
 	{ .name = "series", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_EventSeries },
 	{ .name = "action", .kind = FIELD_STRING, .omit_empty = 1, .number = 12 },
@@ -493,7 +493,7 @@ static const struct field fields_core_v1_Event[] = {
 	{ .name = "reportingComponent", .kind = FIELD_STRING, .number = 14 },
 	{ .name = "reportingInstance", .kind = FIELD_STRING, .number = 15 },
 };
-const struct type type_core_v1_Event = { .name = "io.k8s.api.core.v1.Event", .fields = fields_core_v1_Event, .n_fields = 16 };
+const struct type type_core_v1_Event = { .name = "io.k8s.api.core.v1.Event", .fields = fields_core_v1_Event, .n_fields = 16, .doc = "A report of something that happened to an object. Kept for a short time." };
 
 static const struct field fields_core_v1_EventList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -604,11 +604,11 @@ static const struct field fields_core_v1_GlusterfsVolumeSource[] = {
 const struct type type_core_v1_GlusterfsVolumeSource = { .name = "io.k8s.api.core.v1.GlusterfsVolumeSource", .fields = fields_core_v1_GlusterfsVolumeSource, .n_fields = 3 };
 
 static const struct field fields_core_v1_HTTPGetAction[] = {
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "port", .kind = FIELD_INT_OR_STRING, .required = 1, .number = 2 },
-	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "scheme", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "HTTP", "HTTPS", NULL } },
-	{ .name = "httpHeaders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_HTTPHeader },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The path to ask for." },
+	{ .name = "port", .kind = FIELD_INT_OR_STRING, .required = 1, .number = 2, .doc = "Number or name of the port." },
+	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Where to connect; default the pod's address." },
+	{ .name = "scheme", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "HTTP", "HTTPS", NULL }, .doc = "HTTP (the default) or HTTPS." },
+	{ .name = "httpHeaders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_HTTPHeader, .doc = "More headers to send." },
 	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "HTTP1", "HTTP2", NULL } },
 };
 const struct type type_core_v1_HTTPGetAction = { .name = "io.k8s.api.core.v1.HTTPGetAction", .fields = fields_core_v1_HTTPGetAction, .n_fields = 6 };
@@ -631,8 +631,8 @@ static const struct field fields_core_v1_HostIP[] = {
 const struct type type_core_v1_HostIP = { .name = "io.k8s.api.core.v1.HostIP", .fields = fields_core_v1_HostIP, .n_fields = 1 };
 
 static const struct field fields_core_v1_HostPathVolumeSource[] = {
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "type", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL } },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The path on the node." },
+	{ .name = "type", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL }, .doc = "What must be there, or is created." },
 };
 const struct type type_core_v1_HostPathVolumeSource = { .name = "io.k8s.api.core.v1.HostPathVolumeSource", .fields = fields_core_v1_HostPathVolumeSource, .n_fields = 2 };
 
@@ -686,8 +686,8 @@ static const struct field fields_core_v1_KeyToPath[] = {
 const struct type type_core_v1_KeyToPath = { .name = "io.k8s.api.core.v1.KeyToPath", .fields = fields_core_v1_KeyToPath, .n_fields = 4 };
 
 static const struct field fields_core_v1_Lifecycle[] = {
-	{ .name = "postStart", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_LifecycleHandler },
-	{ .name = "preStop", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_LifecycleHandler },
+	{ .name = "postStart", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_LifecycleHandler, .doc = "Runs right after the container was created, beside its process." },
+	{ .name = "preStop", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_LifecycleHandler, .doc = "Runs before the process gets its signal to end." },
 	{ .name = "stopSignal", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL } },
 };
 const struct type type_core_v1_Lifecycle = { .name = "io.k8s.api.core.v1.Lifecycle", .fields = fields_core_v1_Lifecycle, .n_fields = 3 };
@@ -701,11 +701,11 @@ static const struct field fields_core_v1_LifecycleHandler[] = {
 const struct type type_core_v1_LifecycleHandler = { .name = "io.k8s.api.core.v1.LifecycleHandler", .fields = fields_core_v1_LifecycleHandler, .n_fields = 4 };
 
 static const struct field fields_core_v1_LimitRange[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Limits and defaults for each object of a namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_LimitRangeSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_LimitRangeSpec, .doc = "What is wanted." },
 };
-const struct type type_core_v1_LimitRange = { .name = "io.k8s.api.core.v1.LimitRange", .fields = fields_core_v1_LimitRange, .n_fields = 3 };
+const struct type type_core_v1_LimitRange = { .name = "io.k8s.api.core.v1.LimitRange", .fields = fields_core_v1_LimitRange, .n_fields = 3, .doc = "Limits and defaults for each object of a namespace." };
 
 static const struct field fields_core_v1_LimitRangeItem[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
@@ -769,7 +769,7 @@ const struct type type_core_v1_LocalVolumeSource = { .name = "io.k8s.api.core.v1
 
 static const struct field fields_core_v1_ModifyVolumeStatus[] = {
 	{ .name = "targetVolumeAttributesClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "InProgress", "Infeasible", "Pending", NULL } },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "InProgress", "Infeasible", "Pending", NULL }, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_core_v1_ModifyVolumeStatus = { .name = "io.k8s.api.core.v1.ModifyVolumeStatus", .fields = fields_core_v1_ModifyVolumeStatus, .n_fields = 2 };
 
@@ -781,17 +781,17 @@ static const struct field fields_core_v1_NFSVolumeSource[] = {
 const struct type type_core_v1_NFSVolumeSource = { .name = "io.k8s.api.core.v1.NFSVolumeSource", .fields = fields_core_v1_NFSVolumeSource, .n_fields = 3 };
 
 static const struct field fields_core_v1_Namespace[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A space of names, and what quotas and permissions are given for." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_NamespaceSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_NamespaceStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_NamespaceSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_NamespaceStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_Namespace = { .name = "io.k8s.api.core.v1.Namespace", .fields = fields_core_v1_Namespace, .n_fields = 4 };
+const struct type type_core_v1_Namespace = { .name = "io.k8s.api.core.v1.Namespace", .fields = fields_core_v1_Namespace, .n_fields = 4, .doc = "A space of names, and what quotas and permissions are given for." };
 
 static const struct field fields_core_v1_NamespaceCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 };
@@ -811,17 +811,17 @@ const struct type type_core_v1_NamespaceSpec = { .name = "io.k8s.api.core.v1.Nam
 
 static const struct field fields_core_v1_NamespaceStatus[] = {
 	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Active", "Terminating", NULL } },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_NamespaceCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_NamespaceCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_core_v1_NamespaceStatus = { .name = "io.k8s.api.core.v1.NamespaceStatus", .fields = fields_core_v1_NamespaceStatus, .n_fields = 2 };
 
 static const struct field fields_core_v1_Node[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A machine that runs pods." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_NodeStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_NodeStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_Node = { .name = "io.k8s.api.core.v1.Node", .fields = fields_core_v1_Node, .n_fields = 4 };
+const struct type type_core_v1_Node = { .name = "io.k8s.api.core.v1.Node", .fields = fields_core_v1_Node, .n_fields = 4, .doc = "A machine that runs pods." };
 
 static const struct field fields_core_v1_NodeAddress[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
@@ -858,9 +858,9 @@ const struct type type_core_v1_NodeAllocatableResourceClaimStatus = { .name = "i
 
 static const struct field fields_core_v1_NodeCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
 	{ .name = "lastHeartbeatTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 };
@@ -938,11 +938,11 @@ static const struct field fields_core_v1_NodeSelectorTerm[] = {
 const struct type type_core_v1_NodeSelectorTerm = { .name = "io.k8s.api.core.v1.NodeSelectorTerm", .fields = fields_core_v1_NodeSelectorTerm, .n_fields = 2, .atomic = true };
 
 static const struct field fields_core_v1_NodeSpec[] = {
-	{ .name = "podCIDR", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "podCIDR", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The range its pods get their addresses from." },
 	{ .name = "podCIDRs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .patch_merge = 1, .number = 7 },
 	{ .name = "providerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "unschedulable", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "taints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_Taint },
+	{ .name = "unschedulable", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "No new pods are placed here." },
+	{ .name = "taints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_Taint, .doc = "Keep pods away that don't tolerate them." },
 	{ .name = "configSource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_NodeConfigSource },
 	{ .name = "externalID", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
 	{ .name = "podPreemptionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_NodePodPreemptionPolicy },
@@ -950,14 +950,14 @@ static const struct field fields_core_v1_NodeSpec[] = {
 const struct type type_core_v1_NodeSpec = { .name = "io.k8s.api.core.v1.NodeSpec", .fields = fields_core_v1_NodeSpec, .n_fields = 8 };
 
 static const struct field fields_core_v1_NodeStatus[] = {
-	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
-	{ .name = "allocatable", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
+	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "What the machine has." },
+	{ .name = "allocatable", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "What of it pods may use." },
 	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Pending", "Running", "Terminated", NULL } },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_NodeCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
-	{ .name = "addresses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 5, .type = &type_core_v1_NodeAddress, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_NodeCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
+	{ .name = "addresses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 5, .type = &type_core_v1_NodeAddress, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Its names and addresses." },
 	{ .name = "daemonEndpoints", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 6, .type = &type_core_v1_NodeDaemonEndpoints },
-	{ .name = "nodeInfo", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 7, .type = &type_core_v1_NodeSystemInfo },
-	{ .name = "images", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_ContainerImage },
+	{ .name = "nodeInfo", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 7, .type = &type_core_v1_NodeSystemInfo, .doc = "Versions of what it runs." },
+	{ .name = "images", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_ContainerImage, .doc = "Images that are present." },
 	{ .name = "volumesInUse", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9 },
 	{ .name = "volumesAttached", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .type = &type_core_v1_AttachedVolume },
 	{ .name = "config", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_NodeConfigStatus },
@@ -989,43 +989,43 @@ static const struct field fields_core_v1_NodeSystemInfo[] = {
 const struct type type_core_v1_NodeSystemInfo = { .name = "io.k8s.api.core.v1.NodeSystemInfo", .fields = fields_core_v1_NodeSystemInfo, .n_fields = 12 };
 
 static const struct field fields_core_v1_ObjectFieldSelector[] = {
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group and version of this object's schema, such as apps/v1." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group and version of the schema, such as apps/v1." },
 	{ .name = "fieldPath", .kind = FIELD_STRING, .required = 1, .number = 2 },
 };
 const struct type type_core_v1_ObjectFieldSelector = { .name = "io.k8s.api.core.v1.ObjectFieldSelector", .fields = fields_core_v1_ObjectFieldSelector, .n_fields = 2, .atomic = true };
 
 static const struct field fields_core_v1_ObjectReference[] = {
-	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The kind of object, such as Pod." },
 	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
 	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
 	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Group and version of this object's schema, such as apps/v1." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Group and version of the schema, such as apps/v1." },
 	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 	{ .name = "fieldPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
 };
 const struct type type_core_v1_ObjectReference = { .name = "io.k8s.api.core.v1.ObjectReference", .fields = fields_core_v1_ObjectReference, .n_fields = 7, .atomic = true };
 
 static const struct field fields_core_v1_PersistentVolume[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Storage of the cluster that outlives pods." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PersistentVolumeSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PersistentVolumeStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PersistentVolumeSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PersistentVolumeStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_PersistentVolume = { .name = "io.k8s.api.core.v1.PersistentVolume", .fields = fields_core_v1_PersistentVolume, .n_fields = 4 };
+const struct type type_core_v1_PersistentVolume = { .name = "io.k8s.api.core.v1.PersistentVolume", .fields = fields_core_v1_PersistentVolume, .n_fields = 4, .doc = "Storage of the cluster that outlives pods." };
 
 static const struct field fields_core_v1_PersistentVolumeClaim[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A request for storage." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PersistentVolumeClaimSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PersistentVolumeClaimStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PersistentVolumeClaimSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PersistentVolumeClaimStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_PersistentVolumeClaim = { .name = "io.k8s.api.core.v1.PersistentVolumeClaim", .fields = fields_core_v1_PersistentVolumeClaim, .n_fields = 4 };
+const struct type type_core_v1_PersistentVolumeClaim = { .name = "io.k8s.api.core.v1.PersistentVolumeClaim", .fields = fields_core_v1_PersistentVolumeClaim, .n_fields = 4, .doc = "A request for storage." };
 
 static const struct field fields_core_v1_PersistentVolumeClaimCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
 	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 };
@@ -1039,11 +1039,11 @@ static const struct field fields_core_v1_PersistentVolumeClaimList[] = {
 const struct type type_core_v1_PersistentVolumeClaimList = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimList", .fields = fields_core_v1_PersistentVolumeClaimList, .n_fields = 3 };
 
 static const struct field fields_core_v1_PersistentVolumeClaimSpec[] = {
-	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL } },
+	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL }, .doc = "How the volume is used, such as ReadWriteOnce." },
 	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector },
-	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_VolumeResourceRequirements },
-	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "storageClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_VolumeResourceRequirements, .doc = "How much storage is needed." },
+	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The volume it is bound to." },
+	{ .name = "storageClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Which StorageClass provides it." },
 	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL } },
 	{ .name = "dataSource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_TypedLocalObjectReference },
 	{ .name = "dataSourceRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_TypedObjectReference },
@@ -1055,7 +1055,7 @@ static const struct field fields_core_v1_PersistentVolumeClaimStatus[] = {
 	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Bound", "Lost", "Pending", NULL } },
 	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL } },
 	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_PersistentVolumeClaimCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_PersistentVolumeClaimCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },
 	{ .name = "allocatedResourceStatuses", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending", NULL } },
 	{ .name = "currentVolumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8 },
@@ -1066,7 +1066,7 @@ const struct type type_core_v1_PersistentVolumeClaimStatus = { .name = "io.k8s.a
 
 static const struct field fields_core_v1_PersistentVolumeClaimTemplate[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PersistentVolumeClaimSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PersistentVolumeClaimSpec, .doc = "What is wanted." },
 };
 const struct type type_core_v1_PersistentVolumeClaimTemplate = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimTemplate", .fields = fields_core_v1_PersistentVolumeClaimTemplate, .n_fields = 2 };
 
@@ -1138,12 +1138,12 @@ static const struct field fields_core_v1_PhotonPersistentDiskVolumeSource[] = {
 const struct type type_core_v1_PhotonPersistentDiskVolumeSource = { .name = "io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource", .fields = fields_core_v1_PhotonPersistentDiskVolumeSource, .n_fields = 2 };
 
 static const struct field fields_core_v1_Pod[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A group of containers that run together on one node and share its network address and volumes." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_Pod = { .name = "io.k8s.api.core.v1.Pod", .fields = fields_core_v1_Pod, .n_fields = 4 };
+const struct type type_core_v1_Pod = { .name = "io.k8s.api.core.v1.Pod", .fields = fields_core_v1_Pod, .n_fields = 4, .doc = "A group of containers that run together on one node and share its network address and volumes." };
 
 static const struct field fields_core_v1_PodAffinity[] = {
 	{ .name = "requiredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_PodAffinityTerm },
@@ -1190,13 +1190,13 @@ static const struct field fields_core_v1_PodCertificateProjection[] = {
 const struct type type_core_v1_PodCertificateProjection = { .name = "io.k8s.api.core.v1.PodCertificateProjection", .fields = fields_core_v1_PodCertificateProjection, .n_fields = 8 };
 
 static const struct field fields_core_v1_PodCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 7 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect this is about, such as Ready or PodScheduled." },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 7, .doc = "The metadata.generation that this was computed from." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4 },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Why, as text for people." },
 };
 const struct type type_core_v1_PodCondition = { .name = "io.k8s.api.core.v1.PodCondition", .fields = fields_core_v1_PodCondition, .n_fields = 7 };
 
@@ -1305,82 +1305,82 @@ const struct type type_core_v1_PodSchedulingGroup = { .name = "io.k8s.api.core.v
 static const struct field fields_core_v1_PodSecurityContext[] = {
 	{ .name = "seLinuxOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_SELinuxOptions },
 	{ .name = "windowsOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_WindowsSecurityContextOptions },
-	{ .name = "runAsUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "runAsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "runAsNonRoot", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "supplementalGroups", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
+	{ .name = "runAsUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "User id of the processes." },
+	{ .name = "runAsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "Group id of the processes." },
+	{ .name = "runAsNonRoot", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Refuse to start as user 0." },
+	{ .name = "supplementalGroups", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "More groups of the processes." },
 	{ .name = "supplementalGroupsPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 12, .enum_values = (const char *const[]){ "Merge", "Strict", NULL } },
-	{ .name = "fsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "sysctls", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .type = &type_core_v1_Sysctl },
+	{ .name = "fsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Group that owns the volumes, and that the processes are in." },
+	{ .name = "sysctls", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .type = &type_core_v1_Sysctl, .doc = "Kernel parameters of the pod's namespaces." },
 	{ .name = "fsGroupChangePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Always", "OnRootMismatch", NULL } },
-	{ .name = "seccompProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_SeccompProfile },
+	{ .name = "seccompProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_SeccompProfile, .doc = "Which system calls are allowed." },
 	{ .name = "appArmorProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_AppArmorProfile },
 	{ .name = "seLinuxChangePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 13 },
 };
 const struct type type_core_v1_PodSecurityContext = { .name = "io.k8s.api.core.v1.PodSecurityContext", .fields = fields_core_v1_PodSecurityContext, .n_fields = 13 };
 
 static const struct field fields_core_v1_PodSpec[] = {
-	{ .name = "volumes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 1, .type = &type_core_v1_Volume, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "initContainers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 20, .type = &type_core_v1_Container, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "containers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .required = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_Container, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "ephemeralContainers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 34, .type = &type_core_v1_EphemeralContainer, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "restartPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Always", "Never", "OnFailure", NULL } },
-	{ .name = "terminationGracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "activeDeadlineSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "dnsPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None", NULL } },
-	{ .name = "nodeSelector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 7 },
-	{ .name = "serviceAccountName", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
+	{ .name = "volumes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 1, .type = &type_core_v1_Volume, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Storage that the containers can mount." },
+	{ .name = "initContainers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 20, .type = &type_core_v1_Container, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Containers that run to completion, one after another, before the others start. With restartPolicy Always they stay as sidecars." },
+	{ .name = "containers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .required = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_Container, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "The containers of the pod. At least one; they start together after the init containers." },
+	{ .name = "ephemeralContainers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 34, .type = &type_core_v1_EphemeralContainer, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Containers added to a running pod for debugging." },
+	{ .name = "restartPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Always", "Never", "OnFailure", NULL }, .doc = "When ended containers start again, Always (the default), OnFailure or Never." },
+	{ .name = "terminationGracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "How long containers have between SIGTERM and SIGKILL. Default 30." },
+	{ .name = "activeDeadlineSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "After this time the pod fails, whatever it does." },
+	{ .name = "dnsPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None", NULL }, .doc = "How names are resolved, ClusterFirst (the default), ClusterFirstWithHostNet, Default or None." },
+	{ .name = "nodeSelector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 7, .doc = "Labels that the node must have." },
+	{ .name = "serviceAccountName", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The account the pod acts as." },
 	{ .name = "serviceAccount", .kind = FIELD_STRING, .omit_empty = 1, .number = 9 },
-	{ .name = "automountServiceAccountToken", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 21 },
-	{ .name = "nodeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 10 },
-	{ .name = "hostNetwork", .kind = FIELD_BOOL, .omit_empty = 1, .number = 11 },
-	{ .name = "hostPID", .kind = FIELD_BOOL, .omit_empty = 1, .number = 12 },
-	{ .name = "hostIPC", .kind = FIELD_BOOL, .omit_empty = 1, .number = 13 },
-	{ .name = "shareProcessNamespace", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 27 },
-	{ .name = "securityContext", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_PodSecurityContext },
-	{ .name = "imagePullSecrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 15, .type = &type_core_v1_LocalObjectReference, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 16 },
-	{ .name = "subdomain", .kind = FIELD_STRING, .omit_empty = 1, .number = 17 },
-	{ .name = "affinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_Affinity },
-	{ .name = "schedulerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 19 },
-	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 22, .type = &type_core_v1_Toleration },
-	{ .name = "hostAliases", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 23, .type = &type_core_v1_HostAlias, .patch_merge_key = "ip", .list_keys = (const char *const[]){ "ip", NULL } },
-	{ .name = "priorityClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 24 },
-	{ .name = "priority", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 25 },
-	{ .name = "dnsConfig", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 26, .type = &type_core_v1_PodDNSConfig },
-	{ .name = "readinessGates", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 28, .type = &type_core_v1_PodReadinessGate },
-	{ .name = "runtimeClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 29 },
-	{ .name = "enableServiceLinks", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 30 },
-	{ .name = "preemptionPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 31, .enum_values = (const char *const[]){ "Never", "PreemptLowerPriority", NULL } },
+	{ .name = "automountServiceAccountToken", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 21, .doc = "Whether containers get the account's token as files." },
+	{ .name = "nodeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 10, .doc = "The node the pod runs on. Set by the scheduler." },
+	{ .name = "hostNetwork", .kind = FIELD_BOOL, .omit_empty = 1, .number = 11, .doc = "Use the node's network instead of one of the pod's own." },
+	{ .name = "hostPID", .kind = FIELD_BOOL, .omit_empty = 1, .number = 12, .doc = "See the node's processes." },
+	{ .name = "hostIPC", .kind = FIELD_BOOL, .omit_empty = 1, .number = 13, .doc = "Use the node's IPC namespace." },
+	{ .name = "shareProcessNamespace", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 27, .doc = "Containers see each other's processes." },
+	{ .name = "securityContext", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_PodSecurityContext, .doc = "Users, groups and rights of all containers, unless a container says otherwise." },
+	{ .name = "imagePullSecrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 15, .type = &type_core_v1_LocalObjectReference, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Secrets with credentials for image registries." },
+	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 16, .doc = "Host name of the pod; default its name." },
+	{ .name = "subdomain", .kind = FIELD_STRING, .omit_empty = 1, .number = 17, .doc = "With hostname it makes the pod's full name below a headless Service of this name." },
+	{ .name = "affinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_Affinity, .doc = "Rules about nodes and other pods for the choice of a node." },
+	{ .name = "schedulerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 19, .doc = "Which scheduler places the pod." },
+	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 22, .type = &type_core_v1_Toleration, .doc = "Taints of nodes that the pod puts up with." },
+	{ .name = "hostAliases", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 23, .type = &type_core_v1_HostAlias, .patch_merge_key = "ip", .list_keys = (const char *const[]){ "ip", NULL }, .doc = "More lines for /etc/hosts." },
+	{ .name = "priorityClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 24, .doc = "A PriorityClass; more important pods are placed first and may displace others." },
+	{ .name = "priority", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 25, .doc = "The number of the PriorityClass. Set by the server." },
+	{ .name = "dnsConfig", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 26, .type = &type_core_v1_PodDNSConfig, .doc = "Name servers, search domains and options, added to those of dnsPolicy." },
+	{ .name = "readinessGates", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 28, .type = &type_core_v1_PodReadinessGate, .doc = "More conditions that must be True before the pod counts as ready." },
+	{ .name = "runtimeClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 29, .doc = "A RuntimeClass that says how containers are run." },
+	{ .name = "enableServiceLinks", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 30, .doc = "Whether containers get environment variables about Services. Default true." },
+	{ .name = "preemptionPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 31, .enum_values = (const char *const[]){ "Never", "PreemptLowerPriority", NULL }, .doc = "Whether the pod may displace less important ones." },
 	{ .name = "overhead", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 32 },
-	{ .name = "topologySpreadConstraints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 33, .type = &type_core_v1_TopologySpreadConstraint, .patch_merge_key = "topologyKey", .list_keys = (const char *const[]){ "topologyKey", "whenUnsatisfiable", NULL } },
+	{ .name = "topologySpreadConstraints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 33, .type = &type_core_v1_TopologySpreadConstraint, .patch_merge_key = "topologyKey", .list_keys = (const char *const[]){ "topologyKey", "whenUnsatisfiable", NULL }, .doc = "How evenly pods are spread over zones, nodes or other domains." },
 	{ .name = "setHostnameAsFQDN", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 35 },
 	{ .name = "os", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 36, .type = &type_core_v1_PodOS },
-	{ .name = "hostUsers", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 37 },
-	{ .name = "schedulingGates", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 38, .type = &type_core_v1_PodSchedulingGate, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "hostUsers", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 37, .doc = "false gives the pod a user namespace of its own." },
+	{ .name = "schedulingGates", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 38, .type = &type_core_v1_PodSchedulingGate, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "The pod is not scheduled before this list is empty." },
 	{ .name = "resourceClaims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 39, .type = &type_core_v1_PodResourceClaim, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
 	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 40, .type = &type_core_v1_ResourceRequirements },
 	{ .name = "hostnameOverride", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 41 },
 	{ .name = "schedulingGroup", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 43, .type = &type_core_v1_PodSchedulingGroup },
 	{ .name = "evictionResponders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 44, .type = &type_core_v1_EvictionResponder, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
 };
-const struct type type_core_v1_PodSpec = { .name = "io.k8s.api.core.v1.PodSpec", .fields = fields_core_v1_PodSpec, .n_fields = 43 };
+const struct type type_core_v1_PodSpec = { .name = "io.k8s.api.core.v1.PodSpec", .fields = fields_core_v1_PodSpec, .n_fields = 43, .doc = "What a pod runs, and where and how." };
 
 static const struct field fields_core_v1_PodStatus[] = {
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 17 },
-	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Failed", "Pending", "Running", "Succeeded", "Unknown", NULL } },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_PodCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 17, .doc = "The metadata.generation that this was computed from." },
+	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Failed", "Pending", "Running", "Succeeded", "Unknown", NULL }, .doc = "Pending, Running, Succeeded, Failed or Unknown." },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_PodCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why the pod is in this state, as text." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why the pod is in this state, as one word." },
 	{ .name = "nominatedNodeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 11 },
-	{ .name = "hostIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "hostIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Address of the node." },
 	{ .name = "hostIPs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .patch_merge = 1, .number = 16, .type = &type_core_v1_HostIP, .patch_merge_key = "ip" },
-	{ .name = "podIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "podIPs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_core_v1_PodIP, .patch_merge_key = "ip", .list_keys = (const char *const[]){ "ip", NULL } },
-	{ .name = "startTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "initContainerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .type = &type_core_v1_ContainerStatus },
-	{ .name = "containerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_ContainerStatus },
-	{ .name = "qosClass", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "BestEffort", "Burstable", "Guaranteed", NULL } },
+	{ .name = "podIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Address of the pod." },
+	{ .name = "podIPs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_core_v1_PodIP, .patch_merge_key = "ip", .list_keys = (const char *const[]){ "ip", NULL }, .doc = "Addresses of the pod, at most one of each family." },
+	{ .name = "startTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "When the node accepted the pod." },
+	{ .name = "initContainerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .type = &type_core_v1_ContainerStatus, .doc = "One entry for each init container." },
+	{ .name = "containerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_ContainerStatus, .doc = "One entry for each container." },
+	{ .name = "qosClass", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "BestEffort", "Burstable", "Guaranteed", NULL }, .doc = "Guaranteed, Burstable or BestEffort, after the containers' requests and limits." },
 	{ .name = "ephemeralContainerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 13, .type = &type_core_v1_ContainerStatus },
 	{ .name = "resize", .kind = FIELD_STRING, .omit_empty = 1, .number = 14 },
 	{ .name = "resourceClaimStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 15, .type = &type_core_v1_PodResourceClaimStatus, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
@@ -1408,14 +1408,14 @@ const struct type type_core_v1_PodTemplateList = { .name = "io.k8s.api.core.v1.P
 
 static const struct field fields_core_v1_PodTemplateSpec[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodSpec, .doc = "What is wanted." },
 };
-const struct type type_core_v1_PodTemplateSpec = { .name = "io.k8s.api.core.v1.PodTemplateSpec", .fields = fields_core_v1_PodTemplateSpec, .n_fields = 2 };
+const struct type type_core_v1_PodTemplateSpec = { .name = "io.k8s.api.core.v1.PodTemplateSpec", .fields = fields_core_v1_PodTemplateSpec, .n_fields = 2, .doc = "The pods that a controller creates." };
 
 static const struct field fields_core_v1_PodVolumeHealth[] = {
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
 	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_VolumeHealthCondition, .patch_merge_key = "status", .list_keys = (const char *const[]){ "status", "reason", NULL } },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 };
 const struct type type_core_v1_PodVolumeHealth = { .name = "io.k8s.api.core.v1.PodVolumeHealth", .fields = fields_core_v1_PodVolumeHealth, .n_fields = 3 };
 
@@ -1440,15 +1440,15 @@ static const struct field fields_core_v1_PreferredSchedulingTerm[] = {
 const struct type type_core_v1_PreferredSchedulingTerm = { .name = "io.k8s.api.core.v1.PreferredSchedulingTerm", .fields = fields_core_v1_PreferredSchedulingTerm, .n_fields = 2 };
 
 static const struct field fields_core_v1_Probe[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 1, .type = &type_core_v1_ProbeHandler },
-	{ .name = "initialDelaySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
-	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
-	{ .name = "periodSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
-	{ .name = "successThreshold", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
-	{ .name = "failureThreshold", .kind = FIELD_INT32, .omit_empty = 1, .number = 6 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 1, .type = &type_core_v1_ProbeHandler, .doc = "A check of a container. Exactly one way of checking is set." },
+	{ .name = "initialDelaySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 2, .doc = "How long after the start the first check is made." },
+	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 3, .doc = "A check that takes longer has failed. Default 1." },
+	{ .name = "periodSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Time between checks. Default 10." },
+	{ .name = "successThreshold", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "How many checks in a row must succeed after a failure. Default 1." },
+	{ .name = "failureThreshold", .kind = FIELD_INT32, .omit_empty = 1, .number = 6, .doc = "How many checks in a row must fail. Default 3." },
 	{ .name = "terminationGracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 7 },
 };
-const struct type type_core_v1_Probe = { .name = "io.k8s.api.core.v1.Probe", .fields = fields_core_v1_Probe, .n_fields = 7 };
+const struct type type_core_v1_Probe = { .name = "io.k8s.api.core.v1.Probe", .fields = fields_core_v1_Probe, .n_fields = 7, .doc = "A check of a container. Exactly one way of checking is set." };
 
 static const struct field fields_core_v1_ProbeHandler[] = {
 	{ .name = "exec", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ExecAction },
@@ -1508,17 +1508,17 @@ static const struct field fields_core_v1_RangeAllocation[] = {
 const struct type type_core_v1_RangeAllocation = { .name = "io.k8s.api.core.v1.RangeAllocation", .fields = fields_core_v1_RangeAllocation, .n_fields = 4 };
 
 static const struct field fields_core_v1_ReplicationController[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps a number of pods running. ReplicaSets and Deployments have replaced it." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ReplicationControllerSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ReplicationControllerStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ReplicationControllerSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ReplicationControllerStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_ReplicationController = { .name = "io.k8s.api.core.v1.ReplicationController", .fields = fields_core_v1_ReplicationController, .n_fields = 4 };
+const struct type type_core_v1_ReplicationController = { .name = "io.k8s.api.core.v1.ReplicationController", .fields = fields_core_v1_ReplicationController, .n_fields = 4, .doc = "Keeps a number of pods running. ReplicaSets and Deployments have replaced it." };
 
 static const struct field fields_core_v1_ReplicationControllerCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -1544,8 +1544,8 @@ static const struct field fields_core_v1_ReplicationControllerStatus[] = {
 	{ .name = "fullyLabeledReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
 	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
 	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_core_v1_ReplicationControllerCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3, .doc = "The metadata.generation that this was computed from." },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_core_v1_ReplicationControllerCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_core_v1_ReplicationControllerStatus = { .name = "io.k8s.api.core.v1.ReplicationControllerStatus", .fields = fields_core_v1_ReplicationControllerStatus, .n_fields = 6 };
 
@@ -1570,12 +1570,12 @@ static const struct field fields_core_v1_ResourceHealth[] = {
 const struct type type_core_v1_ResourceHealth = { .name = "io.k8s.api.core.v1.ResourceHealth", .fields = fields_core_v1_ResourceHealth, .n_fields = 3 };
 
 static const struct field fields_core_v1_ResourceQuota[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Limits what the objects of a namespace may use together." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ResourceQuotaSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ResourceQuotaStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ResourceQuotaSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ResourceQuotaStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_ResourceQuota = { .name = "io.k8s.api.core.v1.ResourceQuota", .fields = fields_core_v1_ResourceQuota, .n_fields = 4 };
+const struct type type_core_v1_ResourceQuota = { .name = "io.k8s.api.core.v1.ResourceQuota", .fields = fields_core_v1_ResourceQuota, .n_fields = 4, .doc = "Limits what the objects of a namespace may use together." };
 
 static const struct field fields_core_v1_ResourceQuotaList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -1585,7 +1585,7 @@ static const struct field fields_core_v1_ResourceQuotaList[] = {
 const struct type type_core_v1_ResourceQuotaList = { .name = "io.k8s.api.core.v1.ResourceQuotaList", .fields = fields_core_v1_ResourceQuotaList, .n_fields = 3 };
 
 static const struct field fields_core_v1_ResourceQuotaSpec[] = {
-	{ .name = "hard", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
+	{ .name = "hard", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "The limit of each resource." },
 	{ .name = "scopes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", "VolumeAttributesClass", NULL } },
 	{ .name = "scopeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ScopeSelector },
 };
@@ -1598,9 +1598,9 @@ static const struct field fields_core_v1_ResourceQuotaStatus[] = {
 const struct type type_core_v1_ResourceQuotaStatus = { .name = "io.k8s.api.core.v1.ResourceQuotaStatus", .fields = fields_core_v1_ResourceQuotaStatus, .n_fields = 2 };
 
 static const struct field fields_core_v1_ResourceRequirements[] = {
-	{ .name = "limits", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
-	{ .name = "requests", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
-	{ .name = "claims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_core_v1_ResourceClaim, .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "limits", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "What it may not exceed." },
+	{ .name = "requests", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "What is set aside for it when a node is chosen. Default the limits." },
+	{ .name = "claims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_core_v1_ResourceClaim, .list_keys = (const char *const[]){ "name", NULL }, .doc = "Entries of the pod's resourceClaims that this container uses." },
 };
 const struct type type_core_v1_ResourceRequirements = { .name = "io.k8s.api.core.v1.ResourceRequirements", .fields = fields_core_v1_ResourceRequirements, .n_fields = 3 };
 
@@ -1665,14 +1665,14 @@ static const struct field fields_core_v1_SeccompProfile[] = {
 const struct type type_core_v1_SeccompProfile = { .name = "io.k8s.api.core.v1.SeccompProfile", .fields = fields_core_v1_SeccompProfile, .n_fields = 2 };
 
 static const struct field fields_core_v1_Secret[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Confidential data as keys and values, for pods to use as variables or files." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "immutable", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "data", .kind = FIELD_BYTES, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
-	{ .name = "stringData", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 4 },
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "immutable", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Once true the entries cannot be changed." },
+	{ .name = "data", .kind = FIELD_BYTES, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "Entries in base64." },
+	{ .name = "stringData", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 4, .doc = "Entries as plain text; only for writing, they end up in data." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "What it is for, which decides the entries it must have. Default Opaque." },
 };
-const struct type type_core_v1_Secret = { .name = "io.k8s.api.core.v1.Secret", .fields = fields_core_v1_Secret, .n_fields = 6 };
+const struct type type_core_v1_Secret = { .name = "io.k8s.api.core.v1.Secret", .fields = fields_core_v1_Secret, .n_fields = 6, .doc = "Confidential data as keys and values, for pods to use as variables or files." };
 
 static const struct field fields_core_v1_SecretEnvSource[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
@@ -1717,37 +1717,37 @@ static const struct field fields_core_v1_SecretVolumeSource[] = {
 const struct type type_core_v1_SecretVolumeSource = { .name = "io.k8s.api.core.v1.SecretVolumeSource", .fields = fields_core_v1_SecretVolumeSource, .n_fields = 5 };
 
 static const struct field fields_core_v1_SecurityContext[] = {
-	{ .name = "capabilities", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_Capabilities },
-	{ .name = "privileged", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "capabilities", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_Capabilities, .doc = "Linux capabilities to add and drop." },
+	{ .name = "privileged", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Run with nearly all rights on the node." },
 	{ .name = "seLinuxOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_SELinuxOptions },
 	{ .name = "windowsOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_WindowsSecurityContextOptions },
-	{ .name = "runAsUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "runAsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "runAsNonRoot", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "readOnlyRootFilesystem", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "allowPrivilegeEscalation", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "runAsUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "User id of the process." },
+	{ .name = "runAsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "Group id of the process." },
+	{ .name = "runAsNonRoot", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Refuse to start as user 0." },
+	{ .name = "readOnlyRootFilesystem", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "The image's files cannot be written." },
+	{ .name = "allowPrivilegeEscalation", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "false keeps a process from gaining rights that its parent has not." },
 	{ .name = "procMount", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Default", "Unmasked", NULL } },
-	{ .name = "seccompProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_SeccompProfile },
+	{ .name = "seccompProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_SeccompProfile, .doc = "Which system calls are allowed." },
 	{ .name = "appArmorProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_AppArmorProfile },
 };
 const struct type type_core_v1_SecurityContext = { .name = "io.k8s.api.core.v1.SecurityContext", .fields = fields_core_v1_SecurityContext, .n_fields = 12 };
 
 static const struct field fields_core_v1_Service[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A stable address and name for a set of pods." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ServiceSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ServiceStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_ServiceSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_ServiceStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_core_v1_Service = { .name = "io.k8s.api.core.v1.Service", .fields = fields_core_v1_Service, .n_fields = 4 };
+const struct type type_core_v1_Service = { .name = "io.k8s.api.core.v1.Service", .fields = fields_core_v1_Service, .n_fields = 4, .doc = "A stable address and name for a set of pods." };
 
 static const struct field fields_core_v1_ServiceAccount[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "An identity for processes in pods." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "secrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_ObjectReference, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
 	{ .name = "imagePullSecrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_core_v1_LocalObjectReference },
 	{ .name = "automountServiceAccountToken", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
 };
-const struct type type_core_v1_ServiceAccount = { .name = "io.k8s.api.core.v1.ServiceAccount", .fields = fields_core_v1_ServiceAccount, .n_fields = 5 };
+const struct type type_core_v1_ServiceAccount = { .name = "io.k8s.api.core.v1.ServiceAccount", .fields = fields_core_v1_ServiceAccount, .n_fields = 5, .doc = "An identity for processes in pods." };
 
 static const struct field fields_core_v1_ServiceAccountList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -1772,12 +1772,12 @@ static const struct field fields_core_v1_ServiceList[] = {
 const struct type type_core_v1_ServiceList = { .name = "io.k8s.api.core.v1.ServiceList", .fields = fields_core_v1_ServiceList, .n_fields = 3 };
 
 static const struct field fields_core_v1_ServicePort[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .default_json = "\"TCP\"", .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL } },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Needed when there are several ports." },
+	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .default_json = "\"TCP\"", .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP (the default), UDP or SCTP." },
 	{ .name = "appProtocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "targetPort", .kind = FIELD_INT_OR_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "nodePort", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
+	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "The Service's port." },
+	{ .name = "targetPort", .kind = FIELD_INT_OR_STRING, .omit_empty = 1, .number = 4, .doc = "Number or name of the pods' port. Default the same number." },
+	{ .name = "nodePort", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "The port on every node, for NodePort and LoadBalancer." },
 };
 const struct type type_core_v1_ServicePort = { .name = "io.k8s.api.core.v1.ServicePort", .fields = fields_core_v1_ServicePort, .n_fields = 6 };
 
@@ -1788,32 +1788,32 @@ static const struct field fields_core_v1_ServiceProxyOptions[] = {
 const struct type type_core_v1_ServiceProxyOptions = { .name = "io.k8s.api.core.v1.ServiceProxyOptions", .fields = fields_core_v1_ServiceProxyOptions, .n_fields = 2 };
 
 static const struct field fields_core_v1_ServiceSpec[] = {
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_core_v1_ServicePort, .patch_merge_key = "port", .list_keys = (const char *const[]){ "port", "protocol", NULL } },
-	{ .name = "selector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 2 },
-	{ .name = "clusterIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "clusterIPs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 18 },
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "ClusterIP", "ExternalName", "LoadBalancer", "NodePort", NULL } },
-	{ .name = "externalIPs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
-	{ .name = "sessionAffinity", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "ClientIP", "None", NULL } },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_core_v1_ServicePort, .patch_merge_key = "port", .list_keys = (const char *const[]){ "port", "protocol", NULL }, .doc = "The ports that the Service offers." },
+	{ .name = "selector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 2, .doc = "Labels of the pods that the Service leads to." },
+	{ .name = "clusterIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Its address inside the cluster; None for a headless Service." },
+	{ .name = "clusterIPs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 18, .doc = "Its addresses, at most one of each family." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "ClusterIP", "ExternalName", "LoadBalancer", "NodePort", NULL }, .doc = "ClusterIP (the default), NodePort, LoadBalancer or ExternalName." },
+	{ .name = "externalIPs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "More addresses at which nodes accept traffic for it." },
+	{ .name = "sessionAffinity", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "ClientIP", "None", NULL }, .doc = "ClientIP sends a client to the same pod each time." },
 	{ .name = "loadBalancerIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
 	{ .name = "loadBalancerSourceRanges", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9 },
-	{ .name = "externalName", .kind = FIELD_STRING, .omit_empty = 1, .number = 10 },
-	{ .name = "externalTrafficPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 11, .enum_values = (const char *const[]){ "Cluster", "Local", NULL } },
+	{ .name = "externalName", .kind = FIELD_STRING, .omit_empty = 1, .number = 10, .doc = "The name that the Service's DNS name stands for, for ExternalName." },
+	{ .name = "externalTrafficPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 11, .enum_values = (const char *const[]){ "Cluster", "Local", NULL }, .doc = "Local sends traffic from outside only to pods of the node it came to." },
 	{ .name = "healthCheckNodePort", .kind = FIELD_INT32, .omit_empty = 1, .number = 12 },
-	{ .name = "publishNotReadyAddresses", .kind = FIELD_BOOL, .omit_empty = 1, .number = 13 },
+	{ .name = "publishNotReadyAddresses", .kind = FIELD_BOOL, .omit_empty = 1, .number = 13, .doc = "Whether DNS also names pods that aren't ready." },
 	{ .name = "sessionAffinityConfig", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_SessionAffinityConfig },
-	{ .name = "ipFamilies", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .enum_values = (const char *const[]){ "IPv4", "IPv6", NULL } },
+	{ .name = "ipFamilies", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .enum_values = (const char *const[]){ "IPv4", "IPv6", NULL }, .doc = "IPv4, IPv6, or both in order of preference." },
 	{ .name = "ipFamilyPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 17, .enum_values = (const char *const[]){ "PreferDualStack", "RequireDualStack", "SingleStack", NULL } },
 	{ .name = "allocateLoadBalancerNodePorts", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 20 },
 	{ .name = "loadBalancerClass", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 21 },
-	{ .name = "internalTrafficPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 22, .enum_values = (const char *const[]){ "Cluster", "Local", NULL } },
+	{ .name = "internalTrafficPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 22, .enum_values = (const char *const[]){ "Cluster", "Local", NULL }, .doc = "Local sends traffic from inside only to pods of the same node." },
 	{ .name = "trafficDistribution", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 23 },
 };
 const struct type type_core_v1_ServiceSpec = { .name = "io.k8s.api.core.v1.ServiceSpec", .fields = fields_core_v1_ServiceSpec, .n_fields = 20 };
 
 static const struct field fields_core_v1_ServiceStatus[] = {
 	{ .name = "loadBalancer", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_core_v1_LoadBalancerStatus },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_core_v1_ServiceStatus = { .name = "io.k8s.api.core.v1.ServiceStatus", .fields = fields_core_v1_ServiceStatus, .n_fields = 2 };
 
@@ -1858,21 +1858,21 @@ static const struct field fields_core_v1_TCPSocketAction[] = {
 const struct type type_core_v1_TCPSocketAction = { .name = "io.k8s.api.core.v1.TCPSocketAction", .fields = fields_core_v1_TCPSocketAction, .n_fields = 2 };
 
 static const struct field fields_core_v1_Taint[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "effect", .kind = FIELD_STRING, .required = 1, .number = 3, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "PreferNoSchedule", NULL } },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Name of the taint." },
+	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its value." },
+	{ .name = "effect", .kind = FIELD_STRING, .required = 1, .number = 3, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "PreferNoSchedule", NULL }, .doc = "NoSchedule, PreferNoSchedule or NoExecute." },
 	{ .name = "timeAdded", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
 };
 const struct type type_core_v1_Taint = { .name = "io.k8s.api.core.v1.Taint", .fields = fields_core_v1_Taint, .n_fields = 4 };
 
 static const struct field fields_core_v1_Toleration[] = {
-	{ .name = "key", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "operator", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "Equal", "Exists", "Gt", "Lt", NULL } },
-	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "effect", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "PreferNoSchedule", NULL } },
-	{ .name = "tolerationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "key", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The taint's key; empty matches all." },
+	{ .name = "operator", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "Equal", "Exists", "Gt", "Lt", NULL }, .doc = "Equal (the default) or Exists." },
+	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The taint's value, for Equal." },
+	{ .name = "effect", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "PreferNoSchedule", NULL }, .doc = "The taint's effect; empty matches all." },
+	{ .name = "tolerationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "For NoExecute, how long the pod may stay. Default for ever." },
 };
-const struct type type_core_v1_Toleration = { .name = "io.k8s.api.core.v1.Toleration", .fields = fields_core_v1_Toleration, .n_fields = 5 };
+const struct type type_core_v1_Toleration = { .name = "io.k8s.api.core.v1.Toleration", .fields = fields_core_v1_Toleration, .n_fields = 5, .doc = "Lets a pod run on nodes with a matching taint." };
 
 static const struct field fields_core_v1_TopologySelectorLabelRequirement[] = {
 	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
@@ -1899,24 +1899,24 @@ const struct type type_core_v1_TopologySpreadConstraint = { .name = "io.k8s.api.
 
 static const struct field fields_core_v1_TypedLocalObjectReference[] = {
 	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .number = 1 },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
 };
 const struct type type_core_v1_TypedLocalObjectReference = { .name = "io.k8s.api.core.v1.TypedLocalObjectReference", .fields = fields_core_v1_TypedLocalObjectReference, .n_fields = 3, .atomic = true };
 
 static const struct field fields_core_v1_TypedObjectReference[] = {
 	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .number = 1 },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
 	{ .name = "namespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
 };
 const struct type type_core_v1_TypedObjectReference = { .name = "io.k8s.api.core.v1.TypedObjectReference", .fields = fields_core_v1_TypedObjectReference, .n_fields = 4 };
 
 static const struct field fields_core_v1_Volume[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_core_v1_VolumeSource },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "What volumeMounts call it." },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_core_v1_VolumeSource, .doc = "Storage with a name. Exactly one source is set." },
 };
-const struct type type_core_v1_Volume = { .name = "io.k8s.api.core.v1.Volume", .fields = fields_core_v1_Volume, .n_fields = 2 };
+const struct type type_core_v1_Volume = { .name = "io.k8s.api.core.v1.Volume", .fields = fields_core_v1_Volume, .n_fields = 2, .doc = "Storage with a name. Exactly one source is set." };
 
 static const struct field fields_core_v1_VolumeDevice[] = {
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
@@ -1925,7 +1925,7 @@ static const struct field fields_core_v1_VolumeDevice[] = {
 const struct type type_core_v1_VolumeDevice = { .name = "io.k8s.api.core.v1.VolumeDevice", .fields = fields_core_v1_VolumeDevice, .n_fields = 2 };
 
 static const struct field fields_core_v1_VolumeHealthCondition[] = {
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "DataLoss", "Degraded", "Inaccessible", NULL } },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "DataLoss", "Degraded", "Inaccessible", NULL }, .doc = "What was last observed. Written by the system." },
 	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
 };
@@ -1933,18 +1933,18 @@ const struct type type_core_v1_VolumeHealthCondition = { .name = "io.k8s.api.cor
 
 static const struct field fields_core_v1_VolumeHealthStatus[] = {
 	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_core_v1_VolumeHealthCondition, .patch_merge_key = "status", .list_keys = (const char *const[]){ "status", "reason", NULL } },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 2 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 2, .doc = "When the status of this condition last changed." },
 };
 const struct type type_core_v1_VolumeHealthStatus = { .name = "io.k8s.api.core.v1.VolumeHealthStatus", .fields = fields_core_v1_VolumeHealthStatus, .n_fields = 2 };
 
 static const struct field fields_core_v1_VolumeMount[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which volume." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2, .doc = "Whether the container may not write to it." },
 	{ .name = "recursiveReadOnly", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "mountPath", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "subPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "mountPropagation", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Bidirectional", "HostToContainer", "None", NULL } },
-	{ .name = "subPathExpr", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "mountPath", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Where it appears in the container." },
+	{ .name = "subPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "The part of the volume that is mounted; default all of it." },
+	{ .name = "mountPropagation", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Bidirectional", "HostToContainer", "None", NULL }, .doc = "Whether mounts made on one side appear on the other." },
+	{ .name = "subPathExpr", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "As subPath, with $(NAME) replaced by environment variables." },
 	{ .name = "bindMountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 8 },
 };
 const struct type type_core_v1_VolumeMount = { .name = "io.k8s.api.core.v1.VolumeMount", .fields = fields_core_v1_VolumeMount, .n_fields = 8 };
@@ -1980,36 +1980,36 @@ static const struct field fields_core_v1_VolumeResourceRequirements[] = {
 const struct type type_core_v1_VolumeResourceRequirements = { .name = "io.k8s.api.core.v1.VolumeResourceRequirements", .fields = fields_core_v1_VolumeResourceRequirements, .n_fields = 2 };
 
 static const struct field fields_core_v1_VolumeSource[] = {
-	{ .name = "hostPath", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_HostPathVolumeSource },
-	{ .name = "emptyDir", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_EmptyDirVolumeSource },
+	{ .name = "hostPath", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_HostPathVolumeSource, .doc = "A file or directory of the node." },
+	{ .name = "emptyDir", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_EmptyDirVolumeSource, .doc = "A directory that lives as long as the pod." },
 	{ .name = "gcePersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_GCEPersistentDiskVolumeSource },
 	{ .name = "awsElasticBlockStore", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_AWSElasticBlockStoreVolumeSource },
 	{ .name = "gitRepo", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_GitRepoVolumeSource },
-	{ .name = "secret", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_SecretVolumeSource },
-	{ .name = "nfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_core_v1_NFSVolumeSource },
+	{ .name = "secret", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_SecretVolumeSource, .doc = "Entries of a Secret as files." },
+	{ .name = "nfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_core_v1_NFSVolumeSource, .doc = "An NFS export." },
 	{ .name = "iscsi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_ISCSIVolumeSource },
 	{ .name = "glusterfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_GlusterfsVolumeSource },
-	{ .name = "persistentVolumeClaim", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_PersistentVolumeClaimVolumeSource },
+	{ .name = "persistentVolumeClaim", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_PersistentVolumeClaimVolumeSource, .doc = "A PersistentVolumeClaim in the pod's namespace." },
 	{ .name = "rbd", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_RBDVolumeSource },
 	{ .name = "flexVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_FlexVolumeSource },
 	{ .name = "cinder", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_CinderVolumeSource },
 	{ .name = "cephfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_CephFSVolumeSource },
 	{ .name = "flocker", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_FlockerVolumeSource },
-	{ .name = "downwardAPI", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_core_v1_DownwardAPIVolumeSource },
+	{ .name = "downwardAPI", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_core_v1_DownwardAPIVolumeSource, .doc = "Fields of the pod as files." },
 	{ .name = "fc", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_core_v1_FCVolumeSource },
 	{ .name = "azureFile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_AzureFileVolumeSource },
-	{ .name = "configMap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 19, .type = &type_core_v1_ConfigMapVolumeSource },
+	{ .name = "configMap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 19, .type = &type_core_v1_ConfigMapVolumeSource, .doc = "Entries of a ConfigMap as files." },
 	{ .name = "vsphereVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_VsphereVirtualDiskVolumeSource },
 	{ .name = "quobyte", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 21, .type = &type_core_v1_QuobyteVolumeSource },
 	{ .name = "azureDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_AzureDiskVolumeSource },
 	{ .name = "photonPersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 23, .type = &type_core_v1_PhotonPersistentDiskVolumeSource },
-	{ .name = "projected", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 26, .type = &type_core_v1_ProjectedVolumeSource },
+	{ .name = "projected", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 26, .type = &type_core_v1_ProjectedVolumeSource, .doc = "Several sources in one directory." },
 	{ .name = "portworxVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 24, .type = &type_core_v1_PortworxVolumeSource },
 	{ .name = "scaleIO", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 25, .type = &type_core_v1_ScaleIOVolumeSource },
 	{ .name = "storageos", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 27, .type = &type_core_v1_StorageOSVolumeSource },
-	{ .name = "csi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 28, .type = &type_core_v1_CSIVolumeSource },
-	{ .name = "ephemeral", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 29, .type = &type_core_v1_EphemeralVolumeSource },
-	{ .name = "image", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 30, .type = &type_core_v1_ImageVolumeSource },
+	{ .name = "csi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 28, .type = &type_core_v1_CSIVolumeSource, .doc = "Storage from a CSI driver that lives as long as the pod." },
+	{ .name = "ephemeral", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 29, .type = &type_core_v1_EphemeralVolumeSource, .doc = "A claim that is made for the pod and goes with it." },
+	{ .name = "image", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 30, .type = &type_core_v1_ImageVolumeSource, .doc = "The files of an image, read-only." },
 };
 const struct type type_core_v1_VolumeSource = { .name = "io.k8s.api.core.v1.VolumeSource", .fields = fields_core_v1_VolumeSource, .n_fields = 30 };
 

@@ -7,7 +7,7 @@
 
 static const struct field fields_discovery_v1_Endpoint[] = {
 	{ .name = "addresses", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 1 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_discovery_v1_EndpointConditions },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_discovery_v1_EndpointConditions, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "hostname", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
 	{ .name = "targetRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_ObjectReference },
 	{ .name = "deprecatedTopology", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },

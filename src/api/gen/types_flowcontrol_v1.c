@@ -19,15 +19,15 @@ const struct type type_flowcontrol_v1_FlowDistinguisherMethod = { .name = "io.k8
 static const struct field fields_flowcontrol_v1_FlowSchema[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_FlowSchemaSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_FlowSchemaStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_FlowSchemaSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_FlowSchemaStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_flowcontrol_v1_FlowSchema = { .name = "io.k8s.api.flowcontrol.v1.FlowSchema", .fields = fields_flowcontrol_v1_FlowSchema, .n_fields = 4 };
 
 static const struct field fields_flowcontrol_v1_FlowSchemaCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -49,7 +49,7 @@ static const struct field fields_flowcontrol_v1_FlowSchemaSpec[] = {
 const struct type type_flowcontrol_v1_FlowSchemaSpec = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaSpec", .fields = fields_flowcontrol_v1_FlowSchemaSpec, .n_fields = 4 };
 
 static const struct field fields_flowcontrol_v1_FlowSchemaStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_flowcontrol_v1_FlowSchemaCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_flowcontrol_v1_FlowSchemaCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_flowcontrol_v1_FlowSchemaStatus = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaStatus", .fields = fields_flowcontrol_v1_FlowSchemaStatus, .n_fields = 1 };
 
@@ -88,15 +88,15 @@ const struct type type_flowcontrol_v1_PolicyRulesWithSubjects = { .name = "io.k8
 static const struct field fields_flowcontrol_v1_PriorityLevelConfiguration[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_PriorityLevelConfigurationSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_PriorityLevelConfigurationStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_PriorityLevelConfigurationSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_PriorityLevelConfigurationStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_flowcontrol_v1_PriorityLevelConfiguration = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration", .fields = fields_flowcontrol_v1_PriorityLevelConfiguration, .n_fields = 4 };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
 };
@@ -122,7 +122,7 @@ static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationSpec[]
 const struct type type_flowcontrol_v1_PriorityLevelConfigurationSpec = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationSpec, .n_fields = 3 };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_flowcontrol_v1_PriorityLevelConfigurationCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_flowcontrol_v1_PriorityLevelConfigurationCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_flowcontrol_v1_PriorityLevelConfigurationStatus = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationStatus, .n_fields = 1 };
 
@@ -149,7 +149,7 @@ static const struct field fields_flowcontrol_v1_ServiceAccountSubject[] = {
 const struct type type_flowcontrol_v1_ServiceAccountSubject = { .name = "io.k8s.api.flowcontrol.v1.ServiceAccountSubject", .fields = fields_flowcontrol_v1_ServiceAccountSubject, .n_fields = 2 };
 
 static const struct field fields_flowcontrol_v1_Subject[] = {
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
 	{ .name = "user", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_UserSubject },
 	{ .name = "group", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_GroupSubject },
 	{ .name = "serviceAccount", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_flowcontrol_v1_ServiceAccountSubject },

@@ -26,7 +26,7 @@ static const struct field fields_meta_v1_APIResource[] = {
 	{ .name = "namespaced", .kind = FIELD_BOOL, .required = 1, .number = 2 },
 	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
 	{ .name = "version", .kind = FIELD_STRING, .omit_empty = 1, .number = 9 },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The kind of object, such as Pod." },
 	{ .name = "verbs", .kind = FIELD_VERBS, .shape = SHAPE_LIST, .required = 1, .number = 4 },
 	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
 	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
@@ -49,12 +49,12 @@ static const struct field fields_meta_v1_APIVersions[] = {
 const struct type type_meta_v1_APIVersions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIVersions", .fields = fields_meta_v1_APIVersions, .n_fields = 3 };
 
 static const struct field fields_meta_v1_Condition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3 },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .required = 1, .number = 4 },
-	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 5 },
-	{ .name = "message", .kind = FIELD_STRING, .required = 1, .number = 6 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect this is about." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
+	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3, .doc = "The metadata.generation that this was computed from." },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .required = 1, .number = 4, .doc = "When the status of this condition last changed." },
+	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "Why, as text for people." },
 };
 const struct type type_meta_v1_Condition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition", .fields = fields_meta_v1_Condition, .n_fields = 6 };
 
@@ -68,11 +68,11 @@ const struct type type_meta_v1_CreateOptions = { .name = "io.k8s.apimachinery.pk
 
 static const struct field fields_meta_v1_DeleteOptions[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "gracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "preconditions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_Preconditions },
+	{ .name = "gracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How long the object may take to end. 0 deletes at once." },
+	{ .name = "preconditions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_Preconditions, .doc = "What must be true of the object for it to be deleted." },
 	{ .name = "orphanDependents", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "propagationPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
+	{ .name = "propagationPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "What happens to dependents: Orphan, Background or Foreground." },
+	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "All: everything but the deletion itself." },
 	{ .name = "ignoreStoreReadErrorWithClusterBreakingPotential", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6 },
 };
 const struct type type_meta_v1_DeleteOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", .fields = fields_meta_v1_DeleteOptions, .n_fields = 7 };
@@ -105,7 +105,7 @@ const struct type type_meta_v1_GroupVersionForDiscovery = { .name = "io.k8s.apim
 static const struct field fields_meta_v1_GroupVersionKind[] = {
 	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1 },
 	{ .name = "version", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The kind of object, such as Pod." },
 };
 const struct type type_meta_v1_GroupVersionKind = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind", .fields = fields_meta_v1_GroupVersionKind, .n_fields = 3 };
 
@@ -117,23 +117,23 @@ static const struct field fields_meta_v1_GroupVersionResource[] = {
 const struct type type_meta_v1_GroupVersionResource = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionResource", .fields = fields_meta_v1_GroupVersionResource, .n_fields = 3 };
 
 static const struct field fields_meta_v1_LabelSelector[] = {
-	{ .name = "matchLabels", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
-	{ .name = "matchExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_meta_v1_LabelSelectorRequirement },
+	{ .name = "matchLabels", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "Keys that must have exactly these values." },
+	{ .name = "matchExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_meta_v1_LabelSelectorRequirement, .doc = "Requirements by operator." },
 };
-const struct type type_meta_v1_LabelSelector = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector", .fields = fields_meta_v1_LabelSelector, .n_fields = 2, .atomic = true };
+const struct type type_meta_v1_LabelSelector = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector", .fields = fields_meta_v1_LabelSelector, .n_fields = 2, .atomic = true, .doc = "Selects objects by labels. All requirements must hold; an empty selector matches everything." };
 
 static const struct field fields_meta_v1_LabelSelectorRequirement[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The label." },
+	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "In, NotIn, Exists or DoesNotExist." },
+	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "For In and NotIn, the set of values; empty for the others." },
 };
-const struct type type_meta_v1_LabelSelectorRequirement = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement", .fields = fields_meta_v1_LabelSelectorRequirement, .n_fields = 3 };
+const struct type type_meta_v1_LabelSelectorRequirement = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement", .fields = fields_meta_v1_LabelSelectorRequirement, .n_fields = 3, .doc = "One requirement on a label." };
 
 static const struct field fields_meta_v1_ListMeta[] = {
 	{ .name = "selfLink", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "continue", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "remainingItemCount", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The state of the cluster that the list shows; a watch can start from it." },
+	{ .name = "continue", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "When set, more objects follow; send it to get them." },
+	{ .name = "remainingItemCount", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "How many objects follow, where it is known." },
 	{ .name = "shardInfo", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_meta_v1_ShardInfo },
 };
 const struct type type_meta_v1_ListMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", .fields = fields_meta_v1_ListMeta, .n_fields = 5 };
@@ -157,7 +157,7 @@ const struct type type_meta_v1_ListOptions = { .name = "io.k8s.apimachinery.pkg.
 static const struct field fields_meta_v1_ManagedFieldsEntry[] = {
 	{ .name = "manager", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
 	{ .name = "operation", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of this object's schema, such as apps/v1." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of the schema, such as apps/v1." },
 	{ .name = "time", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
 	{ .name = "fieldsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 	{ .name = "fieldsV1", .kind = FIELD_FIELDS_V1, .pointer = 1, .omit_empty = 1, .number = 7 },
@@ -166,33 +166,33 @@ static const struct field fields_meta_v1_ManagedFieldsEntry[] = {
 const struct type type_meta_v1_ManagedFieldsEntry = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", .fields = fields_meta_v1_ManagedFieldsEntry, .n_fields = 7 };
 
 static const struct field fields_meta_v1_ObjectMeta[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "generateName", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Identifies the object among those of its kind in the namespace. Cannot be changed." },
+	{ .name = "generateName", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "A prefix; when name is empty the server appends a random ending." },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The namespace the object is in. Empty for cluster-scoped kinds. Cannot be changed." },
 	{ .name = "selfLink", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "generation", .kind = FIELD_INT64, .omit_empty = 1, .number = 7 },
-	{ .name = "creationTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 8 },
-	{ .name = "deletionTimestamp", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "deletionGracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 10 },
-	{ .name = "labels", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 11 },
-	{ .name = "annotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 12 },
-	{ .name = "ownerReferences", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 13, .type = &type_meta_v1_OwnerReference, .patch_merge_key = "uid", .list_keys = (const char *const[]){ "uid", NULL } },
-	{ .name = "finalizers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .patch_merge = 1, .number = 14 },
-	{ .name = "managedFields", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 17, .type = &type_meta_v1_ManagedFieldsEntry },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Set by the server, different for each object that ever existed, also of the same name." },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Changes with every write; compare it only for equality. Sent back, it guards against lost updates." },
+	{ .name = "generation", .kind = FIELD_INT64, .omit_empty = 1, .number = 7, .doc = "Counts changes of what is wanted." },
+	{ .name = "creationTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 8, .doc = "When the server stored the object first." },
+	{ .name = "deletionTimestamp", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Set when deletion was asked for; the object goes away when its finalizers are done." },
+	{ .name = "deletionGracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "How long the object may take to end before it is removed." },
+	{ .name = "labels", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 11, .doc = "Keys and values to select objects by." },
+	{ .name = "annotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 12, .doc = "Keys and values for tools and people; not selectable." },
+	{ .name = "ownerReferences", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 13, .type = &type_meta_v1_OwnerReference, .patch_merge_key = "uid", .list_keys = (const char *const[]){ "uid", NULL }, .doc = "What this object depends on; it is collected when all of these are gone." },
+	{ .name = "finalizers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .patch_merge = 1, .number = 14, .doc = "What must still be done before the object is removed. Each entry is taken away by its owner." },
+	{ .name = "managedFields", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 17, .type = &type_meta_v1_ManagedFieldsEntry, .doc = "Which manager set which fields, for server-side apply." },
 };
-const struct type type_meta_v1_ObjectMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", .fields = fields_meta_v1_ObjectMeta, .n_fields = 15 };
+const struct type type_meta_v1_ObjectMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", .fields = fields_meta_v1_ObjectMeta, .n_fields = 15, .doc = "What every stored object carries besides its spec." };
 
 static const struct field fields_meta_v1_OwnerReference[] = {
-	{ .name = "apiVersion", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "Group and version of this object's schema, such as apps/v1." },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "controller", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "blockOwnerDeletion", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "Group and version of the schema, such as apps/v1." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The owner's name." },
+	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "The owner's uid; a new object of the same name is not the owner." },
+	{ .name = "controller", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "Whether this owner manages the object. At most one does." },
+	{ .name = "blockOwnerDeletion", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Whether foreground deletion of the owner waits for this object." },
 };
-const struct type type_meta_v1_OwnerReference = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", .fields = fields_meta_v1_OwnerReference, .n_fields = 6, .atomic = true };
+const struct type type_meta_v1_OwnerReference = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", .fields = fields_meta_v1_OwnerReference, .n_fields = 6, .atomic = true, .doc = "Names an object that this one depends on, in the same namespace or cluster-scoped." };
 
 static const struct field fields_meta_v1_PartialObjectMetadata[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -236,7 +236,7 @@ const struct type type_meta_v1_ShardInfo = { .name = "io.k8s.apimachinery.pkg.ap
 static const struct field fields_meta_v1_Status[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What was last observed. Written by the system." },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
 	{ .name = "details", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_meta_v1_StatusDetails },
@@ -254,7 +254,7 @@ const struct type type_meta_v1_StatusCause = { .name = "io.k8s.apimachinery.pkg.
 static const struct field fields_meta_v1_StatusDetails[] = {
 	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
 	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The kind of object, such as Pod." },
 	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
 	{ .name = "causes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_meta_v1_StatusCause },
 	{ .name = "retryAfterSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
@@ -280,22 +280,22 @@ const struct type type_meta_v1_TableColumnDefinition = { .name = "io.k8s.apimach
 
 static const struct field fields_meta_v1_TableRow[] = {
 	{ .name = "cells", .kind = FIELD_JSON, .shape = SHAPE_LIST, .required = 1 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .type = &type_meta_v1_TableRowCondition },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .type = &type_meta_v1_TableRowCondition, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "object", .kind = FIELD_RAW, .omit_empty = 1 },
 };
 const struct type type_meta_v1_TableRow = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableRow", .fields = fields_meta_v1_TableRow, .n_fields = 3 };
 
 static const struct field fields_meta_v1_TableRowCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .doc = "What was last observed. Written by the system." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1 },
 };
 const struct type type_meta_v1_TableRowCondition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableRowCondition", .fields = fields_meta_v1_TableRowCondition, .n_fields = 4 };
 
 static const struct field fields_meta_v1_TypeMeta[] = {
-	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
-	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Group and version of this object's schema, such as apps/v1." },
+	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The kind of object, such as Pod." },
+	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Group and version of the schema, such as apps/v1." },
 };
 const struct type type_meta_v1_TypeMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TypeMeta", .fields = fields_meta_v1_TypeMeta, .n_fields = 2 };
 

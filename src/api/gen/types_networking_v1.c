@@ -20,7 +20,7 @@ const struct type type_networking_v1_HTTPIngressRuleValue = { .name = "io.k8s.ap
 static const struct field fields_networking_v1_IPAddress[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_networking_v1_IPAddressSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_networking_v1_IPAddressSpec, .doc = "What is wanted." },
 };
 const struct type type_networking_v1_IPAddress = { .name = "io.k8s.api.networking.v1.IPAddress", .fields = fields_networking_v1_IPAddress, .n_fields = 3 };
 
@@ -43,12 +43,12 @@ static const struct field fields_networking_v1_IPBlock[] = {
 const struct type type_networking_v1_IPBlock = { .name = "io.k8s.api.networking.v1.IPBlock", .fields = fields_networking_v1_IPBlock, .n_fields = 2 };
 
 static const struct field fields_networking_v1_Ingress[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Leads HTTP requests from outside to Services, by host and path." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_networking_v1_IngressStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_networking_v1_IngressStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_networking_v1_Ingress = { .name = "io.k8s.api.networking.v1.Ingress", .fields = fields_networking_v1_Ingress, .n_fields = 4 };
+const struct type type_networking_v1_Ingress = { .name = "io.k8s.api.networking.v1.Ingress", .fields = fields_networking_v1_Ingress, .n_fields = 4, .doc = "Leads HTTP requests from outside to Services, by host and path." };
 
 static const struct field fields_networking_v1_IngressBackend[] = {
 	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_networking_v1_IngressServiceBackend },
@@ -59,7 +59,7 @@ const struct type type_networking_v1_IngressBackend = { .name = "io.k8s.api.netw
 static const struct field fields_networking_v1_IngressClass[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressClassSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressClassSpec, .doc = "What is wanted." },
 };
 const struct type type_networking_v1_IngressClass = { .name = "io.k8s.api.networking.v1.IngressClass", .fields = fields_networking_v1_IngressClass, .n_fields = 3 };
 
@@ -72,7 +72,7 @@ const struct type type_networking_v1_IngressClassList = { .name = "io.k8s.api.ne
 
 static const struct field fields_networking_v1_IngressClassParametersReference[] = {
 	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
 	{ .name = "scope", .kind = FIELD_STRING, .pointer = 1, .number = 4 },
 	{ .name = "namespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
@@ -129,10 +129,10 @@ static const struct field fields_networking_v1_IngressServiceBackend[] = {
 const struct type type_networking_v1_IngressServiceBackend = { .name = "io.k8s.api.networking.v1.IngressServiceBackend", .fields = fields_networking_v1_IngressServiceBackend, .n_fields = 2 };
 
 static const struct field fields_networking_v1_IngressSpec[] = {
-	{ .name = "ingressClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "defaultBackend", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_networking_v1_IngressBackend },
-	{ .name = "tls", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressTLS },
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_networking_v1_IngressRule },
+	{ .name = "ingressClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Which IngressClass takes care of it." },
+	{ .name = "defaultBackend", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_networking_v1_IngressBackend, .doc = "Where requests go that match no rule." },
+	{ .name = "tls", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressTLS, .doc = "Certificates for hosts." },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_networking_v1_IngressRule, .doc = "Hosts and paths, and the Services they lead to." },
 };
 const struct type type_networking_v1_IngressSpec = { .name = "io.k8s.api.networking.v1.IngressSpec", .fields = fields_networking_v1_IngressSpec, .n_fields = 4 };
 
@@ -148,11 +148,11 @@ static const struct field fields_networking_v1_IngressTLS[] = {
 const struct type type_networking_v1_IngressTLS = { .name = "io.k8s.api.networking.v1.IngressTLS", .fields = fields_networking_v1_IngressTLS, .n_fields = 2 };
 
 static const struct field fields_networking_v1_NetworkPolicy[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Says which traffic pods may receive and send." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicySpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicySpec, .doc = "What is wanted." },
 };
-const struct type type_networking_v1_NetworkPolicy = { .name = "io.k8s.api.networking.v1.NetworkPolicy", .fields = fields_networking_v1_NetworkPolicy, .n_fields = 3 };
+const struct type type_networking_v1_NetworkPolicy = { .name = "io.k8s.api.networking.v1.NetworkPolicy", .fields = fields_networking_v1_NetworkPolicy, .n_fields = 3, .doc = "Says which traffic pods may receive and send." };
 
 static const struct field fields_networking_v1_NetworkPolicyEgressRule[] = {
 	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_networking_v1_NetworkPolicyPort },
@@ -188,10 +188,10 @@ static const struct field fields_networking_v1_NetworkPolicyPort[] = {
 const struct type type_networking_v1_NetworkPolicyPort = { .name = "io.k8s.api.networking.v1.NetworkPolicyPort", .fields = fields_networking_v1_NetworkPolicyPort, .n_fields = 3 };
 
 static const struct field fields_networking_v1_NetworkPolicySpec[] = {
-	{ .name = "podSelector", .kind = FIELD_STRUCT, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector },
-	{ .name = "ingress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicyIngressRule },
-	{ .name = "egress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_networking_v1_NetworkPolicyEgressRule },
-	{ .name = "policyTypes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Egress", "Ingress", NULL } },
+	{ .name = "podSelector", .kind = FIELD_STRUCT, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "The pods it applies to; empty for all of the namespace." },
+	{ .name = "ingress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicyIngressRule, .doc = "Traffic that they may receive." },
+	{ .name = "egress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_networking_v1_NetworkPolicyEgressRule, .doc = "Traffic that they may send." },
+	{ .name = "policyTypes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Egress", "Ingress", NULL }, .doc = "Whether it is about Ingress, Egress or both." },
 };
 const struct type type_networking_v1_NetworkPolicySpec = { .name = "io.k8s.api.networking.v1.NetworkPolicySpec", .fields = fields_networking_v1_NetworkPolicySpec, .n_fields = 4 };
 
@@ -212,8 +212,8 @@ const struct type type_networking_v1_ServiceBackendPort = { .name = "io.k8s.api.
 static const struct field fields_networking_v1_ServiceCIDR[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_ServiceCIDRSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_networking_v1_ServiceCIDRStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_ServiceCIDRSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_networking_v1_ServiceCIDRStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_networking_v1_ServiceCIDR = { .name = "io.k8s.api.networking.v1.ServiceCIDR", .fields = fields_networking_v1_ServiceCIDR, .n_fields = 4 };
 
@@ -230,6 +230,6 @@ static const struct field fields_networking_v1_ServiceCIDRSpec[] = {
 const struct type type_networking_v1_ServiceCIDRSpec = { .name = "io.k8s.api.networking.v1.ServiceCIDRSpec", .fields = fields_networking_v1_ServiceCIDRSpec, .n_fields = 1 };
 
 static const struct field fields_networking_v1_ServiceCIDRStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_networking_v1_ServiceCIDRStatus = { .name = "io.k8s.api.networking.v1.ServiceCIDRStatus", .fields = fields_networking_v1_ServiceCIDRStatus, .n_fields = 1 };

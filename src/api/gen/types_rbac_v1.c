@@ -11,20 +11,20 @@ static const struct field fields_rbac_v1_AggregationRule[] = {
 const struct type type_rbac_v1_AggregationRule = { .name = "io.k8s.api.rbac.v1.AggregationRule", .fields = fields_rbac_v1_AggregationRule, .n_fields = 1 };
 
 static const struct field fields_rbac_v1_ClusterRole[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Permissions in the cluster, or for RoleBindings to give in their namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_rbac_v1_PolicyRule },
 	{ .name = "aggregationRule", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_rbac_v1_AggregationRule },
 };
-const struct type type_rbac_v1_ClusterRole = { .name = "io.k8s.api.rbac.v1.ClusterRole", .fields = fields_rbac_v1_ClusterRole, .n_fields = 4 };
+const struct type type_rbac_v1_ClusterRole = { .name = "io.k8s.api.rbac.v1.ClusterRole", .fields = fields_rbac_v1_ClusterRole, .n_fields = 4, .doc = "Permissions in the cluster, or for RoleBindings to give in their namespace." };
 
 static const struct field fields_rbac_v1_ClusterRoleBinding[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Gives the permissions of a ClusterRole to users in the cluster." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_rbac_v1_Subject },
 	{ .name = "roleRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 3, .type = &type_rbac_v1_RoleRef },
 };
-const struct type type_rbac_v1_ClusterRoleBinding = { .name = "io.k8s.api.rbac.v1.ClusterRoleBinding", .fields = fields_rbac_v1_ClusterRoleBinding, .n_fields = 4 };
+const struct type type_rbac_v1_ClusterRoleBinding = { .name = "io.k8s.api.rbac.v1.ClusterRoleBinding", .fields = fields_rbac_v1_ClusterRoleBinding, .n_fields = 4, .doc = "Gives the permissions of a ClusterRole to users in the cluster." };
 
 static const struct field fields_rbac_v1_ClusterRoleBindingList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -41,28 +41,28 @@ static const struct field fields_rbac_v1_ClusterRoleList[] = {
 const struct type type_rbac_v1_ClusterRoleList = { .name = "io.k8s.api.rbac.v1.ClusterRoleList", .fields = fields_rbac_v1_ClusterRoleList, .n_fields = 3 };
 
 static const struct field fields_rbac_v1_PolicyRule[] = {
-	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
-	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "resourceNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
-	{ .name = "nonResourceURLs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
+	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "What may be done; * is everything." },
+	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Groups of the resources; the core group is empty." },
+	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Plural names, with /subresource where meant." },
+	{ .name = "resourceNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Only objects of these names." },
+	{ .name = "nonResourceURLs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "Paths that are no resources, for ClusterRoles." },
 };
 const struct type type_rbac_v1_PolicyRule = { .name = "io.k8s.api.rbac.v1.PolicyRule", .fields = fields_rbac_v1_PolicyRule, .n_fields = 5 };
 
 static const struct field fields_rbac_v1_Role[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Permissions in a namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_rbac_v1_PolicyRule },
 };
-const struct type type_rbac_v1_Role = { .name = "io.k8s.api.rbac.v1.Role", .fields = fields_rbac_v1_Role, .n_fields = 3 };
+const struct type type_rbac_v1_Role = { .name = "io.k8s.api.rbac.v1.Role", .fields = fields_rbac_v1_Role, .n_fields = 3, .doc = "Permissions in a namespace." };
 
 static const struct field fields_rbac_v1_RoleBinding[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Gives the permissions of a role to users in a namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_rbac_v1_Subject },
 	{ .name = "roleRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 3, .type = &type_rbac_v1_RoleRef },
 };
-const struct type type_rbac_v1_RoleBinding = { .name = "io.k8s.api.rbac.v1.RoleBinding", .fields = fields_rbac_v1_RoleBinding, .n_fields = 4 };
+const struct type type_rbac_v1_RoleBinding = { .name = "io.k8s.api.rbac.v1.RoleBinding", .fields = fields_rbac_v1_RoleBinding, .n_fields = 4, .doc = "Gives the permissions of a role to users in a namespace." };
 
 static const struct field fields_rbac_v1_RoleBindingList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -80,13 +80,13 @@ const struct type type_rbac_v1_RoleList = { .name = "io.k8s.api.rbac.v1.RoleList
 
 static const struct field fields_rbac_v1_RoleRef[] = {
 	{ .name = "apiGroup", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
 };
 const struct type type_rbac_v1_RoleRef = { .name = "io.k8s.api.rbac.v1.RoleRef", .fields = fields_rbac_v1_RoleRef, .n_fields = 3, .atomic = true };
 
 static const struct field fields_rbac_v1_Subject[] = {
-	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which resource this object is, such as Pod." },
+	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
 	{ .name = "apiGroup", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
 	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },

@@ -10,7 +10,7 @@ static const struct field fields_resource_v1_AllocatedDeviceStatus[] = {
 	{ .name = "pool", .kind = FIELD_STRING, .required = 1, .number = 2 },
 	{ .name = "device", .kind = FIELD_STRING, .required = 1, .number = 3 },
 	{ .name = "shareID", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .number = 4, .type = &type_meta_v1_Condition, .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .number = 4, .type = &type_meta_v1_Condition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "data", .kind = FIELD_RAW, .pointer = 1, .omit_empty = 1, .number = 5 },
 	{ .name = "networkData", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_resource_v1_NetworkDeviceData },
 };
@@ -122,7 +122,7 @@ const struct type type_resource_v1_DeviceClaimConfiguration = { .name = "io.k8s.
 static const struct field fields_resource_v1_DeviceClass[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_DeviceClassSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_DeviceClassSpec, .doc = "What is wanted." },
 };
 const struct type type_resource_v1_DeviceClass = { .name = "io.k8s.api.resource.v1.DeviceClass", .fields = fields_resource_v1_DeviceClass, .n_fields = 3 };
 
@@ -220,8 +220,8 @@ const struct type type_resource_v1_DeviceTaint = { .name = "io.k8s.api.resource.
 static const struct field fields_resource_v1_DeviceTaintRule[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_DeviceTaintRuleSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceTaintRuleStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_DeviceTaintRuleSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceTaintRuleStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_resource_v1_DeviceTaintRule = { .name = "io.k8s.api.resource.v1.DeviceTaintRule", .fields = fields_resource_v1_DeviceTaintRule, .n_fields = 4 };
 
@@ -239,7 +239,7 @@ static const struct field fields_resource_v1_DeviceTaintRuleSpec[] = {
 const struct type type_resource_v1_DeviceTaintRuleSpec = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleSpec", .fields = fields_resource_v1_DeviceTaintRuleSpec, .n_fields = 2 };
 
 static const struct field fields_resource_v1_DeviceTaintRuleStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
 const struct type type_resource_v1_DeviceTaintRuleStatus = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleStatus", .fields = fields_resource_v1_DeviceTaintRuleStatus, .n_fields = 1 };
 
@@ -306,8 +306,8 @@ const struct type type_resource_v1_OpaqueDeviceConfiguration = { .name = "io.k8s
 static const struct field fields_resource_v1_ResourceClaim[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_resource_v1_ResourceClaimStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_resource_v1_ResourceClaimStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_resource_v1_ResourceClaim = { .name = "io.k8s.api.resource.v1.ResourceClaim", .fields = fields_resource_v1_ResourceClaim, .n_fields = 4 };
 
@@ -341,7 +341,7 @@ const struct type type_resource_v1_ResourceClaimStatus = { .name = "io.k8s.api.r
 static const struct field fields_resource_v1_ResourceClaimTemplate[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimTemplateSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimTemplateSpec, .doc = "What is wanted." },
 };
 const struct type type_resource_v1_ResourceClaimTemplate = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplate", .fields = fields_resource_v1_ResourceClaimTemplate, .n_fields = 3 };
 
@@ -354,7 +354,7 @@ const struct type type_resource_v1_ResourceClaimTemplateList = { .name = "io.k8s
 
 static const struct field fields_resource_v1_ResourceClaimTemplateSpec[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimSpec, .doc = "What is wanted." },
 };
 const struct type type_resource_v1_ResourceClaimTemplateSpec = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplateSpec", .fields = fields_resource_v1_ResourceClaimTemplateSpec, .n_fields = 2 };
 
@@ -368,7 +368,7 @@ const struct type type_resource_v1_ResourcePool = { .name = "io.k8s.api.resource
 static const struct field fields_resource_v1_ResourceSlice[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_ResourceSliceSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_ResourceSliceSpec, .doc = "What is wanted." },
 };
 const struct type type_resource_v1_ResourceSlice = { .name = "io.k8s.api.resource.v1.ResourceSlice", .fields = fields_resource_v1_ResourceSlice, .n_fields = 3 };
 

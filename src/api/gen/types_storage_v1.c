@@ -8,7 +8,7 @@
 static const struct field fields_storage_v1_CSIDriver[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_CSIDriverSpec },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_CSIDriverSpec, .doc = "What is wanted." },
 };
 const struct type type_storage_v1_CSIDriver = { .name = "io.k8s.api.storage.v1.CSIDriver", .fields = fields_storage_v1_CSIDriver, .n_fields = 3 };
 
@@ -37,8 +37,8 @@ const struct type type_storage_v1_CSIDriverSpec = { .name = "io.k8s.api.storage.
 static const struct field fields_storage_v1_CSINode[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_CSINodeSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storage_v1_CSINodeStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_CSINodeSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storage_v1_CSINodeStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_storage_v1_CSINode = { .name = "io.k8s.api.storage.v1.CSINode", .fields = fields_storage_v1_CSINode, .n_fields = 4 };
 
@@ -85,7 +85,7 @@ static const struct field fields_storage_v1_CSIStorageCapacityList[] = {
 const struct type type_storage_v1_CSIStorageCapacityList = { .name = "io.k8s.api.storage.v1.CSIStorageCapacityList", .fields = fields_storage_v1_CSIStorageCapacityList, .n_fields = 3 };
 
 static const struct field fields_storage_v1_StorageClass[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A kind of storage that claims can ask for." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "provisioner", .kind = FIELD_STRING, .required = 1, .number = 2 },
 	{ .name = "parameters", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3 },
@@ -95,7 +95,7 @@ static const struct field fields_storage_v1_StorageClass[] = {
 	{ .name = "volumeBindingMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "Immediate", "WaitForFirstConsumer", NULL } },
 	{ .name = "allowedTopologies", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_TopologySelectorTerm },
 };
-const struct type type_storage_v1_StorageClass = { .name = "io.k8s.api.storage.v1.StorageClass", .fields = fields_storage_v1_StorageClass, .n_fields = 9 };
+const struct type type_storage_v1_StorageClass = { .name = "io.k8s.api.storage.v1.StorageClass", .fields = fields_storage_v1_StorageClass, .n_fields = 9, .doc = "A kind of storage that claims can ask for." };
 
 static const struct field fields_storage_v1_StorageClassList[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
@@ -111,12 +111,12 @@ static const struct field fields_storage_v1_StorageHealth[] = {
 const struct type type_storage_v1_StorageHealth = { .name = "io.k8s.api.storage.v1.StorageHealth", .fields = fields_storage_v1_StorageHealth, .n_fields = 2 };
 
 static const struct field fields_storage_v1_StorageHealthCondition[] = {
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "StorageDegraded", "StorageUnreachable", NULL } },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "StorageDegraded", "StorageUnreachable", NULL }, .doc = "What was last observed. Written by the system." },
 	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2 },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
 	{ .name = "accessMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL } },
 	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL } },
-	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 6 },
+	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 6, .doc = "When the status of this condition last changed." },
 };
 const struct type type_storage_v1_StorageHealthCondition = { .name = "io.k8s.api.storage.v1.StorageHealthCondition", .fields = fields_storage_v1_StorageHealthCondition, .n_fields = 6 };
 
@@ -129,8 +129,8 @@ const struct type type_storage_v1_TokenRequest = { .name = "io.k8s.api.storage.v
 static const struct field fields_storage_v1_VolumeAttachment[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttachmentSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storage_v1_VolumeAttachmentStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttachmentSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storage_v1_VolumeAttachmentStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_storage_v1_VolumeAttachment = { .name = "io.k8s.api.storage.v1.VolumeAttachment", .fields = fields_storage_v1_VolumeAttachment, .n_fields = 4 };
 

@@ -8,8 +8,8 @@
 static const struct field fields_storagemigration_v1_StorageVersionMigration[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_storagemigration_v1_StorageVersionMigrationSpec },
-	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storagemigration_v1_StorageVersionMigrationStatus },
+	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_storagemigration_v1_StorageVersionMigrationSpec, .doc = "What is wanted." },
+	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storagemigration_v1_StorageVersionMigrationStatus, .doc = "What was last observed. Written by the system." },
 };
 const struct type type_storagemigration_v1_StorageVersionMigration = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigration", .fields = fields_storagemigration_v1_StorageVersionMigration, .n_fields = 4 };
 
@@ -26,7 +26,7 @@ static const struct field fields_storagemigration_v1_StorageVersionMigrationSpec
 const struct type type_storagemigration_v1_StorageVersionMigrationSpec = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationSpec", .fields = fields_storagemigration_v1_StorageVersionMigrationSpec, .n_fields = 1 };
 
 static const struct field fields_storagemigration_v1_StorageVersionMigrationStatus[] = {
-	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL } },
+	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
 };
 const struct type type_storagemigration_v1_StorageVersionMigrationStatus = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationStatus", .fields = fields_storagemigration_v1_StorageVersionMigrationStatus, .n_fields = 2 };
