@@ -218,8 +218,8 @@ int route_check(const struct route *rt, struct status *err)
 	bool self_ns = str_eq(r->plural, "namespaces") && !*r->group;
 	if (!r->namespaced && *rt->ns && !self_ns)
 		return not_found(err);
-	/* An object of a namespaced kind needs its namespace; only lists and watches go across them. */
-	if (r->namespaced && !*rt->ns && (!collection || str_eq(rt->verb, "deletecollection")))
+	/* Across namespaces there are only lists and watches. */
+	if (r->namespaced && !*rt->ns && !collection)
 		return not_found(err);
 	uint32_t bit = verb_bit(rt->verb);
 	if (rt->sub) {
@@ -232,6 +232,8 @@ int route_check(const struct route *rt, struct status *err)
 	/* POST is for the collection, PUT and PATCH for one object. */
 	if (str_eq(rt->verb, "create") ? *rt->name : !*rt->name && (bit & (VERB_UPDATE | VERB_PATCH)))
 		bit = 0;
+	if (r->namespaced && !*rt->ns)
+		bit &= VERB_LIST | VERB_WATCH;
 	if (str_eq(rt->verb, "watch") && (r->verbs & VERB_LIST))
 		bit = VERB_WATCH;
 	if (!(bit & r->verbs))
