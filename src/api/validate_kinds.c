@@ -168,7 +168,6 @@ static void check_service(struct check *c)
 	EACH_ITEM(p, ports)
 		check_service_port(c, p, PATH(c, "spec.ports[%zu]", i++), json_len(ports) > 1,
 				   str_eq(type, "NodePort") || str_eq(type, "LoadBalancer"), &names, &numbers);
-	release_names(&numbers);
 	check_labels(c, "spec.selector", json_get(spec, "selector"));
 	if (external_name) {
 		if (need_str(c, "spec.externalName", json_get(spec, "externalName")))
@@ -327,7 +326,7 @@ static void check_claim(struct check *c)
 
 	check_quantities(c, "spec.resources.requests", json_path(spec, "resources.requests"));
 	check_selector(c, "spec.selector", json_get(spec, "selector"));
-	if (!c->old)
+	if (!json_is(spec, JSON_OBJECT) || !json_is(json_get(c->old, "spec"), JSON_OBJECT))
 		return;
 	struct json *mine = json_clone(&c->arena, spec), *theirs = json_clone(&c->arena, json_get(c->old, "spec"));
 	static const char *const changeable[] = {"resources", "volumeAttributesClassName"};

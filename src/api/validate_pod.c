@@ -553,8 +553,10 @@ static void copy_resources(struct arena *a, struct json *to, const struct json *
 	EACH_ITEM(ctr, to) {
 		if (!f)
 			return;
-		copy_member(a, ctr, f, "resources");
-		copy_member(a, ctr, f, "resizePolicy");
+		if (json_is(ctr, JSON_OBJECT)) {
+			copy_member(a, ctr, f, "resources");
+			copy_member(a, ctr, f, "resizePolicy");
+		}
 		f = json_next(from, f);
 	}
 }
@@ -585,8 +587,8 @@ void check_pod_update(struct check *c, const char *subresource)
 	const struct json *spec = json_get(c->tree, "spec"), *old = json_get(c->old, "spec");
 	static const char *const counted[] = {"containers", "initContainers"};
 
-	if (json_equal(spec, old))
-		return;
+	if (json_equal(spec, old) || !json_is(spec, JSON_OBJECT) || !json_is(old, JSON_OBJECT))
+		return; /* a missing one is told elsewhere */
 	for (size_t i = 0; i < ARRAY_SIZE(counted); i++)
 		if (json_len(json_get(spec, counted[i])) != json_len(json_get(old, counted[i]))) {
 			bad_forbidden(c, PATH(c, "spec.%s", counted[i]),

@@ -115,7 +115,7 @@ static void check_stateful_set(struct check *c, const struct json *spec)
 	check_common(c, spec);
 	check_min(c, "spec.updateStrategy.rollingUpdate.partition",
 		  json_path(spec, "updateStrategy.rollingUpdate.partition"), 0);
-	if (!c->old)
+	if (!json_is(spec, JSON_OBJECT) || !json_is(json_get(c->old, "spec"), JSON_OBJECT))
 		return;
 	struct json *mine = json_clone(&c->arena, spec), *theirs = json_clone(&c->arena, json_get(c->old, "spec"));
 	for (size_t i = 0; changeable[i]; i++) {
