@@ -22,9 +22,11 @@ int openapi_v3_document(const struct resource_set *set, const char *group, const
 /* /openapi/v2 as JSON (Swagger 2.0), all groups in one. */
 void openapi_v2(const struct resource_set *set, struct buf *out);
 /*
- * The same as gnostic's openapi_v2.Document message, for Accept
- * application/com.github.proto-openapi.spec.v2@v1.0+protobuf.
+ * The same as gnostic's openapi_v2.Document message. Clients ask for it as
+ * application/com.github.proto-openapi.spec.v2@v1.0+protobuf; since @ is not allowed in a media type (RFC 2045) and Go
+ * refuses it, the answer is called OPENAPI_V2_PROTOBUF_TYPE, with a dot, as upstream calls it.
  */
+#define OPENAPI_V2_PROTOBUF_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 void openapi_v2_protobuf(const struct resource_set *set, struct buf *out);
 
 #endif
