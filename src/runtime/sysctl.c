@@ -25,13 +25,13 @@ int sysctl_path(const char *name, bool own_net, bool own_ipc, char out[SYSCTL_NA
 	size_t n = name ? strlen(name) : 0;
 	if (!n || n > SYSCTL_NAME_MAX)
 		return -EINVAL;
-	/* With a slash before the first dot, slashes separate and dots are part of names (net/ipv4/conf/eth0.1/…). */
+	/* Whichever comes first separates; the other one stands for a dot in a name (eth0.1), as sysctl(8) has it. */
 	size_t first = strcspn(name, "./");
 	char separator = name[first];
 	for (size_t i = 0; i <= n; i++) {
 		char c = name[i];
 		if (c == '.' || c == '/')
-			c = c == separator ? '/' : separator == '/' ? '.' : '/';
+			c = c == separator ? '/' : '.';
 		else if (c && !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", c))
 			return -EINVAL;
 		path[i] = c;
