@@ -201,6 +201,13 @@ void stream_update_reading(struct stream *s)
 	s->uv_reading = want;
 }
 
+/* Whether the TLS side has something for the owner that the socket will not announce again. */
+static bool has_backlog(const struct stream *s)
+{
+	return s->ssl && (s->held.len || SSL_has_pending(s->ssl) ||
+			  (!s->eof_told && (SSL_get_shutdown(s->ssl) & SSL_RECEIVED_SHUTDOWN)));
+}
+
 /* Delivers what arrived before reading was started again. */
 static void resume(struct stream *s)
 {
@@ -210,8 +217,7 @@ static void resume(struct stream *s)
 		stream_deliver(s, again.data, again.len);
 		buf_release(&again);
 	}
-	if (s->state == STREAM_OPEN && s->reading && !s->unread.len && s->ssl &&
-	    (s->held.len || SSL_has_pending(s->ssl))) {
+	if (s->state == STREAM_OPEN && s->reading && !s->unread.len && has_backlog(s)) {
 		struct buf held = s->held;
 		s->held = (struct buf)BUF_INIT;
 		stream_tls_input(s, held.data, held.len);
@@ -227,7 +233,7 @@ void stream_read_start(struct stream *s)
 	s->reading = true;
 	if (s->state != STREAM_OPEN)
 		return;
-	if (s->unread.len || s->held.len || (s->ssl && SSL_has_pending(s->ssl)))
+	if (s->unread.len || has_backlog(s))
 		stream_mark_dirty(s); /* older bytes first; the socket after them */
 	else
 		stream_update_reading(s);

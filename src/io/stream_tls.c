@@ -142,7 +142,7 @@ static void pump(struct stream *s)
 			stream_fail(s, why);
 			return;
 		}
-		if (stop == SSL_ERROR_ZERO_RETURN) {
+		if (stop == SSL_ERROR_ZERO_RETURN && s->reading) { /* else told when reading goes on */
 			s->in_len = 0;
 			stream_deliver_eof(s);
 			return;
