@@ -5,8 +5,8 @@
  *
  * Writes are prepared in the loop's turn against the latest state, uncommitted changes included, and become one durable
  * commit with all others of that turn (and of those that arrived while the last commit was running). done() is called
- * after the commit; only then do readers and watchers see the change. When a commit fails, every write that was in it or
- * built on it fails with the same error and the revision counter goes back: nothing half-done stays.
+ * after the commit; only then do readers and watchers see the change. When a commit fails, every write that was in it
+ * or built on it fails with the same error and the revision counter goes back: nothing half-done stays.
  *
  * Volatile writes (store_write.lazy: lease renewals, heartbeats, events) are applied and answered at once and are
  * committed with the next durable write or within STORE_LAZY_MS_MAX.
@@ -26,9 +26,9 @@ struct store;
 struct store_watch;
 
 #define STORE_LAZY_MS_MAX 5000
-#define STORE_HISTORY_EVENTS_MAX 100000	  /* the window: the older of the two bounds ends it */
+#define STORE_HISTORY_EVENTS_MAX 100000	   /* the window: the older of the two bounds ends it */
 #define STORE_HISTORY_BYTES_MAX (4u << 20) /* beyond what live objects hold anyway; keeps idle memory small */
-#define STORE_VALUE_BYTES_MAX (3u << 19)  /* 1.5 MiB, etcd's request limit */
+#define STORE_VALUE_BYTES_MAX (3u << 19)   /* 1.5 MiB, etcd's request limit */
 
 struct store_config {
 	struct loop *loop;
@@ -42,7 +42,7 @@ int store_open(const struct store_config *c, struct store **ret, char *err, size
 /* Commits what is pending, then closes. Calls done of every pending write first. */
 void store_close(struct store *s);
 
-uint64_t store_revision(const struct store *s); /* committed */
+uint64_t store_revision(const struct store *s);	 /* committed */
 uint64_t store_compacted(const struct store *s); /* changes up to here are no longer in the window */
 /* Committed object, borrowed until the end of this turn (object_ref to keep), or NULL. */
 struct object *store_get(struct store *s, const char *key);
@@ -50,7 +50,8 @@ struct object *store_get(struct store *s, const char *key);
 struct object *store_get_latest(struct store *s, const char *key);
 
 /* In key order from the first key >= start (NULL: prefix) below prefix; stop by returning false. */
-void store_each(struct store *s, const char *prefix, const char *start, bool (*fn)(void *arg, struct object *o), void *arg);
+void store_each(struct store *s, const char *prefix, const char *start, bool (*fn)(void *arg, struct object *o),
+		void *arg);
 /* As of a past revision within the window; false: compacted (410 Expired). rev 0: now. */
 bool store_each_at(struct store *s, uint64_t rev, const char *prefix, const char *start,
 		   bool (*fn)(void *arg, struct object *o), void *arg);
@@ -78,7 +79,8 @@ struct store_write {
 	void *arg;
 };
 
-/* Checks at once (STORE_CONFLICT, … are returned and done is not called); STORE_OK: done follows, never before this returns. */
+/* Checks at once (STORE_CONFLICT, … are returned and done is not called); STORE_OK: done follows, never before this
+ * returns. */
 enum store_error store_write(struct store *s, const struct store_write *w);
 
 enum store_event_type { STORE_CREATED, STORE_UPDATED, STORE_DELETED };
@@ -90,13 +92,13 @@ struct store_event {
 };
 
 /*
- * Delivers every change below prefix with a revision > from_rev, in order, none twice: first those of the window, in a later
- * turn, then live ones in the turn of their commit. Also called with ev == NULL after each commit's events were delivered
- * to this watch's owner (for bookmarks, flush). NULL with *ret_expired: from_rev is older than the window.
+ * Delivers every change below prefix with a revision > from_rev, in order, none twice: first those of the window, in a
+ * later turn, then live ones in the turn of their commit. Also called with ev == NULL after each commit's events were
+ * delivered to this watch's owner (for bookmarks, flush). NULL with *ret_expired: from_rev is older than the window.
  */
 typedef void (*store_watch_fn)(void *arg, const struct store_event *ev);
-struct store_watch *store_watch_new(struct store *s, const char *prefix, uint64_t from_rev, store_watch_fn fn, void *arg,
-				    bool *ret_expired);
+struct store_watch *store_watch_new(struct store *s, const char *prefix, uint64_t from_rev, store_watch_fn fn,
+				    void *arg, bool *ret_expired);
 void store_watch_free(struct store_watch *w); /* also from its own callback */
 
 #endif
