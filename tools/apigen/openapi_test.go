@@ -3,12 +3,15 @@
 package main
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/kube-openapi/pkg/spec3"
 	utilproto "k8s.io/kube-openapi/pkg/util/proto"
 )
 
@@ -71,6 +74,54 @@ func TestOpenAPIv2(t *testing.T) {
 			t.Errorf("%s differs:\n%v\n%v", p.Name, p, q)
 			break
 		}
+	}
+}
+
+// TestOpenAPIv3 reads each document as kubectl does, which looks for fieldValidation among the parameters of PATCH.
+func TestOpenAPIv3(t *testing.T) {
+	_, gvs, _ := mustBuild(t)
+	c := startTool(t)
+	patches := 0
+	for _, gv := range gvs {
+		text, err := c.ask('3', []byte(gv.Group+"/"+gv.Version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc := &spec3.OpenAPI{}
+		if err := json.Unmarshal(text, doc); err != nil {
+			t.Fatalf("%s/%s: %v", gv.Group, gv.Version, err)
+		}
+		for path, item := range doc.Paths.Paths {
+			if item.Patch == nil {
+				continue
+			}
+			found := false
+			for _, p := range item.Patch.Parameters {
+				found = found || p.Name == "fieldValidation"
+			}
+			if _, gvk := item.Patch.Extensions["x-kubernetes-group-version-kind"]; !gvk {
+				t.Errorf("%s: no kind", path)
+			}
+			if patches++; !found && !strings.HasSuffix(path, "/proxy") {
+				t.Errorf("%s: PATCH without fieldValidation", path)
+			}
+		}
+		for _, r := range gv.Resources {
+			found := false
+			for _, s := range doc.Components.Schemas {
+				list, _ := s.Extensions["x-kubernetes-group-version-kind"].([]interface{})
+				for _, e := range list {
+					m, _ := e.(map[string]interface{})
+					found = found || m["kind"] == r.Kind && m["group"] == gv.Group && m["version"] == gv.Version
+				}
+			}
+			if !found {
+				t.Errorf("%s/%s: no schema for %s", gv.Group, gv.Version, r.Kind)
+			}
+		}
+	}
+	if patches < 60 {
+		t.Errorf("only %d patches", patches)
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Transcodes objects on standard input, for tools/apigen's test against client-go. A request is a letter ('d': protobuf
- * to JSON, 'e': JSON to protobuf, '2': OpenAPI v2 as JSON, 'g': the same as gnostic's protobuf), four bytes of length,
+ * to JSON, 'e': JSON to protobuf, '2': OpenAPI v2 as JSON, 'g': the same as gnostic's protobuf, '3': OpenAPI v3 of
+ * the body's group/version), four bytes of length,
  * most significant first, and the body; a reply the same with
  * '+' and the result or '-' and what is wrong.
  */
@@ -57,10 +58,17 @@ static void encode(const char *body, size_t len)
 		reply('+', out.data, out.len);
 }
 
-static void openapi(char form)
+static void openapi(char form, char *group)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT;
+	char *slash = strchr(group, '/');
 
+	if (form == '3' && slash) {
+		*slash = '\0';
+		openapi_v3_document(NULL, group, slash + 1, &out);
+		reply('+', buf_str(&out), out.len);
+		return;
+	}
 	(form == '2' ? openapi_v2 : openapi_v2_protobuf)(NULL, &out);
 	reply('+', out.data, out.len);
 }
@@ -75,8 +83,9 @@ int main(void)
 
 		if (fread(body, 1, len, stdin) != len)
 			return 1;
-		if (head[0] == '2' || head[0] == 'g')
-			openapi((char)head[0]);
+		body[len] = '\0';
+		if (strchr("2g3", head[0]))
+			openapi((char)head[0], body);
 		else
 			(head[0] == 'd' ? decode : encode)(body, len);
 	}
