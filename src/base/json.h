@@ -69,7 +69,10 @@ static inline struct json *json_next(const struct json *parent, const struct jso
 {
 	return child == parent->last ? NULL : child->next;
 }
-#define JSON_EACH(c, parent) for (struct json *c = json_first(parent); c; c = json_next((parent), c))
+/* parent is evaluated once. */
+#define JSON_EACH(c, parent)                                                                                           \
+	for (struct json *c##_in = (struct json *)(uintptr_t)(const void *)(parent), *c = json_first(c##_in); c;       \
+	     c = json_next(c##_in, c))
 static inline uint32_t json_len(const struct json *v)
 {
 	return v && v->type >= JSON_ARRAY ? v->len : 0;
