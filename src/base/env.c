@@ -90,7 +90,7 @@ int time_parse(const char *s, int64_t *ret_ns)
 {
 	static const char after[] = "--T::";
 	static const int width[] = {4, 2, 2, 2, 2, 2};
-	static const int max[] = {9999, 12, 31, 23, 59, 60};
+	static const int max[] = {9999, 12, 31, 23, 59, 59};
 	int f[6];
 
 	if (!s)

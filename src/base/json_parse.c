@@ -251,6 +251,27 @@ static bool same_key(const struct json *a, const struct json *b)
 	return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
+/* Takes out the members whose key is NULL, in one pass. */
+static void drop_marked(struct json *object)
+{
+	struct json *kept = NULL, *first = json_first(object), *m = first;
+
+	for (uint32_t n = object->len; n; n--) {
+		struct json *next = m->next;
+		if (!m->key) {
+			object->len--;
+		} else if (!kept) {
+			kept = m->next = m;
+		} else {
+			m->next = kept->next;
+			kept->next = m;
+			kept = m;
+		}
+		m = next;
+	}
+	object->last = kept;
+}
+
 /* Of members with the same key only the last stays. Called when the object is complete. */
 static void drop_duplicates(struct parser *p, struct json *object)
 {
@@ -266,11 +287,18 @@ static void drop_duplicates(struct parser *p, struct json *object)
 		return;
 	}
 	struct map seen = MAP_INIT;
+	bool any = false;
 	for (struct json *m = json_first(object); m; m = json_next(object, m)) {
 		struct json *earlier = map_set(&seen, m->key, m); /* a key with U+0000 is compared up to it */
-		if (earlier && same_key(earlier, m))
-			drop_duplicate(p, object, earlier);
+		if (!earlier || !same_key(earlier, m))
+			continue;
+		if (p->duplicate)
+			report_duplicate(p, earlier->key);
+		earlier->key = NULL; /* marked: taking it out here would look for its place, in quadratic time */
+		any = true;
 	}
+	if (any)
+		drop_marked(object);
 	map_release(&seen, NULL);
 }
 
