@@ -10,8 +10,10 @@ import gzip
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import traceback
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -354,6 +356,77 @@ def test_documents(api):
     assert "api/v1" in index and "apis/apps/v1" in index
     assert "components" in api.do("GET", index["apis/apps/v1"]["serverRelativeURL"])
     assert b"apiserver_request_total" in api.do("GET", "/metrics")
+
+
+class Agent(threading.Thread):
+    """Stands in for a node agent: tells what it was asked, echoes upgraded connections, refuses paths that end in refused."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.asked = []
+        self.start()
+
+    def run(self):
+        while True:
+            connection, _ = self.socket.accept()
+            threading.Thread(target=self.serve, args=[connection], daemon=True).start()
+
+    def serve(self, connection):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = connection.recv(65536)
+            if not piece:
+                return
+            head += piece
+        line = head.split(b"\r\n")[0].decode()
+        self.asked.append(line)
+        if "upgrade: websocket" in head.decode().lower() and "refused" not in line:
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+            while piece := connection.recv(65536):
+                connection.sendall(piece)
+        else:
+            code = "403 Forbidden" if "refused" in line else "200 OK"
+            connection.sendall(f"HTTP/1.1 {code}\r\nContent-Type: text/plain\r\nContent-Length: 200000\r\n\r\n".encode())
+            connection.sendall(b"x" * 200000)
+        connection.close()
+
+
+def test_proxy(api):
+    agent = Agent()
+    api.do("POST", "/api/v1/nodes", {"metadata": {"name": "agent"}, "status": {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": agent.port}}}}, 201)
+    api.do("POST", PODS, pod("px"), 201)
+    assert "does not have a host" in api.do("GET", PODS + "/px/log", code=400)["message"]
+    api.do("POST", PODS + "/px/binding", {"target": {"kind": "Node", "name": "agent"}, "metadata": {"name": "px"}}, 201)
+    assert api.do("GET", PODS + "/px/log?follow=true&tailLines=5") == b"x" * 200000
+    assert agent.asked[-1] == "GET /containerLogs/default/px/c?follow=true&tailLines=5 HTTP/1.1", agent.asked
+    api.do("GET", PODS + "/px/log?container=none", code=400)
+    assert api.do("GET", "/api/v1/nodes/agent/proxy/some/thing?q=1") == b"x" * 200000
+    assert agent.asked[-1] == "GET /some/thing?q=1 HTTP/1.1", agent.asked
+    api.do("GET", "/api/v1/nodes/agent/proxy/refused", code=403)
+    api.do("POST", PODS + "/px/exec?command=ls", code=400)
+    host, port = api.address.split(":")
+    with socket.create_connection((host, int(port)), WATCH_S) as s:
+        s.sendall(f"GET {PODS}/px/exec?command=ls&command=-l&stdin=true&stdout=true HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+                  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode())
+        got = b""
+        while not got.endswith(b"hello"):
+            piece = s.recv(65536)
+            assert piece, got
+            got += piece
+        assert got.startswith(b"HTTP/1.1 101 "), got
+        sent, got = b"y" * 1000000, b""
+        threading.Thread(target=s.sendall, args=[sent], daemon=True).start()
+        while len(got) < len(sent):
+            piece = s.recv(65536)
+            assert piece, len(got)
+            got += piece
+        assert got == sent
+    assert agent.asked[-1] == "GET /exec/default/px/c?input=1&output=1&command=ls&command=-l HTTP/1.1", agent.asked
+    api.do("DELETE", PODS + "/px?gracePeriodSeconds=0")
 
 
 def main():
