@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Accept and Content-Type headers. */
+/* sources: server/negotiate.c */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
