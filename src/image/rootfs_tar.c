@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory as a tar, in order of name. Symlinks and mounts are not followed. */
-#include <archive.h>
-#include <archive_entry.h>
+/*
+ * A directory as a tar (POSIX pax: a ustar header, before it one of extended records), in order of name. Symlinks and
+ * mounts are not followed. Our own writer: libarchive's drags in every compressor and format it knows.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -19,7 +23,7 @@
 
 struct tarring {
 	struct importer *im;
-	struct archive *out;
+	int out;
 	struct map links; /* "dev:inode" of files with several names -> the first one; in the import's arena */
 	dev_t dev;
 	unsigned entries;
@@ -36,33 +40,101 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void add_capability(struct archive_entry *e, int dir, const char *name)
+static int put(struct tarring *t, const void *p, size_t len)
 {
-	char path[64 + 256], value[64];
-	ssize_t n;
+	static const char zeros[512];
+	int r = fs_write_all(t->out, p, len);
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, name);
-	n = lgetxattr(path, "security.capability", value, sizeof(value));
-	if (n > 0)
-		archive_entry_xattr_add_entry(e, "security.capability", value, (size_t)n);
+	if (r == 0 && len % 512)
+		r = fs_write_all(t->out, zeros, 512 - len % 512);
+	return r < 0 ? IMPORT_FAIL(t->im, r, "cannot be packed: %s", strerror(-r)) : 0;
 }
 
-/* true: a name of a file that was written before under another. */
-static bool add_link(struct tarring *t, struct archive_entry *e, const struct stat *st, const char *path)
+/* One ustar header; what doesn't fit its fields is in the pax records before it. */
+static int put_header(struct tarring *t, char type, const struct stat *st, uint64_t size, const char *path,
+		      const char *link)
+{
+	char h[512 + 1] = {0};
+	unsigned sum = 8 * ' ';
+	bool dev = type == '3' || type == '4';
+
+	snprintf(h, 100, "%s", path);
+	snprintf(h + 100, 8, "%07o", (unsigned)(st->st_mode & 07777));
+	snprintf(h + 108, 8, "%07o", (unsigned)st->st_uid & 07777777);
+	snprintf(h + 116, 8, "%07o", (unsigned)st->st_gid & 07777777);
+	snprintf(h + 124, 12, "%011llo", (unsigned long long)size & 077777777777);
+	snprintf(h + 136, 12, "%011llo", (unsigned long long)st->st_mtime & 077777777777);
+	h[156] = type;
+	snprintf(h + 157, 100, "%s", link);
+	memcpy(h + 257,
+	       "ustar\0"
+	       "00",
+	       8);
+	snprintf(h + 329, 8, "%07o", dev ? major(st->st_rdev) & 07777777 : 0);
+	snprintf(h + 337, 8, "%07o", dev ? minor(st->st_rdev) & 07777777 : 0);
+	for (int i = 0; i < 512; i++)
+		sum += (unsigned char)h[i];
+	snprintf(h + 148, 8, "%06o", sum);
+	h[155] = ' ';
+	return put(t, h, 512);
+}
+
+/* "LENGTH KEY=VALUE\n", where the length counts itself. */
+static void pax_add(struct buf *b, const char *key, const void *value, size_t len)
+{
+	size_t rest = strlen(key) + len + 3, digits = 1;
+
+	for (size_t n = rest + digits, p = 10; p <= n; p *= 10) {
+		digits++;
+		n = rest + digits;
+	}
+	buf_addf(b, "%zu %s=", rest + digits, key);
+	buf_add(b, value, len);
+	buf_addc(b, '\n');
+}
+
+static void pax_capability(struct buf *b, int dir, const char *name)
+{
+	char path[64 + 256], value[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, name);
+	ssize_t n = lgetxattr(path, "security.capability", value, sizeof(value));
+	if (n > 0)
+		pax_add(b, "SCHILY.xattr.security.capability", value, (size_t)n);
+}
+
+static int put_entry(struct tarring *t, char type, const struct stat *st, uint64_t size, const char *path,
+		     const char *link, struct buf *pax)
+{
+	char text[32];
+
+	pax_add(pax, "path", path, strlen(path));
+	if (*link)
+		pax_add(pax, "linkpath", link, strlen(link));
+	pax_add(pax, "uid", text, (size_t)sprintf(text, "%u", st->st_uid));
+	pax_add(pax, "gid", text, (size_t)sprintf(text, "%u", st->st_gid));
+	pax_add(pax, "size", text, (size_t)sprintf(text, "%llu", (unsigned long long)size));
+	pax_add(pax, "mtime", text,
+		(size_t)sprintf(text, "%lld.%09ld", (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec));
+	struct stat plain = {.st_mode = 0644};
+	int r = put_header(t, 'x', &plain, pax->len, "pax", "");
+	if (r == 0)
+		r = put(t, pax->data, pax->len);
+	return r < 0 ? r : put_header(t, type, st, size, path, link);
+}
+
+/* The first name of a file that was written before under another, or NULL. */
+static const char *find_link(struct tarring *t, const struct stat *st, const char *path)
 {
 	char id[64];
 
 	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
-		return false;
+		return NULL;
 	snprintf(id, sizeof(id), "%llx:%llx", (unsigned long long)st->st_dev, (unsigned long long)st->st_ino);
 	const char *first = map_get(&t->links, id);
-	if (!first) {
+	if (!first)
 		map_set(&t->links, id, arena_strdup(&t->im->arena, path));
-		return false;
-	}
-	archive_entry_set_hardlink(e, first);
-	archive_entry_set_size(e, 0);
-	return true;
+	return first;
 }
 
 static int add_content(struct tarring *t, int dir, const char *name, const char *path, int64_t size)
@@ -74,10 +146,15 @@ static int add_content(struct tarring *t, int dir, const char *name, const char 
 	if (fd < 0)
 		return tar_failed(t, path, "opened");
 	/* A file that changes meanwhile is cut or padded to the size that its header has. */
-	while (size > 0 && (n = read(fd, chunk, (size_t)MIN_OF(size, (int64_t)64 << 10))) > 0) {
-		if (archive_write_data(t->out, chunk, (size_t)n) < 0)
-			return IMPORT_FAIL(t->im, -EIO, "cannot be packed: %s", archive_error_string(t->out));
-		size -= n;
+	for (int r; size > 0; size -= n) {
+		size_t want = (size_t)MIN_OF(size, (int64_t)64 << 10);
+		n = 0;
+		for (ssize_t k; (size_t)n < want && (k = read(fd, chunk + n, want - (size_t)n)) > 0;)
+			n += k;
+		memset(chunk + n, 0, want - (size_t)n);
+		n = (ssize_t)want;
+		if ((r = put(t, chunk, want)) < 0)
+			return r;
 	}
 	return 0;
 }
@@ -95,27 +172,24 @@ static int add_entry(struct tarring *t, int dir, const char *name, const char *p
 		return 0;
 	if (++t->entries > IMAGE_ENTRIES_MAX)
 		return IMPORT_FAIL(t->im, -E2BIG, "has more than %u entries", IMAGE_ENTRIES_MAX);
-	struct archive_entry *e = archive_entry_new();
-	archive_entry_set_pathname(e, path);
-	archive_entry_copy_stat(e, &st);
-	archive_entry_unset_atime(e);
-	archive_entry_unset_ctime(e);
-	archive_entry_set_dev(e, 0);
-	archive_entry_set_ino(e, 0);
-	archive_entry_set_nlink(e, 1);
-	if (S_ISLNK(st.st_mode)) {
+	_cleanup_buf_ struct buf pax = BUF_INIT;
+	const char *first = find_link(t, &st, path), *link = str_or(first, "");
+	char type = first		   ? '1'
+		    : S_ISLNK(st.st_mode)  ? '2'
+		    : S_ISCHR(st.st_mode)  ? '3'
+		    : S_ISBLK(st.st_mode)  ? '4'
+		    : S_ISDIR(st.st_mode)  ? '5'
+		    : S_ISFIFO(st.st_mode) ? '6'
+					   : '0';
+	if (type == '2') {
 		ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
 		target[n < 0 ? 0 : n] = 0;
-		archive_entry_set_symlink(e, target);
+		link = target;
 	}
-	bool link = add_link(t, e, &st, path);
-	if (S_ISREG(st.st_mode) && !link)
-		add_capability(e, dir, name);
-	int r = archive_write_header(t->out, e) < ARCHIVE_WARN
-		    ? IMPORT_FAIL(t->im, -EIO, "\"%.200s\" cannot be packed: %s", path, archive_error_string(t->out))
-		    : 0;
-	archive_entry_free(e);
-	if (r == 0 && S_ISREG(st.st_mode) && !link)
+	if (type == '0')
+		pax_capability(&pax, dir, name);
+	int r = put_entry(t, type, &st, type == '0' ? (uint64_t)st.st_size : 0, path, link, &pax);
+	if (r == 0 && type == '0')
 		r = add_content(t, dir, name, path, st.st_size);
 	if (r < 0 || !S_ISDIR(st.st_mode) || st.st_dev != t->dev) /* a mount point goes in empty */
 		return r;
@@ -155,24 +229,18 @@ static int add_directory(struct tarring *t, int dir, const char *path, int depth
 
 int import_tar_of_directory(struct importer *im, const char *path, int fd)
 {
-	struct tarring t = {.im = im, .out = archive_write_new(), .links = MAP_INIT};
+	static const char end[1024];
+	struct tarring t = {.im = im, .out = fd, .links = MAP_INIT};
 	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 	int r;
 
-	archive_write_set_format_pax_restricted(t.out);
-	archive_write_set_bytes_in_last_block(t.out, 1);
 	if (dir < 0 || fstat(dir, &st) < 0)
-		r = tar_failed(&t, path, "opened");
-	else if (archive_write_open_fd(t.out, fd) != ARCHIVE_OK)
-		r = IMPORT_FAIL(im, -EIO, "cannot be packed: %s", archive_error_string(t.out));
-	else {
-		t.dev = st.st_dev;
-		r = add_directory(&t, dir, "", 0);
-	}
-	if (archive_write_close(t.out) != ARCHIVE_OK && r == 0)
-		r = IMPORT_FAIL(im, -EIO, "cannot be packed: %s", archive_error_string(t.out));
-	archive_write_free(t.out);
+		return tar_failed(&t, path, "opened");
+	t.dev = st.st_dev;
+	r = add_directory(&t, dir, "", 0);
+	if (r == 0)
+		r = put(&t, end, sizeof(end));
 	map_release(&t.links, NULL);
 	return r;
 }
