@@ -138,8 +138,10 @@ void pod_report(struct pod *p)
 	tree = pod_tree(p, &a);
 	status = compute(p, &a, tree);
 	json_write(&text, status);
-	if (p->written && p->written->len == text.len && memcmp(p->written->data, text.data, text.len) == 0)
+	if (p->written && p->written->len == text.len && memcmp(p->written->data, text.data, text.len) == 0) {
+		pod_wake(p); /* nothing to tell: settled, which the end of the pod waits for */
 		return;
+	}
 	previous = previous_status(p, &a);
 	if (!previous)
 		previous = json_get(tree, "status");

@@ -32,6 +32,7 @@
 #include "node/pod.h"
 #include "node/pod_env.h"
 #include "node/probe.h"
+#include "node/subpath.h"
 #include "runtime/runtime.h"
 
 #define ERROR_MAX 512
@@ -210,6 +211,24 @@ static void start_error(struct pod_container *pc, const char *id, const char *me
 	pod_wake(pc->pod);
 }
 
+/* subPath mounts: from descriptors to paths that the runtime can mount. */
+static int bind_subpaths(struct start_job *j, struct container_spec *spec, const struct build_fds *fds, struct status *err)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		struct spec_mount *m = &spec->mounts[i];
+		int r;
+
+		if (!m->source_fd_index)
+			continue;
+		m->source = arena_printf(&j->arena, "%s/subpaths/%s/%zu", j->pc->pod->dir, j->pc->c.name, i);
+		r = subpath_bind(fds->fds.at[m->source_fd_index - 1], m->source, err);
+		if (r < 0)
+			return r;
+		m->source_fd_index = 0;
+	}
+	return 0;
+}
+
 /* ---- in the loop again ---- */
 
 static void on_started(void *arg, const struct status *err)
@@ -339,7 +358,7 @@ static void job_done(void *arg)
 	free(pc->c.image_id);
 	pc->c.image_id = xstrdup(j->image->id);
 	pc->c.pull_backoff = (struct backoff){0};
-	if (build(j, &spec, &fds, &env, &err) < 0) {
+	if (build(j, &spec, &fds, &env, &err) < 0 || bind_subpaths(j, &spec, &fds, &err) < 0) {
 		pod_event(p, pc, "Warning", "Failed", "Error: %s", err.message);
 		failed(pc,
 		       str_eq(err.reason, "CreateContainerError") ? "CreateContainerError" : "CreateContainerConfigError",
@@ -360,7 +379,7 @@ static void job_done(void *arg)
 	pc->c.retry_ms = 0;
 	pod_record_save(p);
 	pod_event(p, pc, "Normal", "Created", "Created container: %s", pc->c.name);
-	runtime_container_create(p->agent->runtime, p->uid, &spec, fds.fds.at, (int)fds.fds.n, true, on_started, j);
+	runtime_container_create(p->agent->runtime, p->uid, &spec, NULL, 0, true, on_started, j);
 }
 
 void pod_container_start(struct pod_container *pc)

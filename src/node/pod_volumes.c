@@ -233,6 +233,9 @@ void pod_volumes_update(struct pod *p)
 
 void pod_volumes_remove(struct pod *p)
 {
+	_cleanup_free_ char *subpaths = xasprintf("%s/subpaths", p->dir);
+
+	volumes_unmount_below(subpaths); /* before the volumes that they are part of */
 	VEC_EACH(v, &p->volumes)
 		if (v->ops)
 			v->ops->teardown(v);

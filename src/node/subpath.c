@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/macros.h"
 #include "base/mem.h"
 #include "base/status.h"
@@ -89,4 +91,33 @@ int subpath_open(const char *volume_path, const char *sub, int *ret_fd, struct s
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int subpath_bind(int fd, const char *target, struct status *err)
+{
+	_cleanup_free_ char *source = xasprintf("/proc/self/fd/%d", fd);
+	_cleanup_free_ char *parent = xstrdup(target);
+	struct stat st;
+	int r = 0, file;
+
+	*strrchr(parent, '/') = 0;
+	while (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		; /* of the incarnation before */
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	if (r == 0)
+		r = fs_mkdir_p(parent, 0750);
+	if (r == 0 && S_ISDIR(st.st_mode)) {
+		r = fs_mkdir_p(target, 0750);
+	} else if (r == 0) {
+		file = open(target, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+		r = file < 0 ? -errno : 0;
+		if (file >= 0)
+			close(file);
+	}
+	if (r == 0 && mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0)
+		r = -errno;
+	if (r < 0)
+		status_set_reason(err, 500, "CreateContainerConfigError", "cannot bind a subPath to %s: %s", target, strerror(-r));
+	return r;
 }
