@@ -51,11 +51,17 @@ struct agent_full {
 	struct agent_start_state s;
 };
 
-static struct agent_start_state *start_state(struct agent *a) { return &((struct agent_full *)a)->s; }
+static struct agent_start_state *start_state(struct agent *a)
+{
+	return &((struct agent_full *)a)->s;
+}
 
 /* ---- configuration ---- */
 
-static char *copy_or(const char *s, const char *fallback) { return xstrdup(s ? s : fallback); }
+static char *copy_or(const char *s, const char *fallback)
+{
+	return xstrdup(s ? s : fallback);
+}
 
 static void copy_config(struct agent_config *to, const struct agent_config *c)
 {
@@ -82,10 +88,10 @@ static void copy_config(struct agent_config *to, const struct agent_config *c)
 
 static void release_config(struct agent_config *c)
 {
-	const char *const strings[] = {c->node_name,   c->node_ip,     c->run_dir,     c->data_dir,	   c->image_dir,
-				       c->log_dir,     c->shim_path,   c->cgroup_root, c->listen,	   c->cluster_dns,
-				       c->cluster_domain, c->pod_cidr, c->cluster_cidr, c->cluster_id, c->version,
-				       c->node_labels};
+	const char *const strings[] = {c->node_name,	c->node_ip,	c->run_dir,	   c->data_dir,
+				       c->image_dir,	c->log_dir,	c->shim_path,	   c->cgroup_root,
+				       c->listen,	c->cluster_dns, c->cluster_domain, c->pod_cidr,
+				       c->cluster_cidr, c->cluster_id,	c->version,	   c->node_labels};
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free((void *)strings[i]);
@@ -103,7 +109,10 @@ static void destroy(struct agent *a)
 	free(a);
 }
 
-void agent_job_begin(struct agent *a) { a->jobs++; }
+void agent_job_begin(struct agent *a)
+{
+	a->jobs++;
+}
 
 void agent_job_end(struct agent *a)
 {
@@ -129,7 +138,10 @@ void agent_node_ready(struct agent *a)
 
 /* ---- what is left on disk of pods that nobody knows ---- */
 
-static bool pod_known(void *arg, const char *uid) { return map_has(&((struct agent *)arg)->pods, uid); }
+static bool pod_known(void *arg, const char *uid)
+{
+	return map_has(&((struct agent *)arg)->pods, uid);
+}
 
 static bool image_user_known(void *arg, const char *id, const char *user)
 {
@@ -213,8 +225,7 @@ static void list_complete(struct agent *a)
 		if (!((struct pod *)slot->value)->listed)
 			pod_api_deleted(slot->value);
 	/* Pods that run here and are in no list: deleted while we were away. */
-	MAP_EACH(slot, &s->recovered)
-	{
+	MAP_EACH(slot, &s->recovered) {
 		log_info("orphaned pod removed uid=%s", slot->key);
 		runtime_pod_remove(a->runtime, slot->key, NULL, NULL);
 		network_detach(a->network, slot->key);
@@ -265,12 +276,13 @@ static void watch_pods(struct agent *a)
 	struct agent_start_state *s = start_state(a);
 
 	s->pods_selector = xasprintf("spec.nodeName=%s", a->cfg.node_name);
-	a->services = informer_new(a->client,
-				   &(struct client_watch_request){.resource = resource_find("", "v1", "services")});
-	a->watch = client_watch_start(a->client, &(struct client_watch_request){.resource = resource_find("", "v1", "pods"),
-										.field_selector = s->pods_selector,
-										.fn = on_pod,
-										.arg = a});
+	a->services =
+	    informer_new(a->client, &(struct client_watch_request){.resource = resource_find("", "v1", "services")});
+	a->watch =
+	    client_watch_start(a->client, &(struct client_watch_request){.resource = resource_find("", "v1", "pods"),
+									 .field_selector = s->pods_selector,
+									 .fn = on_pod,
+									 .arg = a});
 }
 
 static void start_network(struct agent *a, const char *pod_cidr)
@@ -316,11 +328,11 @@ void agent_registered(struct agent *a, const char *pod_cidr)
 	}
 	log_info("waiting for the node's pod range node=%s", a->cfg.node_name);
 	s->node_selector = xasprintf("metadata.name=%s", a->cfg.node_name);
-	s->node_watch = client_watch_start(a->client,
-					   &(struct client_watch_request){.resource = resource_find("", "v1", "nodes"),
-									  .field_selector = s->node_selector,
-									  .fn = on_node,
-									  .arg = a});
+	s->node_watch =
+	    client_watch_start(a->client, &(struct client_watch_request){.resource = resource_find("", "v1", "nodes"),
+									 .field_selector = s->node_selector,
+									 .fn = on_node,
+									 .arg = a});
 }
 
 static void on_recovered_pod(void *arg, const char *uid, const struct container_status *containers, int n)
@@ -430,9 +442,8 @@ int agent_start(struct agent *a, char *err, size_t err_len)
 	if (r < 0)
 		return r;
 	r = runtime_new(a->loop,
-			&(struct runtime_config){.run_dir = a->cfg.run_dir,
-						 .cgroup_root = a->cfg.cgroup_root,
-						 .shim = a->cfg.shim_path},
+			&(struct runtime_config){
+			    .run_dir = a->cfg.run_dir, .cgroup_root = a->cfg.cgroup_root, .shim = a->cfg.shim_path},
 			&events, a, &a->runtime, &why);
 	if (r < 0) {
 		snprintf(err, err_len, "%s", str_or(why.message, strerror(-r)));
@@ -455,7 +466,10 @@ int agent_reload_tls(struct agent *a, const struct agent_tls *t, char *err, size
 	return kubelet_api_reload(a->api, t, err, err_len);
 }
 
-const char *agent_address(const struct agent *a) { return kubelet_api_address(a->api); }
+const char *agent_address(const struct agent *a)
+{
+	return kubelet_api_address(a->api);
+}
 
 static bool all_stopped(struct agent *a)
 {
@@ -498,8 +512,7 @@ void agent_free(struct agent *a)
 	client_watch_stop(a->watch);
 	client_watch_stop(start_state(a)->node_watch);
 	kubelet_api_free(a->api);
-	MAP_EACH(slot, &a->pods)
-	{
+	MAP_EACH(slot, &a->pods) {
 		pod_close(slot->value);
 		pod_unref(slot->value);
 	}

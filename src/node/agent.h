@@ -32,24 +32,24 @@ struct agent_tls {
 /* All strings are copied by agent_new; loop and client stay the caller's and must outlive the agent. */
 struct agent_config {
 	struct loop *loop;
-	struct client *client;	 /* authenticated as system:node:NAME */
-	const char *node_name;	 /* a valid DNS-1123 subdomain */
-	const char *node_ip;	 /* InternalIP of the Node; pods' hostIP */
-	const char *run_dir;	 /* gone after a reboot: sandboxes, sockets */
-	const char *data_dir;	 /* survives a reboot: images, volumes, logs */
-	const char *image_dir;	 /* the image store, shared with `proa image`; NULL: data_dir/images */
-	const char *log_dir;	 /* NULL: data_dir/logs (upstream: /var/log/pods) */
-	const char *shim_path;	 /* the proa-shim executable */
-	const char *cgroup_root; /* name of the cgroup that holds all pods; NULL: "proa-CLUSTER_ID" */
-	const char *listen;	 /* kubelet API, NULL: "0.0.0.0:10250"; port 0 takes a free one */
-	struct agent_tls tls;	 /* cert_pem NULL: no kubelet API is served */
-	const char *cluster_dns; /* address for /etc/resolv.conf under ClusterFirst; NULL: pods get the host's */
+	struct client *client;	    /* authenticated as system:node:NAME */
+	const char *node_name;	    /* a valid DNS-1123 subdomain */
+	const char *node_ip;	    /* InternalIP of the Node; pods' hostIP */
+	const char *run_dir;	    /* gone after a reboot: sandboxes, sockets */
+	const char *data_dir;	    /* survives a reboot: images, volumes, logs */
+	const char *image_dir;	    /* the image store, shared with `proa image`; NULL: data_dir/images */
+	const char *log_dir;	    /* NULL: data_dir/logs (upstream: /var/log/pods) */
+	const char *shim_path;	    /* the proa-shim executable */
+	const char *cgroup_root;    /* name of the cgroup that holds all pods; NULL: "proa-CLUSTER_ID" */
+	const char *listen;	    /* kubelet API, NULL: "0.0.0.0:10250"; port 0 takes a free one */
+	struct agent_tls tls;	    /* cert_pem NULL: no kubelet API is served */
+	const char *cluster_dns;    /* address for /etc/resolv.conf under ClusterFirst; NULL: pods get the host's */
 	const char *cluster_domain; /* NULL: "cluster.local" */
-	const char *pod_cidr;	 /* used until (and unless) the Node has spec.podCIDR; e.g. "10.42.0.0/24" */
-	const char *cluster_cidr; /* all nodes' ranges: what leaves it is masqueraded; NULL: "10.42.0.0/16" */
-	const char *cluster_id;	  /* short, distinguishes clusters on one machine (bridge, cgroup); NULL: "proa" */
-	const char *version;	 /* kubeletVersion; NULL: "v1.37.0+proa" */
-	unsigned pods_max;	 /* 0: AGENT_PODS_MAX_DEFAULT */
+	const char *pod_cidr;	    /* used until (and unless) the Node has spec.podCIDR; e.g. "10.42.0.0/24" */
+	const char *cluster_cidr;   /* all nodes' ranges: what leaves it is masqueraded; NULL: "10.42.0.0/16" */
+	const char *cluster_id;	    /* short, distinguishes clusters on one machine (bridge, cgroup); NULL: "proa" */
+	const char *version;	    /* kubeletVersion; NULL: "v1.37.0+proa" */
+	unsigned pods_max;	    /* 0: AGENT_PODS_MAX_DEFAULT */
 	/* Labels for the Node besides the usual ones: "key=value,key=value"; NULL: none. */
 	const char *node_labels;
 	/* Called once, when runtime and network are up and the API server accepted the Node as Ready. */

@@ -27,8 +27,7 @@ void payload_add(struct payload *p, const char *path, const void *data, size_t l
 {
 	struct payload_file f = {.path = path, .data = data, .len = len, .mode = mode, .uid = -1};
 
-	VEC_EACH(old, &p->files)
-	{
+	VEC_EACH(old, &p->files) {
 		if (str_eq(old->path, path)) {
 			*old = f;
 			return;
@@ -117,7 +116,8 @@ static int write_file(const char *version, const struct payload_file *f, int64_t
 	r = fs_write_all(fd, f->data, f->len);
 	if (r < 0)
 		return r;
-	if ((gid >= 0 || f->uid >= 0) && fchown(fd, f->uid >= 0 ? (uid_t)f->uid : (uid_t)-1, gid >= 0 ? (gid_t)gid : (gid_t)-1) < 0)
+	if ((gid >= 0 || f->uid >= 0) &&
+	    fchown(fd, f->uid >= 0 ? (uid_t)f->uid : (uid_t)-1, gid >= 0 ? (gid_t)gid : (gid_t)-1) < 0)
 		return -errno;
 	return fchmod(fd, f->mode) < 0 ? -errno : 0;
 }
@@ -203,8 +203,7 @@ int atomic_write_payload(const char *dir, const struct payload *p, int64_t gid, 
 	char name[64];
 	int r;
 
-	for (const struct payload_file *f = p->files.at; f < p->files.at + p->files.n; f++)
-	{
+	for (const struct payload_file *f = p->files.at; f < p->files.at + p->files.n; f++) {
 		if (!payload_path_valid(f->path)) {
 			status_set(err, 400, "invalid path in a volume: %s", f->path);
 			return -EINVAL;

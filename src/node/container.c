@@ -11,16 +11,22 @@ static const char *const stage_names[] = {"waiting", "starting", "running", "sto
 
 /* One bit for each state that may follow. */
 static const unsigned char moves[] = {
-	[STAGE_WAITING] = 1 << STAGE_STARTING | 1 << STAGE_RUNNING | 1 << STAGE_EXITED,
-	[STAGE_STARTING] = 1 << STAGE_WAITING | 1 << STAGE_RUNNING | 1 << STAGE_EXITED,
-	[STAGE_RUNNING] = 1 << STAGE_STOPPING | 1 << STAGE_EXITED,
-	[STAGE_STOPPING] = 1 << STAGE_EXITED,
-	[STAGE_EXITED] = 1 << STAGE_STARTING | 1 << STAGE_WAITING,
+    [STAGE_WAITING] = 1 << STAGE_STARTING | 1 << STAGE_RUNNING | 1 << STAGE_EXITED,
+    [STAGE_STARTING] = 1 << STAGE_WAITING | 1 << STAGE_RUNNING | 1 << STAGE_EXITED,
+    [STAGE_RUNNING] = 1 << STAGE_STOPPING | 1 << STAGE_EXITED,
+    [STAGE_STOPPING] = 1 << STAGE_EXITED,
+    [STAGE_EXITED] = 1 << STAGE_STARTING | 1 << STAGE_WAITING,
 };
 
-const char *container_stage_name(enum container_stage s) { return stage_names[s]; }
+const char *container_stage_name(enum container_stage s)
+{
+	return stage_names[s];
+}
 
-bool container_can_move(enum container_stage from, enum container_stage to) { return moves[from] >> to & 1; }
+bool container_can_move(enum container_stage from, enum container_stage to)
+{
+	return moves[from] >> to & 1;
+}
 
 void container_move(struct container *c, enum container_stage to)
 {

@@ -154,10 +154,10 @@ void build_resources(const struct json *resources, struct spec_resources *ret)
 	bool has_request = json_get(json_get(resources, "requests"), "cpu") != NULL;
 
 	*ret = (struct spec_resources){
-		.cpu_shares = shares_of(!has_request && limit ? limit : request),
-		.cpu_period_us = PERIOD_US,
-		.cpu_quota_us = quota_of(limit),
-		.memory_limit = amount(resources, "limits", "memory", false),
+	    .cpu_shares = shares_of(!has_request && limit ? limit : request),
+	    .cpu_period_us = PERIOD_US,
+	    .cpu_quota_us = quota_of(limit),
+	    .memory_limit = amount(resources, "limits", "memory", false),
 	};
 }
 
@@ -166,8 +166,7 @@ void build_pod_resources(const struct json *pod, struct spec_resources *ret)
 	int64_t cpu = 0, cpu_limit = 0, memory_limit = 0, init_cpu = 0, init_limit = 0, init_memory = 0;
 	bool all_cpu = true, all_memory = true;
 
-	JSON_EACH(c, json_path(pod, "spec.containers"))
-	{
+	JSON_EACH(c, json_path(pod, "spec.containers")) {
 		const struct json *r = json_get(c, "resources");
 		int64_t l = amount(r, "limits", "cpu", true), m = amount(r, "limits", "memory", false);
 
@@ -177,8 +176,7 @@ void build_pod_resources(const struct json *pod, struct spec_resources *ret)
 		all_cpu &= l > 0;
 		all_memory &= m > 0;
 	}
-	JSON_EACH(c, json_path(pod, "spec.initContainers"))
-	{
+	JSON_EACH(c, json_path(pod, "spec.initContainers")) {
 		const struct json *r = json_get(c, "resources");
 		bool sidecar = str_eq(json_path_str(c, "restartPolicy"), "Always");
 		int64_t q = amount(r, "requests", "cpu", true), l = amount(r, "limits", "cpu", true),
@@ -194,10 +192,10 @@ void build_pod_resources(const struct json *pod, struct spec_resources *ret)
 		all_memory &= m > 0;
 	}
 	*ret = (struct spec_resources){
-		.cpu_shares = shares_of(MAX_OF(cpu, init_cpu)),
-		.cpu_period_us = PERIOD_US,
-		.cpu_quota_us = all_cpu ? quota_of(MAX_OF(cpu_limit, init_limit)) : 0,
-		.memory_limit = all_memory ? MAX_OF(memory_limit, init_memory) : 0,
+	    .cpu_shares = shares_of(MAX_OF(cpu, init_cpu)),
+	    .cpu_period_us = PERIOD_US,
+	    .cpu_quota_us = all_cpu ? quota_of(MAX_OF(cpu_limit, init_limit)) : 0,
+	    .memory_limit = all_memory ? MAX_OF(memory_limit, init_memory) : 0,
 	};
 }
 
@@ -273,9 +271,11 @@ static int build_seccomp(const struct build_input *in, struct container_spec *s,
 		return 0;
 	}
 	if (in->seccomp_localhost) {
-		s->seccomp = in->seccomp_localhost(in->arg, str_or(json_path_str(profile, "localhostProfile"), ""), err);
+		s->seccomp =
+		    in->seccomp_localhost(in->arg, str_or(json_path_str(profile, "localhostProfile"), ""), err);
 	} else {
-		status_set_reason(err, 400, "CreateContainerConfigError", "this node has no seccomp profiles of its own");
+		status_set_reason(err, 400, "CreateContainerConfigError",
+				  "this node has no seccomp profiles of its own");
 	}
 	return s->seccomp ? 0 : -EINVAL;
 }
@@ -346,17 +346,18 @@ static int volume_mount(const struct build_input *in, const struct json *m, stru
 	if (!sub)
 		return -EINVAL;
 	if (!v) {
-		status_set_reason(err, 400, "CreateContainerConfigError", "cannot find volume \"%s\" to mount into container \"%s\"",
-				  name, str_or(json_path_str(in->container, "name"), ""));
+		status_set_reason(err, 400, "CreateContainerConfigError",
+				  "cannot find volume \"%s\" to mount into container \"%s\"", name,
+				  str_or(json_path_str(in->container, "name"), ""));
 		return -ENOENT;
 	}
 	*out = (struct spec_mount){
-		.source = v->path,
-		.target = target[0] == '/' ? target : arena_printf(in->arena, "/%s", target),
-		.readonly = v->readonly || json_path_bool(m, "readOnly", false),
-		.propagation = str_eq(propagation, "HostToContainer") ? SPEC_HOST_TO_CONTAINER
-			       : str_eq(propagation, "Bidirectional") ? SPEC_BIDIRECTIONAL
-								      : SPEC_PRIVATE,
+	    .source = v->path,
+	    .target = target[0] == '/' ? target : arena_printf(in->arena, "/%s", target),
+	    .readonly = v->readonly || json_path_bool(m, "readOnly", false),
+	    .propagation = str_eq(propagation, "HostToContainer") ? SPEC_HOST_TO_CONTAINER
+			   : str_eq(propagation, "Bidirectional") ? SPEC_BIDIRECTIONAL
+								  : SPEC_PRIVATE,
 	};
 	out->recursive_readonly = out->readonly && str_in(str_or(json_path_str(m, "recursiveReadOnly"), ""),
 							  (const char *const[]){"Enabled", "IfPossible", NULL});
@@ -387,8 +388,7 @@ static int build_mounts(const struct build_input *in, struct container_spec *s, 
 	own_mount(in, s, in->hostname_path, "/etc/hostname");
 	own_mount(in, s, in->termination_path,
 		  str_or(json_path_str(in->container, "terminationMessagePath"), "/dev/termination-log"));
-	JSON_EACH(m, mounts)
-	{
+	JSON_EACH(m, mounts) {
 		int r = volume_mount(in, m, &s->mounts[s->n_mounts], fds, err);
 
 		if (r < 0)
@@ -402,18 +402,18 @@ int container_build(const struct build_input *in, struct container_spec *ret, st
 {
 	const char *cwd = json_path_str(in->container, "workingDir");
 	struct container_spec s = {
-		.id = in->id,
-		.name = json_path_str(in->container, "name"),
-		.lowerdirs = in->image->layers,
-		.upperdir = in->upperdir,
-		.workdir = in->workdir,
-		.cwd = !str_empty(cwd) ? cwd : in->image->working_dir,
-		.tty = json_path_bool(in->container, "tty", false),
-		.stdin_ = json_path_bool(in->container, "stdin", false),
-		.stdin_once = json_path_bool(in->container, "stdinOnce", false),
-		.log_path = in->log_path,
-		.has_oom_score_adj = true,
-		.oom_score_adj = build_oom_score(in->pod, in->container, in->node_memory),
+	    .id = in->id,
+	    .name = json_path_str(in->container, "name"),
+	    .lowerdirs = in->image->layers,
+	    .upperdir = in->upperdir,
+	    .workdir = in->workdir,
+	    .cwd = !str_empty(cwd) ? cwd : in->image->working_dir,
+	    .tty = json_path_bool(in->container, "tty", false),
+	    .stdin_ = json_path_bool(in->container, "stdin", false),
+	    .stdin_once = json_path_bool(in->container, "stdinOnce", false),
+	    .log_path = in->log_path,
+	    .has_oom_score_adj = true,
+	    .oom_score_adj = build_oom_score(in->pod, in->container, in->node_memory),
 	};
 	int r = build_args(in, &s, err);
 

@@ -45,7 +45,8 @@ static void drain(struct exec_run *r)
 				continue;
 			return;
 		}
-		buf_add(&r->output, chunk, MIN_OF((size_t)n, r->output_max - r->output.len)); /* the rest is read and dropped */
+		buf_add(&r->output, chunk,
+			MIN_OF((size_t)n, r->output_max - r->output.len)); /* the rest is read and dropped */
 	}
 	loop_fd_free(r->watch);
 	r->watch = NULL;

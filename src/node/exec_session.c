@@ -38,7 +38,7 @@ struct exec_session {
 	struct exec_options o;
 	char *uid, *id; /* pod and container */
 	const struct exec_transport_ops *ops;
-	void *transport; /* NULL: gone */
+	void *transport;		 /* NULL: gone */
 	struct pipe_end *in, *out, *err; /* with a terminal in is out */
 	int pid;
 	bool running; /* the runtime will still call */
@@ -88,7 +88,8 @@ static void send_status(struct exec_session *s, int code, const struct status *e
 		json_set(&a, o, "message",
 			 json_new_strf(&a, "command terminated with non-zero exit code: exit code %d", code));
 		json_set_str(&a, o, "reason", "NonZeroExitCode");
-		cause = json_append(json_array_in(&a, json_object_in(&a, o, "details"), "causes"), json_new(&a, JSON_OBJECT));
+		cause = json_append(json_array_in(&a, json_object_in(&a, o, "details"), "causes"),
+				    json_new(&a, JSON_OBJECT));
 		json_set_str(&a, cause, "reason", "ExitCode");
 		json_set(&a, cause, "message", json_new_strf(&a, "%d", code));
 	} else {
@@ -159,9 +160,15 @@ void exec_session_drained(struct exec_session *s)
 		pipe_end_pause(s->err, false);
 }
 
-static void on_out(void *arg, const char *data, size_t len) { produced(arg, EXEC_STDOUT, data, len); }
+static void on_out(void *arg, const char *data, size_t len)
+{
+	produced(arg, EXEC_STDOUT, data, len);
+}
 
-static void on_err(void *arg, const char *data, size_t len) { produced(arg, EXEC_STDERR, data, len); }
+static void on_err(void *arg, const char *data, size_t len)
+{
+	produced(arg, EXEC_STDERR, data, len);
+}
 
 /* An attach has no exit of its own to wait for: it is over when the container's output is. */
 static void on_end(void *arg)
@@ -189,7 +196,10 @@ static void on_in_drain(void *arg)
 		s->ops->resume(s->transport);
 }
 
-static void on_in_end(void *arg) { (void)arg; }
+static void on_in_end(void *arg)
+{
+	(void)arg;
+}
 
 static const struct pipe_end_events in_events = {on_nothing, on_in_end, on_in_drain},
 				    out_events = {on_out, on_end, on_in_drain}, err_events = {on_err, on_in_end, NULL};
@@ -343,7 +353,10 @@ struct parse {
 	const char *why;
 };
 
-static bool is_true(const char *value) { return str_eq(value, "1") || str_eq(value, "true"); }
+static bool is_true(const char *value)
+{
+	return str_eq(value, "1") || str_eq(value, "true");
+}
 
 static void parse_one(void *arg, const char *name, const char *value)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One exec or attach: a process's streams on one side, a client's channels on the other. How the channels travel is the
- * transport's business (exec_websocket.c, exec_spdy.c); it feeds what the client sends and is given what the process says.
+ * transport's business (exec_websocket.c, exec_spdy.c); it feeds what the client sends and is given what the process
+ * says.
  *
  * The session ends when the process has ended and everything was sent, with a Status on the error channel; or when the
  * client goes, which kills an exec'd process and detaches from an attached one.

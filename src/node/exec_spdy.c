@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * exec and attach over SPDY/3.1: the client opens a stream for each channel (header streamtype: error, stdin, stdout,
- * stderr, resize); when all that the request asks for are there, the process starts. The subprotocol is agreed on by the
- * X-Stream-Protocol-Version header: v4 (and v5, which says the same) put a Status as JSON on the error stream.
+ * stderr, resize); when all that the request asks for are there, the process starts. The subprotocol is agreed on by
+ * the X-Stream-Protocol-Version header: v4 (and v5, which says the same) put a Status as JSON on the error stream.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,10 @@ static void channel_send(void *arg, enum exec_channel channel, const char *data,
 		spdy_send(t->channels[channel], data, len);
 }
 
-static size_t queued(void *arg) { return stream_queued(((struct transport *)arg)->stream); }
+static size_t queued(void *arg)
+{
+	return stream_queued(((struct transport *)arg)->stream);
+}
 
 static void finish(void *arg)
 {
@@ -92,7 +95,10 @@ static void finish(void *arg)
 	loop_timer_start(t->timer, STREAMS_MS_MAX);
 }
 
-static void resume(void *arg) { stream_read_start(((struct transport *)arg)->stream); }
+static void resume(void *arg)
+{
+	stream_read_start(((struct transport *)arg)->stream);
+}
 
 static void abort_transport(void *arg)
 {
@@ -104,7 +110,10 @@ static void abort_transport(void *arg)
 
 static const struct exec_transport_ops ops = {channel_send, queued, finish, resume, abort_transport};
 
-static void abort_waiting(struct kubelet_session *base) { end((struct transport *)base); }
+static void abort_waiting(struct kubelet_session *base)
+{
+	end((struct transport *)base);
+}
 
 /* ---- from the client ---- */
 
@@ -246,9 +255,15 @@ static const struct spdy_events spdy_events = {.on_stream = on_stream,
 
 /* ---- the connection ---- */
 
-static void on_bytes(void *arg, const char *data, size_t len) { spdy_input(((struct transport *)arg)->spdy, data, len); }
+static void on_bytes(void *arg, const char *data, size_t len)
+{
+	spdy_input(((struct transport *)arg)->spdy, data, len);
+}
 
-static void on_eof(void *arg) { end(arg); }
+static void on_eof(void *arg)
+{
+	end(arg);
+}
 
 static void on_drain(void *arg)
 {
@@ -269,12 +284,15 @@ static void on_close(void *arg, int why)
 	transport_free(t);
 }
 
-static void on_timeout(void *arg) { end(arg); }
+static void on_timeout(void *arg)
+{
+	end(arg);
+}
 
 void exec_spdy_start(struct kubelet_api *k, struct http_request *r, struct pod_container *pc, struct exec_options *o)
 {
 	static const struct stream_events events = {
-		.on_data = on_bytes, .on_eof = on_eof, .on_drain = on_drain, .on_close = on_close};
+	    .on_data = on_bytes, .on_eof = on_eof, .on_drain = on_drain, .on_close = on_close};
 	static const char *const protocols[] = {"v5.channel.k8s.io", "v4.channel.k8s.io", NULL};
 	struct transport *t = NEW(struct transport);
 

@@ -8,7 +8,8 @@ struct http_request;
 struct kubelet_api;
 struct pod_container;
 
-void exec_websocket_start(struct kubelet_api *k, struct http_request *r, struct pod_container *pc, struct exec_options *o);
+void exec_websocket_start(struct kubelet_api *k, struct http_request *r, struct pod_container *pc,
+			  struct exec_options *o);
 void exec_spdy_start(struct kubelet_api *k, struct http_request *r, struct pod_container *pc, struct exec_options *o);
 
 #endif

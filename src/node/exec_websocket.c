@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * exec and attach over WebSocket: each message is a channel byte and its data. Subprotocols v5.channel.k8s.io (v4 and
- * channel 255, which closes the channel that its data names), v4.channel.k8s.io (a Status as JSON on the error channel),
- * channel.k8s.io (the error as text).
+ * channel 255, which closes the channel that its data names), v4.channel.k8s.io (a Status as JSON on the error
+ * channel), channel.k8s.io (the error as text).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,10 @@ static void ws_channel_send(void *arg, enum exec_channel channel, const char *da
 		websocket_send_prefixed(t->ws, false, &byte, 1, data, len);
 }
 
-static size_t queued(void *arg) { return websocket_queued(((struct transport *)arg)->ws); }
+static size_t queued(void *arg)
+{
+	return websocket_queued(((struct transport *)arg)->ws);
+}
 
 static void finish(void *arg)
 {
@@ -128,10 +131,15 @@ static void on_close(void *arg, int code, const char *reason)
 	free(t);
 }
 
-void exec_websocket_start(struct kubelet_api *k, struct http_request *r, struct pod_container *pc, struct exec_options *o)
+void exec_websocket_start(struct kubelet_api *k, struct http_request *r, struct pod_container *pc,
+			  struct exec_options *o)
 {
-	static const char *const protocols[] = {"v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io",
-						"v2.channel.k8s.io", "channel.k8s.io",	  "",
+	static const char *const protocols[] = {"v5.channel.k8s.io",
+						"v4.channel.k8s.io",
+						"v3.channel.k8s.io",
+						"v2.channel.k8s.io",
+						"channel.k8s.io",
+						"",
 						NULL};
 	static const struct websocket_events events = {on_message, on_drain, on_close};
 	struct transport *t = NEW(struct transport);

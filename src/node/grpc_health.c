@@ -31,9 +31,9 @@ void grpc_health_release(struct grpc_health *g)
 static void frame(struct buf *out, int type, int flags, uint32_t stream, const void *p, size_t len)
 {
 	const unsigned char head[FRAME_HEAD] = {
-		(unsigned char)(len >> 16),    (unsigned char)(len >> 8),     (unsigned char)len,
-		(unsigned char)type,	       (unsigned char)flags,	      (unsigned char)(stream >> 24),
-		(unsigned char)(stream >> 16), (unsigned char)(stream >> 8), (unsigned char)stream};
+	    (unsigned char)(len >> 16),	   (unsigned char)(len >> 8),	 (unsigned char)len,
+	    (unsigned char)type,	   (unsigned char)flags,	 (unsigned char)(stream >> 24),
+	    (unsigned char)(stream >> 16), (unsigned char)(stream >> 8), (unsigned char)stream};
 
 	buf_add(out, head, sizeof(head));
 	buf_add(out, p, len);

@@ -12,9 +12,9 @@
 
 #include "base/buf.h"
 
-#define GRPC_FRAME_MAX 16384   /* SETTINGS_MAX_FRAME_SIZE that we leave at its default */
-#define GRPC_MESSAGE_MAX 4096  /* a health answer has a few bytes */
-#define GRPC_SERVICE_MAX 1024  /* service name in the request; upstream's API has no bound of its own */
+#define GRPC_FRAME_MAX 16384  /* SETTINGS_MAX_FRAME_SIZE that we leave at its default */
+#define GRPC_MESSAGE_MAX 4096 /* a health answer has a few bytes */
+#define GRPC_SERVICE_MAX 1024 /* service name in the request; upstream's API has no bound of its own */
 
 enum grpc_health_result { GRPC_HEALTH_PENDING, GRPC_HEALTH_SERVING, GRPC_HEALTH_NOT_SERVING, GRPC_HEALTH_FAILED };
 

@@ -41,7 +41,7 @@ static void end(struct hook *h, bool failed, const char *why)
 {
 	struct pod_container *pc = h->pc;
 	bool post_start = h->post_start;
-	void (*done)(struct pod_container *pc) = h->done;
+	void (*done)(struct pod_container * pc) = h->done;
 
 	if (failed)
 		pod_event(pc->pod, pc, "Warning", post_start ? "FailedPostStartHook" : "FailedPreStopHook", "%s",
@@ -107,7 +107,10 @@ static bool run(struct pod_container *pc, const char *member, int64_t limit_ms, 
 	return true;
 }
 
-void hook_post_start(struct pod_container *pc) { run(pc, "postStart", HOOK_POST_START_MS_MAX, true, NULL); }
+void hook_post_start(struct pod_container *pc)
+{
+	run(pc, "postStart", HOOK_POST_START_MS_MAX, true, NULL);
+}
 
 bool hook_pre_stop(struct pod_container *pc, int64_t grace_ms, void (*done)(struct pod_container *pc))
 {

@@ -8,7 +8,8 @@
 
 struct pod_container;
 
-#define HOOK_POST_START_MS_MAX (10 * 60 * 1000) /* upstream has no bound; a hook that hangs must not hold the container for ever */
+#define HOOK_POST_START_MS_MAX                                                                                         \
+	(10 * 60 * 1000) /* upstream has no bound; a hook that hangs must not hold the container for ever */
 
 /* Runs the postStart hook, if there is one. Its failure stops the container (event FailedPostStartHook). */
 void hook_post_start(struct pod_container *pc);

@@ -98,8 +98,7 @@ static void start_call(struct http_get *g, const struct json *spec, const char *
 	VEC(struct http_header_pair) headers = {0};
 	bool agent = false, accept = false;
 
-	JSON_EACH(h, json_get(spec, "httpHeaders"))
-	{
+	JSON_EACH(h, json_get(spec, "httpHeaders")) {
 		char *name = arena_strdup(&a, str_or(json_path_str(h, "name"), ""));
 
 		for (char *c = name; *c; c++)
@@ -124,8 +123,7 @@ static void start_call(struct http_get *g, const struct json *spec, const char *
 
 static const char *host_header(const struct json *spec, const char *fallback)
 {
-	JSON_EACH(h, json_get(spec, "httpHeaders"))
-	{
+	JSON_EACH(h, json_get(spec, "httpHeaders")) {
 		const char *name = str_or(json_path_str(h, "name"), "");
 
 		if (strcasecmp(name, "host") == 0)
@@ -154,11 +152,10 @@ struct http_get *http_get_start(struct loop *l, const struct json *spec, const c
 		get_free(g);
 		return NULL;
 	}
-	if (http_client_new(&(struct http_client_config){.loop = l,
-							 .address = address,
-							 .server_name = host_header(spec, address),
-							 .tls = g->tls},
-			    &g->client) < 0) {
+	if (http_client_new(
+		&(struct http_client_config){
+		    .loop = l, .address = address, .server_name = host_header(spec, address), .tls = g->tls},
+		&g->client) < 0) {
 		get_free(g);
 		return NULL;
 	}

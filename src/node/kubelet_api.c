@@ -42,7 +42,8 @@ static bool entry_is(X509_NAME_ENTRY *e, const char *const *allowed)
 static bool may_enter(const unsigned char *der, size_t len)
 {
 	static const char *const groups[] = {"system:masters", NULL};
-	static const char *const names[] = {"kube-apiserver-kubelet-client", "kube-apiserver", "system:kube-apiserver", NULL};
+	static const char *const names[] = {"kube-apiserver-kubelet-client", "kube-apiserver", "system:kube-apiserver",
+					    NULL};
 	X509 *cert = d2i_X509(NULL, &der, (long)len);
 	X509_NAME *subject = cert ? X509_get_subject_name(cert) : NULL;
 	bool may = false;
@@ -51,7 +52,8 @@ static bool may_enter(const unsigned char *der, size_t len)
 		X509_NAME_ENTRY *e = X509_NAME_get_entry(subject, i);
 		int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(e));
 
-		may |= (nid == NID_organizationName && entry_is(e, groups)) || (nid == NID_commonName && entry_is(e, names));
+		may |= (nid == NID_organizationName && entry_is(e, groups)) ||
+		       (nid == NID_commonName && entry_is(e, names));
 	}
 	X509_free(cert);
 	return may;
@@ -100,8 +102,7 @@ struct pod *kubelet_find_pod(struct kubelet_api *k, struct http_request *r, cons
 {
 	struct pod *found = NULL;
 
-	MAP_EACH(slot, &k->agent->pods)
-	{
+	MAP_EACH(slot, &k->agent->pods) {
 		struct pod *pod = slot->value;
 
 		if (!str_eq(pod->ns, p->ns) || !str_eq(pod->name, p->pod) || (p->uid && !str_eq(pod->uid, p->uid)))
@@ -114,7 +115,8 @@ struct pod *kubelet_find_pod(struct kubelet_api *k, struct http_request *r, cons
 	return found;
 }
 
-struct pod_container *kubelet_find_container(struct kubelet_api *k, struct http_request *r, const struct kubelet_path *p)
+struct pod_container *kubelet_find_container(struct kubelet_api *k, struct http_request *r,
+					     const struct kubelet_path *p)
 {
 	struct pod *pod = kubelet_find_pod(k, r, p);
 	struct pod_container *pc = pod ? pod_container_named(pod, p->container) : NULL;
@@ -178,8 +180,11 @@ static void handle_attach(struct kubelet_api *k, struct http_request *r, const s
 }
 
 static const struct endpoint endpoints[] = {
-	{"containerLogs", true, kubelet_logs}, {"exec", true, handle_exec}, {"attach", true, handle_attach},
-	{"run", true, kubelet_run},	       {"portForward", false, kubelet_port_forward},
+    {"containerLogs", true, kubelet_logs},
+    {"exec", true, handle_exec},
+    {"attach", true, handle_attach},
+    {"run", true, kubelet_run},
+    {"portForward", false, kubelet_port_forward},
 };
 
 static void route(struct kubelet_api *k, struct http_request *r)
@@ -239,8 +244,7 @@ void kubelet_pods(struct kubelet_api *k, struct http_request *r)
 	bool first = true;
 
 	buf_adds(&out, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
-	MAP_EACH(slot, &k->agent->pods)
-	{
+	MAP_EACH(slot, &k->agent->pods) {
 		const struct pod *p = slot->value;
 
 		if (!first)

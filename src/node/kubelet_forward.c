@@ -36,9 +36,9 @@
 #include "node/spdy_upgrade.h"
 #include "runtime/runtime.h"
 
-#define DIAL_MS_MAX 10000		  /* the pod's own loopback answers at once or is overloaded */
+#define DIAL_MS_MAX 10000		 /* the pod's own loopback answers at once or is overloaded */
 #define FORWARD_QUEUE_BYTES (256u << 10) /* waiting for one side before the other is no longer read */
-#define EARLY_BYTES_MAX (1u << 20)	  /* what the client sends before its connection is made */
+#define EARLY_BYTES_MAX (1u << 20)	 /* what the client sends before its connection is made */
 
 struct forward {
 	struct kubelet_session base; /* first */
@@ -181,8 +181,8 @@ static void dial_failed(struct connection *c, int error)
 	char text[256];
 
 	snprintf(text, sizeof(text),
-		 "an error occurred forwarding %d -> %d: dial tcp localhost:%d: %s, uid : exit status 1", c->port, c->port,
-		 c->port, strerror(error));
+		 "an error occurred forwarding %d -> %d: dial tcp localhost:%d: %s, uid : exit status 1", c->port,
+		 c->port, c->port, strerror(error));
 	connection_end(c, text);
 }
 
@@ -207,7 +207,10 @@ static void pod_eof(void *arg)
 		connection_end(c, NULL);
 }
 
-static void pod_drained(void *arg) { carrier_pause(((struct connection *)arg)->forward, false); }
+static void pod_drained(void *arg)
+{
+	carrier_pause(((struct connection *)arg)->forward, false);
+}
 
 static void pod_closed(void *arg, int why)
 {
@@ -224,7 +227,7 @@ static void pod_closed(void *arg, int why)
 static void connected(struct connection *c)
 {
 	static const struct stream_events events = {
-		.on_data = from_pod, .on_eof = pod_eof, .on_drain = pod_drained, .on_close = pod_closed};
+	    .on_data = from_pod, .on_eof = pod_eof, .on_drain = pod_drained, .on_close = pod_closed};
 	int r;
 
 	loop_fd_free(c->watch);
@@ -288,14 +291,17 @@ static void on_writable(void *arg, int events)
 		dial_failed(c, error);
 }
 
-static void on_dial_timeout(void *arg) { dial_failed(arg, ETIMEDOUT); }
+static void on_dial_timeout(void *arg)
+{
+	dial_failed(arg, ETIMEDOUT);
+}
 
 static void dial(struct connection *c, bool v6)
 {
-	struct sockaddr_in a4 = {.sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)c->port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)c->port), .sin6_addr = in6addr_loopback};
+	struct sockaddr_in a4 = {
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)c->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 a6 = {
+	    .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)c->port), .sin6_addr = in6addr_loopback};
 	int r;
 
 	loop_fd_free(c->watch);
@@ -308,7 +314,8 @@ static void dial(struct connection *c, bool v6)
 		dial_failed(c, errno ? errno : ENOENT);
 		return;
 	}
-	r = v6 ? connect(c->fd, (struct sockaddr *)&a6, sizeof(a6)) : connect(c->fd, (struct sockaddr *)&a4, sizeof(a4));
+	r = v6 ? connect(c->fd, (struct sockaddr *)&a6, sizeof(a6))
+	       : connect(c->fd, (struct sockaddr *)&a4, sizeof(a4));
 	if (r == 0) {
 		connected(c);
 	} else if (errno == EINPROGRESS) {
@@ -327,8 +334,7 @@ static struct connection *connection_of(struct forward *f, const char *id, int p
 {
 	struct connection *c;
 
-	LIST_EACH(l, &f->connections)
-	{
+	LIST_EACH(l, &f->connections) {
 		c = LIST_ENTRY(l, struct connection, link);
 		if (str_eq(c->id, id))
 			return c;
@@ -436,8 +442,7 @@ static const struct spdy_events spdy_events = {.on_stream = on_stream,
 
 static void read_all_pods(struct forward *f)
 {
-	LIST_EACH(l, &f->connections)
-	{
+	LIST_EACH(l, &f->connections) {
 		struct connection *c = LIST_ENTRY(l, struct connection, link);
 
 		if (c->stream)
@@ -445,11 +450,20 @@ static void read_all_pods(struct forward *f)
 	}
 }
 
-static void stream_bytes(void *arg, const char *data, size_t len) { spdy_input(((struct forward *)arg)->spdy, data, len); }
+static void stream_bytes(void *arg, const char *data, size_t len)
+{
+	spdy_input(((struct forward *)arg)->spdy, data, len);
+}
 
-static void stream_eof(void *arg) { forward_end(arg); }
+static void stream_eof(void *arg)
+{
+	forward_end(arg);
+}
 
-static void stream_drained(void *arg) { read_all_pods(arg); }
+static void stream_drained(void *arg)
+{
+	read_all_pods(arg);
+}
 
 static void stream_closed(void *arg, int why)
 {
@@ -473,7 +487,7 @@ static void ws_closed(void *arg, int code, const char *reason)
 static bool open_carrier(struct forward *f, struct http_request *r)
 {
 	static const struct stream_events stream_events = {
-		.on_data = stream_bytes, .on_eof = stream_eof, .on_drain = stream_drained, .on_close = stream_closed};
+	    .on_data = stream_bytes, .on_eof = stream_eof, .on_drain = stream_drained, .on_close = stream_closed};
 	static const struct websocket_events ws_events = {ws_message, stream_drained, ws_closed};
 	static const char *const spdy_protocols[] = {"portforward.k8s.io", NULL};
 	static const char *const ws_protocols[] = {"SPDY/3.1+portforward.k8s.io", NULL};

@@ -34,7 +34,8 @@ void kubelet_fail(struct http_request *r, const struct status *err);
 void kubelet_failf(struct http_request *r, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Finds what the path names and answers 404 when it isn't here. */
 struct pod *kubelet_find_pod(struct kubelet_api *k, struct http_request *r, const struct kubelet_path *p);
-struct pod_container *kubelet_find_container(struct kubelet_api *k, struct http_request *r, const struct kubelet_path *p);
+struct pod_container *kubelet_find_container(struct kubelet_api *k, struct http_request *r,
+					     const struct kubelet_path *p);
 
 void kubelet_logs(struct kubelet_api *k, struct http_request *r, const struct kubelet_path *p);
 void kubelet_run(struct kubelet_api *k, struct http_request *r, const struct kubelet_path *p);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /containerLogs: a container's log files, rotated ones included (PATH.4 … PATH.1, PATH), as the text that the container
- * wrote. Following waits for inotify; it ends when the container has ended and all was sent. The client's pace rules: no
- * more is read while LOG_QUEUE_BYTES wait for it.
+ * /containerLogs: a container's log files, rotated ones included (PATH.4 … PATH.1, PATH), as the text that the
+ * container wrote. Following waits for inotify; it ends when the container has ended and all was sent. The client's
+ * pace rules: no more is read while LOG_QUEUE_BYTES wait for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -167,7 +167,8 @@ static bool next_file(struct log_reader *l)
 	}
 	if (!l->o.follow || stat(l->path, &there) < 0)
 		return false;
-	if (l->fds.n == 1 && fstat(l->fds.at[0], &here) == 0 && here.st_ino == there.st_ino && here.st_dev == there.st_dev)
+	if (l->fds.n == 1 && fstat(l->fds.at[0], &here) == 0 && here.st_ino == there.st_ino &&
+	    here.st_dev == there.st_dev)
 		return false;
 	fd = open(l->path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -242,8 +243,7 @@ static void watch_dir(struct log_reader *l)
 
 void kubelet_logs_wake(struct kubelet_api *k, const char *uid)
 {
-	LIST_EACH(link, &k->followers)
-	{
+	LIST_EACH(link, &k->followers) {
 		struct log_reader *l = LIST_ENTRY(link, struct log_reader, link);
 
 		if (str_eq(l->uid, uid))
@@ -303,11 +303,13 @@ static char *log_path(struct http_request *r, const struct pod_container *pc, co
 	char *path;
 
 	if (o->previous) {
-		path = pc->c.restarts > 0 ? xasprintf("%s/%s/%u.log", p->log_dir, pc->c.name, pc->c.restarts - 1) : NULL;
+		path =
+		    pc->c.restarts > 0 ? xasprintf("%s/%s/%u.log", p->log_dir, pc->c.name, pc->c.restarts - 1) : NULL;
 		if (path && access(path, F_OK) == 0)
 			return path;
 		free(path);
-		kubelet_failf(r, 400, "previous terminated container \"%s\" in pod \"%s\" not found", pc->c.name, p->name);
+		kubelet_failf(r, 400, "previous terminated container \"%s\" in pod \"%s\" not found", pc->c.name,
+			      p->name);
 		return NULL;
 	}
 	if (!pc->c.id) {

@@ -96,22 +96,22 @@ void kubelet_metrics(struct kubelet_api *k, struct http_request *r)
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	size_t running = 0, containers = 0;
 
-	MAP_EACH(slot, &k->agent->pods)
-	{
+	MAP_EACH(slot, &k->agent->pods) {
 		const struct pod *p = slot->value;
 
 		running += p->state == POD_RUNNING;
 		for (size_t i = 0; i < p->n_containers; i++)
 			containers += p->containers[i]->c.stage == STAGE_RUNNING;
 	}
-	buf_addf(&out,
-		 "# HELP kubelet_running_pods Number of pods that have a running pod sandbox\n"
-		 "# TYPE kubelet_running_pods gauge\nkubelet_running_pods %zu\n"
-		 "# HELP kubelet_running_containers Number of containers currently running\n"
-		 "# TYPE kubelet_running_containers gauge\nkubelet_running_containers{container_state=\"running\"} %zu\n"
-		 "# HELP kubelet_node_name The node's name. The count is always 1.\n"
-		 "# TYPE kubelet_node_name gauge\nkubelet_node_name{node=\"%s\"} 1\n",
-		 running, containers, k->agent->cfg.node_name);
+	buf_addf(
+	    &out,
+	    "# HELP kubelet_running_pods Number of pods that have a running pod sandbox\n"
+	    "# TYPE kubelet_running_pods gauge\nkubelet_running_pods %zu\n"
+	    "# HELP kubelet_running_containers Number of containers currently running\n"
+	    "# TYPE kubelet_running_containers gauge\nkubelet_running_containers{container_state=\"running\"} %zu\n"
+	    "# HELP kubelet_node_name The node's name. The count is always 1.\n"
+	    "# TYPE kubelet_node_name gauge\nkubelet_node_name{node=\"%s\"} 1\n",
+	    running, containers, k->agent->cfg.node_name);
 	http_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out), out.len);
 }
 

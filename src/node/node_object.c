@@ -20,7 +20,8 @@
 #include "runtime/runtime.h"
 
 #define SMALL_FILE_MAX 65536
-#define STORAGE_RESERVE 10 /* a tenth of the disk is kept for the node itself, as upstream's eviction threshold does */
+#define STORAGE_RESERVE 10 /* a tenth of the disk is kept for the node itself, as upstream's eviction threshold does   \
+			    */
 
 /* ---- facts ---- */
 
@@ -126,12 +127,13 @@ static void put_conditions(struct arena *a, struct json *status, const struct no
 
 	put_condition(a, list, previous, "MemoryPressure", false, "KubeletHasSufficientMemory",
 		      "kubelet has sufficient memory available", d->now_ns);
-	put_condition(a, list, previous, "DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure",
-		      d->now_ns);
+	put_condition(a, list, previous, "DiskPressure", false, "KubeletHasNoDiskPressure",
+		      "kubelet has no disk pressure", d->now_ns);
 	put_condition(a, list, previous, "PIDPressure", false, "KubeletHasSufficientPID",
 		      "kubelet has sufficient PID available", d->now_ns);
 	put_condition(a, list, previous, "Ready", d->ready, d->ready ? "KubeletReady" : "KubeletNotReady",
-		      d->ready ? "kubelet is posting ready status" : str_or(d->not_ready_message, "starting"), d->now_ns);
+		      d->ready ? "kubelet is posting ready status" : str_or(d->not_ready_message, "starting"),
+		      d->now_ns);
 }
 
 static void put_info(struct arena *a, struct json *status, const struct node_describe *d)

@@ -316,7 +316,10 @@ struct node_status *node_status_new(struct agent *a)
 	return n;
 }
 
-void node_status_start(struct node_status *n) { register_node(n); }
+void node_status_start(struct node_status *n)
+{
+	register_node(n);
+}
 
 void node_status_network_ready(struct node_status *n)
 {
@@ -324,7 +327,10 @@ void node_status_network_ready(struct node_status *n)
 	write_status(n);
 }
 
-void node_status_set_port(struct node_status *n, int port) { n->port = port; }
+void node_status_set_port(struct node_status *n, int port)
+{
+	n->port = port;
+}
 
 void node_status_free(struct node_status *n)
 {
@@ -345,4 +351,7 @@ void node_allocatable(const struct node_status *n, int64_t *cpu_milli, int64_t *
 	*storage = n->facts.storage - n->facts.storage / 10;
 }
 
-int64_t node_memory(const struct node_status *n) { return n->facts.memory; }
+int64_t node_memory(const struct node_status *n)
+{
+	return n->facts.memory;
+}

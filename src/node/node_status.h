@@ -33,7 +33,7 @@ void node_status_start(struct node_status *n); /* registers; agent_registered fo
 /* The network is up: the node becomes Ready. */
 void node_status_network_ready(struct node_status *n);
 void node_status_set_port(struct node_status *n, int port); /* of the kubelet API */
-void node_status_free(struct node_status *n); /* NULL-safe; requests under way end without effect */
+void node_status_free(struct node_status *n);		    /* NULL-safe; requests under way end without effect */
 void node_allocatable(const struct node_status *n, int64_t *cpu_milli, int64_t *memory, int64_t *storage);
 int64_t node_memory(const struct node_status *n);
 

@@ -52,8 +52,7 @@ void object_refs_free(struct object_refs *r)
 
 static void notify(struct watched *w)
 {
-	LIST_EACH(l, &w->users)
-	{
+	LIST_EACH(l, &w->users) {
 		struct node_ref *u = LIST_ENTRY(l, struct node_ref, link);
 
 		u->fn(u->arg);
@@ -98,8 +97,8 @@ static void on_event(void *arg, enum client_event_type type, struct object *obj)
 		notify(w);
 }
 
-static struct watched *watch_new(struct object_refs *r, const char *key, const struct resource *resource, const char *ns,
-				 const char *name)
+static struct watched *watch_new(struct object_refs *r, const char *key, const struct resource *resource,
+				 const char *ns, const char *name)
 {
 	struct watched *w = NEW(struct watched);
 
@@ -111,11 +110,9 @@ static struct watched *watch_new(struct object_refs *r, const char *key, const s
 	w->selector = xasprintf("metadata.name=%s", name);
 	list_init(&w->users);
 	map_set(&r->watched, key, w);
-	w->watch = client_watch_start(r->client, &(struct client_watch_request){.resource = resource,
-										.ns = w->ns,
-										.field_selector = w->selector,
-										.fn = on_event,
-										.arg = w});
+	w->watch = client_watch_start(
+	    r->client, &(struct client_watch_request){
+			   .resource = resource, .ns = w->ns, .field_selector = w->selector, .fn = on_event, .arg = w});
 	return w;
 }
 
@@ -132,7 +129,7 @@ static void watched_free(struct watched *w)
 }
 
 struct node_ref *object_refs_get(struct object_refs *r, const char *plural, const char *ns, const char *name,
-				   void (*fn)(void *arg), void *arg)
+				 void (*fn)(void *arg), void *arg)
 {
 	const struct resource *resource = resource_find("", "v1", plural);
 	_cleanup_free_ char *key = xasprintf("%s/%s/%s", plural, ns, name);
@@ -161,9 +158,15 @@ void node_ref_put(struct node_ref *u)
 	free(u);
 }
 
-bool node_ref_synced(const struct node_ref *u) { return u->watched->synced; }
+bool node_ref_synced(const struct node_ref *u)
+{
+	return u->watched->synced;
+}
 
-const struct object *node_ref_object(const struct node_ref *u) { return u->watched->object; }
+const struct object *node_ref_object(const struct node_ref *u)
+{
+	return u->watched->object;
+}
 
 bool node_ref_is(const struct node_ref *u, const char *plural, const char *name)
 {

@@ -18,9 +18,9 @@ void object_refs_free(struct object_refs *r); /* after all references were put; 
 
 /* fn: the object is known now, or has changed, or is gone. It may not put references: it records and enqueues. */
 struct node_ref *object_refs_get(struct object_refs *r, const char *plural, const char *ns, const char *name,
-				   void (*fn)(void *arg), void *arg);
-void node_ref_put(struct node_ref *ref); /* NULL-safe */
-bool node_ref_synced(const struct node_ref *ref); /* whether it is known if the object exists */
+				 void (*fn)(void *arg), void *arg);
+void node_ref_put(struct node_ref *ref);			  /* NULL-safe */
+bool node_ref_synced(const struct node_ref *ref);		  /* whether it is known if the object exists */
 const struct object *node_ref_object(const struct node_ref *ref); /* NULL: there is none */
 bool node_ref_is(const struct node_ref *ref, const char *plural, const char *name);
 

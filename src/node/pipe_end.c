@@ -133,7 +133,10 @@ void pipe_end_free(struct pipe_end *p)
 	leave(p);
 }
 
-int pipe_end_fd(const struct pipe_end *p) { return p->fd; }
+int pipe_end_fd(const struct pipe_end *p)
+{
+	return p->fd;
+}
 
 void pipe_end_write(struct pipe_end *p, const char *data, size_t len)
 {
@@ -143,7 +146,10 @@ void pipe_end_write(struct pipe_end *p, const char *data, size_t len)
 	rewatch(p);
 }
 
-size_t pipe_end_queued(const struct pipe_end *p) { return p->queue.len; }
+size_t pipe_end_queued(const struct pipe_end *p)
+{
+	return p->queue.len;
+}
 
 void pipe_end_finish(struct pipe_end *p)
 {

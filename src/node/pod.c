@@ -33,20 +33,26 @@ static const char *const state_names[] = {"new",      "volumes",  "sandbox",  "r
 					  "removing", "finished", "deleting", "gone"};
 
 static const unsigned short moves[] = {
-	[POD_NEW] = 1 << POD_VOLUMES | 1 << POD_RUNNING | 1 << POD_STOPPING | 1 << POD_REMOVING | 1 << POD_FINISHED,
-	[POD_VOLUMES] = 1 << POD_SANDBOX | 1 << POD_STOPPING | 1 << POD_REMOVING,
-	[POD_SANDBOX] = 1 << POD_RUNNING | 1 << POD_VOLUMES | 1 << POD_STOPPING | 1 << POD_REMOVING,
-	[POD_RUNNING] = 1 << POD_VOLUMES | 1 << POD_STOPPING | 1 << POD_REMOVING,
-	[POD_STOPPING] = 1 << POD_REMOVING,
-	[POD_REMOVING] = 1 << POD_FINISHED,
-	[POD_FINISHED] = 1 << POD_DELETING | 1 << POD_GONE,
-	[POD_DELETING] = 1 << POD_FINISHED | 1 << POD_GONE,
-	[POD_GONE] = 0,
+    [POD_NEW] = 1 << POD_VOLUMES | 1 << POD_RUNNING | 1 << POD_STOPPING | 1 << POD_REMOVING | 1 << POD_FINISHED,
+    [POD_VOLUMES] = 1 << POD_SANDBOX | 1 << POD_STOPPING | 1 << POD_REMOVING,
+    [POD_SANDBOX] = 1 << POD_RUNNING | 1 << POD_VOLUMES | 1 << POD_STOPPING | 1 << POD_REMOVING,
+    [POD_RUNNING] = 1 << POD_VOLUMES | 1 << POD_STOPPING | 1 << POD_REMOVING,
+    [POD_STOPPING] = 1 << POD_REMOVING,
+    [POD_REMOVING] = 1 << POD_FINISHED,
+    [POD_FINISHED] = 1 << POD_DELETING | 1 << POD_GONE,
+    [POD_DELETING] = 1 << POD_FINISHED | 1 << POD_GONE,
+    [POD_GONE] = 0,
 };
 
-const char *pod_state_name(enum pod_state s) { return state_names[s]; }
+const char *pod_state_name(enum pod_state s)
+{
+	return state_names[s];
+}
 
-bool pod_can_move(enum pod_state from, enum pod_state to) { return moves[from] >> to & 1; }
+bool pod_can_move(enum pod_state from, enum pod_state to)
+{
+	return moves[from] >> to & 1;
+}
 
 void pod_move(struct pod *p, enum pod_state to)
 {
@@ -59,7 +65,10 @@ void pod_move(struct pod *p, enum pod_state to)
 
 /* ---- what it is made of ---- */
 
-struct json *pod_tree(const struct pod *p, struct arena *a) { return object_tree(p->object, a); }
+struct json *pod_tree(const struct pod *p, struct arena *a)
+{
+	return object_tree(p->object, a);
+}
 
 const struct json *pod_container_spec(const struct json *tree, const struct pod_container *pc)
 {
@@ -136,21 +145,21 @@ void pod_event(struct pod *p, struct pod_container *pc, const char *type, const 
 	va_end(ap);
 	if (!text)
 		return;
-	recorder_event_ref(p->agent->events,
-			   &(struct event_ref){.api_version = "v1",
-					       .kind = "Pod",
-					       .ns = p->ns,
-					       .name = p->name,
-					       .uid = p->uid,
-					       .field_path = path},
-			   type, reason, "%s", text);
+	recorder_event_ref(
+	    p->agent->events,
+	    &(struct event_ref){
+		.api_version = "v1", .kind = "Pod", .ns = p->ns, .name = p->name, .uid = p->uid, .field_path = path},
+	    type, reason, "%s", text);
 }
 
 /* ---- life ---- */
 
 static void sync(void *arg);
 
-static void on_timer(void *arg) { pod_wake(arg); }
+static void on_timer(void *arg)
+{
+	pod_wake(arg);
+}
 
 struct pod *pod_ref(struct pod *p)
 {
@@ -221,7 +230,10 @@ void pod_wake(struct pod *p)
 		loop_defer_schedule(p->sync);
 }
 
-bool pod_deleting(const struct pod *p) { return p->api_gone || p->object->deleting || p->agent->stopping; }
+bool pod_deleting(const struct pod *p)
+{
+	return p->api_gone || p->object->deleting || p->agent->stopping;
+}
 
 void pod_changed(struct pod *p, const struct object *o)
 {
@@ -290,7 +302,8 @@ static void problem(struct pod *p, const char *reason, const struct status *err,
 		log_warn("pod cannot start pod=%s/%s reason=%s error=%s", p->ns, p->name, reason, message);
 	}
 	if (retry) {
-		int64_t ms = p->sandbox_backoff.delay_ms ? MIN_OF(p->sandbox_backoff.delay_ms * 2, SANDBOX_RETRY_MS_MAX) : 1000;
+		int64_t ms =
+		    p->sandbox_backoff.delay_ms ? MIN_OF(p->sandbox_backoff.delay_ms * 2, SANDBOX_RETRY_MS_MAX) : 1000;
 
 		p->sandbox_backoff.delay_ms = ms;
 		p->retry_ms = monotonic_ms() + ms;
@@ -298,7 +311,10 @@ static void problem(struct pod *p, const char *reason, const struct status *err,
 	}
 }
 
-void pod_problem(struct pod *p, const char *reason, const struct status *err) { problem(p, reason, err, true); }
+void pod_problem(struct pod *p, const char *reason, const struct status *err)
+{
+	problem(p, reason, err, true);
+}
 
 static void sync_volumes(struct pod *p)
 {
@@ -362,11 +378,12 @@ static void act(struct pod *p, const enum plan_step *steps)
 			_cleanup_free_ char *message = NULL;
 
 			backoff_text(pc->c.restart_backoff.delay_ms, delay);
-			message = xasprintf("back-off %s restarting failed container=%s pod=%s_%s(%s)", delay, pc->c.name, p->name,
-					    p->ns, p->uid);
+			message = xasprintf("back-off %s restarting failed container=%s pod=%s_%s(%s)", delay,
+					    pc->c.name, p->name, p->ns, p->uid);
 			container_set_waiting(&pc->c, "CrashLoopBackOff", message);
-			pod_event(p, pc, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)",
-				  pc->c.name, p->name, p->ns, p->uid);
+			pod_event(p, pc, "Warning", "BackOff",
+				  "Back-off restarting failed container %s in pod %s_%s(%s)", pc->c.name, p->name,
+				  p->ns, p->uid);
 			p->status_dirty = true;
 		} else if (steps[i] == PLAN_STOP) {
 			pod_container_stop(pc, pod_grace_ms(p), NULL);

@@ -10,9 +10,9 @@
  *      └─────────────────────────────────────────────────────────────┘ deleted before anything was made
  *
  * VOLUMES: waits for the objects that volumes and environments refer to, and makes the volumes. SANDBOX: namespaces and
- * network. RUNNING: pod_plan says which containers to start. STOPPING: containers are told to end. REMOVING: the sandbox,
- * the address and the volumes go. FINISHED: the status is final; the API object may live on. DELETING: it is being
- * deleted with grace period 0. GONE: memory goes when the last job that holds the pod ends.
+ * network. RUNNING: pod_plan says which containers to start. STOPPING: containers are told to end. REMOVING: the
+ * sandbox, the address and the volumes go. FINISHED: the status is final; the API object may live on. DELETING: it is
+ * being deleted with grace period 0. GONE: memory goes when the last job that holds the pod ends.
  */
 #ifndef PROA_NODE_POD_H
 #define PROA_NODE_POD_H
@@ -73,10 +73,10 @@ struct pod_container {
 
 struct pod {
 	struct agent *agent;
-	unsigned refs;	      /* the agent's map, and each job or request under way */
+	unsigned refs; /* the agent's map, and each job or request under way */
 	char *ns, *name, *uid;
-	char *dir;	      /* DATA_DIR/pods/UID: volumes, upper directories */
-	char *log_dir;	      /* LOG_DIR/NS_NAME_UID */
+	char *dir;		     /* DATA_DIR/pods/UID: volumes, upper directories */
+	char *log_dir;		     /* LOG_DIR/NS_NAME_UID */
 	const struct object *object; /* as the API has it, or last had it */
 	enum pod_state state;
 	struct pod_container **containers; /* init containers first, then main, then ephemeral */
@@ -91,11 +91,11 @@ struct pod {
 	bool sandbox_made;	 /* the runtime knows the pod */
 	bool sandbox_ready;	 /* with its network */
 	bool volumes_ready;
-	bool busy;		 /* one operation of the pod as a whole is under way (sandbox, removal, delete) */
-	bool listed;		 /* in the list that is being received */
-	bool api_gone;		 /* the object isn't there any more */
-	bool finished;		 /* nothing runs and nothing will */
-	bool update_volumes;	 /* a referenced object changed */
+	bool busy;	     /* one operation of the pod as a whole is under way (sandbox, removal, delete) */
+	bool listed;	     /* in the list that is being received */
+	bool api_gone;	     /* the object isn't there any more */
+	bool finished;	     /* nothing runs and nothing will */
+	bool update_volumes; /* a referenced object changed */
 	int64_t start_ns;
 	int64_t stop_by_ms; /* monotonic: when the grace period ends; 0: not stopping */
 	const char *reason; /* static; set when the pod as a whole was ended: DeadlineExceeded, … */
@@ -120,7 +120,7 @@ bool pod_can_move(enum pod_state from, enum pod_state to);
 struct pod *pod_worker_new(struct agent *a, const struct object *o);
 struct pod *pod_ref(struct pod *p);
 void pod_unref(struct pod *p);
-void pod_close(struct pod *p); /* stops everything about it here; what runs keeps running */
+void pod_close(struct pod *p);				 /* stops everything about it here; what runs keeps running */
 void pod_changed(struct pod *p, const struct object *o); /* the API object was changed */
 void pod_api_deleted(struct pod *p);
 void pod_wake(struct pod *p); /* sync at the end of this turn */
@@ -136,7 +136,7 @@ struct json *pod_tree(const struct pod *p, struct arena *a);
 /* The Container spec in that tree. */
 const struct json *pod_container_spec(const struct json *tree, const struct pod_container *pc);
 void pod_event(struct pod *p, struct pod_container *pc, const char *type, const char *reason, const char *fmt, ...)
-	PRINTF_LIKE(5, 6);
+    PRINTF_LIKE(5, 6);
 
 /* ---- sandbox (pod_sandbox.c) ---- */
 void pod_sandbox_make(struct pod *p);
@@ -179,7 +179,7 @@ bool pod_record_load(struct pod *p);
 void pod_record_remove(struct agent *a, const char *uid);
 
 /* ---- status (pod_report.c) ---- */
-void pod_report(struct pod *p); /* computes the status and sends it when it differs */
+void pod_report(struct pod *p);		      /* computes the status and sends it when it differs */
 bool pod_report_settled(const struct pod *p); /* the server has the latest */
 void pod_delete_object(struct pod *p);
 void pod_report_release(struct pod *p);

@@ -14,14 +14,16 @@
 #include "base/str.h"
 #include "node/expand.h"
 
-void env_list_release(struct env_list *e) { VEC_RELEASE(&e->vars); }
+void env_list_release(struct env_list *e)
+{
+	VEC_RELEASE(&e->vars);
+}
 
 void env_list_set(struct env_list *e, const char *name, const char *value)
 {
 	struct env_var v = {name, value};
 
-	VEC_EACH(old, &e->vars)
-	{
+	VEC_EACH(old, &e->vars) {
 		if (str_eq(old->name, name)) {
 			old->value = value;
 			return;
@@ -52,8 +54,7 @@ const char *const *env_list_strings(struct arena *a, const struct env_list *e)
 
 void env_needs(const struct json *container, const struct volume_needs *n)
 {
-	JSON_EACH(f, json_get(container, "envFrom"))
-	{
+	JSON_EACH(f, json_get(container, "envFrom")) {
 		const char *name;
 
 		if ((name = json_path_str(f, "configMapRef.name")))
@@ -61,8 +62,7 @@ void env_needs(const struct json *container, const struct volume_needs *n)
 		if ((name = json_path_str(f, "secretRef.name")))
 			n->object(n->arg, "secrets", name);
 	}
-	JSON_EACH(v, json_get(container, "env"))
-	{
+	JSON_EACH(v, json_get(container, "env")) {
 		const char *name;
 
 		if ((name = json_path_str(v, "valueFrom.configMapKeyRef.name")))
@@ -93,7 +93,8 @@ static int key_value(const struct json *ref, bool secret, const struct volume_in
 	if (!json_str(value)) {
 		if (optional)
 			return 0;
-		status_set(err, 404, "couldn't find key %s in %s %s/%s", key, secret ? "Secret" : "ConfigMap", o->ns, name);
+		status_set(err, 404, "couldn't find key %s in %s %s/%s", key, secret ? "Secret" : "ConfigMap", o->ns,
+			   name);
 		return -ENOENT;
 	}
 	if (!secret) {
@@ -120,12 +121,12 @@ static int add_from(struct env_list *e, const struct json *from, bool secret, co
 		status_set(err, 404, "%s \"%s\" not found", secret ? "secret" : "configmap", name);
 		return -ENOENT;
 	}
-	JSON_EACH(m, json_get(object_tree(o, in->arena), "data"))
-	{
+	JSON_EACH(m, json_get(object_tree(o, in->arena), "data")) {
 		_cleanup_buf_ struct buf raw = BUF_INIT;
 		const char *key = arena_printf(in->arena, "%s%s", prefix, m->key), *value = json_str(m);
 
-		if (!value || name_check_env_var(key)) /* keys that cannot be variables are left out, as upstream does */
+		if (!value ||
+		    name_check_env_var(key)) /* keys that cannot be variables are left out, as upstream does */
 			continue;
 		if (secret) {
 			if (base64_decode(&raw, value, m->len) < 0)
@@ -180,8 +181,7 @@ static int add_vars(struct env_list *e, struct env_list *services, const struct 
 {
 	struct two_lists lists = {e, services};
 
-	JSON_EACH(v, json_get(container, "env"))
-	{
+	JSON_EACH(v, json_get(container, "env")) {
 		const char *name = str_or(json_path_str(v, "name"), ""), *value = json_path_str(v, "value");
 		const struct json *from = json_get(v, "valueFrom");
 		int r;
@@ -213,8 +213,7 @@ int env_build(struct env_list *e, const struct json *container, const struct jso
 		if (links || master)
 			env_add_service(in->arena, &service_vars, services[i]);
 	}
-	JSON_EACH(f, json_get(container, "envFrom"))
-	{
+	JSON_EACH(f, json_get(container, "envFrom")) {
 		const char *prefix = str_or(json_path_str(f, "prefix"), "");
 		const struct json *from;
 
@@ -251,10 +250,10 @@ void env_add_service(struct arena *a, struct env_list *e, const struct json *ser
 		return;
 	v6 = strchr(ip, ':') != NULL;
 	env_list_set(e, arena_printf(a, "%s_SERVICE_HOST", name), arena_strdup(a, ip));
-	JSON_EACH(p, ports)
-	{
+	JSON_EACH(p, ports) {
 		long long port = json_path_int(p, "port", 0);
-		const char *protocol = str_or(json_path_str(p, "protocol"), "TCP"), *port_name = json_path_str(p, "name");
+		const char *protocol = str_or(json_path_str(p, "protocol"), "TCP"),
+			   *port_name = json_path_str(p, "name");
 		const char *number = arena_printf(a, "%lld", port), *url, *prefix;
 		char *lower = arena_strdup(a, protocol);
 
@@ -267,7 +266,8 @@ void env_add_service(struct arena *a, struct env_list *e, const struct json *ser
 			env_list_set(e, arena_printf(a, "%s_PORT", name), url);
 		}
 		if (!str_empty(port_name))
-			env_list_set(e, arena_printf(a, "%s_SERVICE_PORT_%s", name, variable_name(a, port_name)), number);
+			env_list_set(e, arena_printf(a, "%s_SERVICE_PORT_%s", name, variable_name(a, port_name)),
+				     number);
 		env_list_set(e, prefix, url);
 		env_list_set(e, arena_printf(a, "%s_PROTO", prefix), lower);
 		env_list_set(e, arena_printf(a, "%s_PORT", prefix), number);

@@ -28,8 +28,8 @@ const char *const *env_list_strings(struct arena *a, const struct env_list *e);
 /* The objects that a container's env and envFrom refer to. */
 void env_needs(const struct json *container, const struct volume_needs *n);
 /*
- * services: array of the Service objects in the pod's namespace plus default/kubernetes, as trees. 0, or -errno with err
- * set: upstream's CreateContainerConfigError with its message.
+ * services: array of the Service objects in the pod's namespace plus default/kubernetes, as trees. 0, or -errno with
+ * err set: upstream's CreateContainerConfigError with its message.
  */
 int env_build(struct env_list *e, const struct json *container, const struct json *const *services, size_t n_services,
 	      const struct volume_input *in, struct status *err);

@@ -40,14 +40,14 @@ void hosts_file(struct buf *out, const struct json *pod, const char *hostname, c
 			      "fe00::1\tip6-allnodes\n"
 			      "fe00::2\tip6-allrouters\n");
 		if (!str_empty(ip) && !str_empty(subdomain))
-			buf_addf(out, "%s\t%s.%s.%s.svc.%s\t%s\n", ip, hostname, subdomain, meta_ns(pod), domain, hostname);
+			buf_addf(out, "%s\t%s.%s.%s.svc.%s\t%s\n", ip, hostname, subdomain, meta_ns(pod), domain,
+				 hostname);
 		else if (!str_empty(ip))
 			buf_addf(out, "%s\t%s\n", ip, hostname);
 	}
 	if (json_len(json_path(pod, "spec.hostAliases")))
 		buf_adds(out, "\n# Entries added by HostAliases.\n");
-	JSON_EACH(alias, json_path(pod, "spec.hostAliases"))
-	{
+	JSON_EACH(alias, json_path(pod, "spec.hostAliases")) {
 		buf_adds(out, str_or(json_path_str(alias, "ip"), ""));
 		JSON_EACH(name, json_get(alias, "hostnames"))
 			buf_addf(out, "\t%s", str_or(json_str(name), ""));
@@ -71,13 +71,13 @@ static void resolv_release(struct resolv *r)
 }
 
 /* Adds a word once, up to max. */
-#define ADD_ONCE(v, word, max)                         \
-	do {                                           \
-		bool there_ = (v)->n >= (max);         \
-		VEC_EACH(w_, v)                        \
-			there_ |= str_eq(*w_, (word)); \
-		if (!there_)                           \
-			VEC_PUSH(v, (word));           \
+#define ADD_ONCE(v, word, max)                                                                                         \
+	do {                                                                                                           \
+		bool there_ = (v)->n >= (max);                                                                         \
+		VEC_EACH(w_, v)                                                                                        \
+			there_ |= str_eq(*w_, (word));                                                                 \
+		if (!there_)                                                                                           \
+			VEC_PUSH(v, (word));                                                                           \
 	} while (0)
 #define OPTIONS_MAX 64 /* far more than resolv.conf(5) knows */
 
@@ -86,8 +86,7 @@ static void add_option(struct resolv *r, const char *option)
 {
 	size_t n = strcspn(option, ":");
 
-	VEC_EACH(o, &r->options)
-	{
+	VEC_EACH(o, &r->options) {
 		if (strcspn(*o, ":") == n && memcmp(*o, option, n) == 0) {
 			*o = option;
 			return;
@@ -131,8 +130,7 @@ static void add_config(struct resolv *r, const struct json *config)
 		ADD_ONCE(&r->servers, str_or(json_str(s), ""), RESOLV_NAMESERVERS_MAX);
 	JSON_EACH(s, json_get(config, "searches"))
 		ADD_ONCE(&r->searches, str_or(json_str(s), ""), RESOLV_SEARCHES_MAX);
-	JSON_EACH(o, json_get(config, "options"))
-	{
+	JSON_EACH(o, json_get(config, "options")) {
 		const char *name = str_or(json_path_str(o, "name"), ""), *value = json_path_str(o, "value");
 
 		add_option(r, str_empty(value) ? name : arena_printf(&r->arena, "%s:%s", name, value));
@@ -201,10 +199,10 @@ int pod_files_write(struct pod *p, const struct json *tree, struct arena *a, str
 	_cleanup_buf_ struct buf host = BUF_INIT, out = BUF_INIT;
 	const char *domain = p->agent->cfg.cluster_domain;
 	struct pod_files f = {
-		.hosts = arena_printf(a, "%s/etc-hosts", p->dir),
-		.resolv = arena_printf(a, "%s/resolv.conf", p->dir),
-		.hostname = arena_printf(a, "%s/hostname", p->dir),
-		.hostname_text = pod_hostname(tree, a),
+	    .hosts = arena_printf(a, "%s/etc-hosts", p->dir),
+	    .resolv = arena_printf(a, "%s/resolv.conf", p->dir),
+	    .hostname = arena_printf(a, "%s/hostname", p->dir),
+	    .hostname_text = pod_hostname(tree, a),
 	};
 	char node[HOSTNAME_MAX + 2];
 	int r;

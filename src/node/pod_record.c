@@ -85,8 +85,9 @@ void pod_record_save(struct pod *p)
 /* The static strings that reasons are. */
 static const char *known_reason(const char *s)
 {
-	static const char *const reasons[] = {"Completed",	      "Error",	    "OOMKilled",     "StartError",
-					      "ContainerStatusUnknown", "DeadlineExceeded", "OutOfpods", NULL};
+	static const char *const reasons[] = {
+	    "Completed",	"Error",     "OOMKilled", "StartError", "ContainerStatusUnknown",
+	    "DeadlineExceeded", "OutOfpods", NULL};
 
 	for (size_t i = 0; reasons[i]; i++)
 		if (str_eq(s, reasons[i]))
@@ -157,8 +158,7 @@ bool pod_record_load(struct pod *p)
 	reason = known_reason(json_path_str(record, "reason"));
 	if (reason)
 		pod_fail(p, reason, json_path_str(record, "message"));
-	JSON_EACH(c, json_get(record, "containers"))
-	{
+	JSON_EACH(c, json_get(record, "containers")) {
 		struct pod_container *pc = pod_container_named(p, json_path_str(c, "name"));
 
 		if (pc)

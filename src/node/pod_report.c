@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Telling the API server: one status write for a pod at a time, only when something changed, changes that come meanwhile
- * together in the next one. The patch is a strategic merge patch with the pod's uid, so that it never lands on another
- * pod of the same name and leaves conditions that others own alone. At the end the object is deleted with grace period 0.
+ * Telling the API server: one status write for a pod at a time, only when something changed, changes that come
+ * meanwhile together in the next one. The patch is a strategic merge patch with the pod's uid, so that it never lands
+ * on another pod of the same name and leaves conditions that others own alone. At the end the object is deleted with
+ * grace period 0.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,8 +39,8 @@ static void retry(void *arg)
 
 static void retry_later(struct pod *p)
 {
-	p->status_backoff_ms = p->status_backoff_ms ? MIN_OF(p->status_backoff_ms * 2, REPORT_RETRY_MS_MAX)
-						    : REPORT_RETRY_MS_FIRST;
+	p->status_backoff_ms =
+	    p->status_backoff_ms ? MIN_OF(p->status_backoff_ms * 2, REPORT_RETRY_MS_MAX) : REPORT_RETRY_MS_FIRST;
 	if (!p->status_timer)
 		p->status_timer = loop_timer_new(p->agent->loop, retry, p);
 	loop_timer_start(p->status_timer, p->status_backoff_ms);
@@ -85,21 +86,21 @@ static struct json *previous_status(const struct pod *p, struct arena *a)
 static struct json *compute(struct pod *p, struct arena *a, struct json *tree)
 {
 	struct pod_facts f = {
-		.pod = tree,
-		.previous = previous_status(p, a),
-		.containers = (const struct container *const *)p->containers,
-		.policies = p->policies,
-		.n_containers = p->n_containers,
-		.restart_policy = p->restart_policy,
-		.pod_ip = p->ip[0] ? p->ip : NULL,
-		.host_ip = p->agent->cfg.node_ip,
-		.sandbox_ready = p->sandbox_ready,
-		.finished = p->finished,
-		.deleting = pod_deleting(p),
-		.reason = p->reason,
-		.message = p->message,
-		.start_ns = p->start_ns,
-		.now_ns = now_ns(),
+	    .pod = tree,
+	    .previous = previous_status(p, a),
+	    .containers = (const struct container *const *)p->containers,
+	    .policies = p->policies,
+	    .n_containers = p->n_containers,
+	    .restart_policy = p->restart_policy,
+	    .pod_ip = p->ip[0] ? p->ip : NULL,
+	    .host_ip = p->agent->cfg.node_ip,
+	    .sandbox_ready = p->sandbox_ready,
+	    .finished = p->finished,
+	    .deleting = pod_deleting(p),
+	    .reason = p->reason,
+	    .message = p->message,
+	    .start_ns = p->start_ns,
+	    .now_ns = now_ns(),
 	};
 
 	return pod_status(a, &f);
@@ -113,7 +114,8 @@ static struct json *make_patch(const struct pod *p, struct arena *a, const struc
 	json_set_path(a, patch, "metadata.uid", json_new_str(a, p->uid));
 	json_set(a, patch, "status", s);
 	JSON_EACH(old, previous)
-		if (!json_get(s, old->key) && !str_in(old->key, (const char *const[]){"nominatedNodeName", "resize", NULL}))
+		if (!json_get(s, old->key) &&
+		    !str_in(old->key, (const char *const[]){"nominatedNodeName", "resize", NULL}))
 			json_set(a, s, old->key, json_new(a, JSON_NULL));
 	/* Lists that merge by address: another address replaces the first. */
 	if (json_path_str(previous, "podIP") && !str_eq(json_path_str(previous, "podIP"), json_path_str(s, "podIP"))) {
@@ -158,7 +160,10 @@ void pod_report(struct pod *p)
 							     .arg = pod_ref(p)});
 }
 
-bool pod_report_settled(const struct pod *p) { return !p->sending && !p->status_dirty && p->written; }
+bool pod_report_settled(const struct pod *p)
+{
+	return !p->sending && !p->status_dirty && p->written;
+}
 
 void pod_report_release(struct pod *p)
 {

@@ -98,11 +98,10 @@ static void read_sysctls(const struct json *tree, struct arena *a, struct pod_sp
 	const struct json *list = json_path(tree, "spec.securityContext.sysctls");
 
 	s->sysctls = arena_zalloc(a, (json_len(list) + 1) * sizeof(*s->sysctls));
-	JSON_EACH(c, list)
-	{
+	JSON_EACH(c, list) {
 		s->sysctls[s->n_sysctls++] = (struct spec_sysctl){
-			.name = str_or(json_path_str(c, "name"), ""),
-			.value = str_or(json_path_str(c, "value"), ""),
+		    .name = str_or(json_path_str(c, "name"), ""),
+		    .value = str_or(json_path_str(c, "value"), ""),
 		};
 	}
 }
@@ -121,15 +120,15 @@ void pod_sandbox_make(struct pod *p)
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	const struct json *tree = pod_tree(p, &a);
 	struct pod_spec s = {
-		.uid = p->uid,
-		.name = p->name,
-		.namespace_ = p->ns,
-		.hostname = pod_hostname(tree, &a),
-		.host_network = p->host_network,
-		.host_pid = json_path_bool(tree, "spec.hostPID", false),
-		.host_ipc = json_path_bool(tree, "spec.hostIPC", false),
-		.share_pid = json_path_bool(tree, "spec.shareProcessNamespace", false),
-		.cgroup_parent = cgroup_parent(tree),
+	    .uid = p->uid,
+	    .name = p->name,
+	    .namespace_ = p->ns,
+	    .hostname = pod_hostname(tree, &a),
+	    .host_network = p->host_network,
+	    .host_pid = json_path_bool(tree, "spec.hostPID", false),
+	    .host_ipc = json_path_bool(tree, "spec.hostIPC", false),
+	    .share_pid = json_path_bool(tree, "spec.shareProcessNamespace", false),
+	    .cgroup_parent = cgroup_parent(tree),
 	};
 
 	if (p->sandbox_ready) { /* adopted, or only the volumes had to be made again */
@@ -171,7 +170,8 @@ void pod_sandbox_lost(struct pod *p, const char *why)
 	p->ip[0] = 0;
 	p->status_dirty = true;
 	if (p->state == POD_RUNNING) {
-		pod_event(p, NULL, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+		pod_event(p, NULL, "Normal", "SandboxChanged",
+			  "Pod sandbox changed, it will be killed and re-created.");
 		pod_move(p, POD_VOLUMES);
 	}
 	pod_wake(p);
@@ -197,7 +197,8 @@ static void on_removed(void *arg, const struct status *err)
 	p->busy = false;
 	if (p->state != POD_GONE) {
 		if (err)
-			log_warn("pod sandbox removal failed pod=%s/%s error=%s", p->ns, p->name, str_or(err->message, ""));
+			log_warn("pod sandbox removal failed pod=%s/%s error=%s", p->ns, p->name,
+				 str_or(err->message, ""));
 		p->sandbox_made = p->sandbox_ready = false;
 		if (!p->host_network && p->agent->network)
 			network_detach(p->agent->network, p->uid);
@@ -303,8 +304,7 @@ static void take_status(struct pod *p, bool ended)
 	const struct json *status = json_get(pod_tree(p, &a), "status");
 
 	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
-		JSON_EACH(s, json_get(status, lists[l]))
-		{
+		JSON_EACH(s, json_get(status, lists[l])) {
 			struct pod_container *pc = pod_container_named(p, json_path_str(s, "name"));
 			const struct json *terminated = json_path(s, "state.terminated");
 
@@ -321,6 +321,12 @@ static void take_status(struct pod *p, bool ended)
 	}
 }
 
-void pod_take_history(struct pod *p) { take_status(p, false); }
+void pod_take_history(struct pod *p)
+{
+	take_status(p, false);
+}
 
-void pod_ended_before(struct pod *p) { take_status(p, true); }
+void pod_ended_before(struct pod *p)
+{
+	take_status(p, true);
+}

@@ -43,7 +43,7 @@ struct start_job {
 	struct agent *agent;
 	struct pod_container *pc; /* its pod is held */
 	struct arena arena;
-	char *image_ref, *user;	    /* user: the pod's uid, for image_use */
+	char *image_ref, *user; /* user: the pod's uid, for image_use */
 	char *dir, *termination, *log_dir;
 	struct image *image;
 	int result;
@@ -134,7 +134,8 @@ static const char *pull_policy(const struct json *spec)
 
 	if (policy)
 		return policy;
-	return (!strchr(name, ':') && !strchr(name, '@')) || str_has_suffix(name, ":latest") ? "Always" : "IfNotPresent";
+	return (!strchr(name, ':') && !strchr(name, '@')) || str_has_suffix(name, ":latest") ? "Always"
+											     : "IfNotPresent";
 }
 
 /* There is no such image here, and this node cannot fetch it. */
@@ -142,7 +143,8 @@ static void image_missing(struct pod_container *pc, const char *image, const cha
 {
 	int64_t now = monotonic_ms();
 	_cleanup_free_ char *message = NULL;
-	bool backing_off = str_eq(pc->c.waiting_reason, "ErrImagePull") || str_eq(pc->c.waiting_reason, "ImagePullBackOff");
+	bool backing_off =
+	    str_eq(pc->c.waiting_reason, "ErrImagePull") || str_eq(pc->c.waiting_reason, "ImagePullBackOff");
 
 	if (str_eq(policy, "Never")) {
 		message = xasprintf("Container image \"%s\" is not present with pull policy of Never", image);
@@ -152,9 +154,10 @@ static void image_missing(struct pod_container *pc, const char *image, const cha
 	}
 	backoff_raise(&pc->c.pull_backoff, now, now);
 	if (!backing_off) {
-		message = xasprintf("failed to pull image \"%s\": it is not in this node's image store, and pulling from "
-				    "a registry is not available: import it with `proa image import` (%s)",
-				    image, error);
+		message =
+		    xasprintf("failed to pull image \"%s\": it is not in this node's image store, and pulling from "
+			      "a registry is not available: import it with `proa image import` (%s)",
+			      image, error);
 		pod_event(pc->pod, pc, "Warning", "Failed", "Failed to pull image \"%s\": %s", image, message);
 		pod_event(pc->pod, pc, "Warning", "Failed", "Error: ErrImagePull");
 		failed(pc, "ErrImagePull", message, pc->c.pull_backoff.delay_ms);
@@ -176,7 +179,7 @@ static void job_failed(struct start_job *j)
 		image_missing(pc, j->image_ref, pull_policy(spec), j->error);
 	} else if (j->image_failed && j->result == -EINVAL) {
 		_cleanup_free_ char *message =
-			xasprintf("Failed to apply default image tag \"%s\": %s", j->image_ref, j->error);
+		    xasprintf("Failed to apply default image tag \"%s\": %s", j->image_ref, j->error);
 
 		pod_event(pc->pod, pc, "Warning", "InspectFailed", "%s", message);
 		failed(pc, "InvalidImageName", message, CONFIG_RETRY_MS);
@@ -212,7 +215,8 @@ static void start_error(struct pod_container *pc, const char *id, const char *me
 }
 
 /* subPath mounts: from descriptors to paths that the runtime can mount. */
-static int bind_subpaths(struct start_job *j, struct container_spec *spec, const struct build_fds *fds, struct status *err)
+static int bind_subpaths(struct start_job *j, struct container_spec *spec, const struct build_fds *fds,
+			 struct status *err)
 {
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		struct spec_mount *m = &spec->mounts[i];
@@ -251,7 +255,7 @@ static void on_started(void *arg, const struct status *err)
 		else
 			failed(pc,
 			       str_eq(err->reason, "CreateContainerConfigError") ? "CreateContainerConfigError"
-										  : "CreateContainerError",
+										 : "CreateContainerError",
 			       message, CONFIG_RETRY_MS);
 	} else if (!err) {
 		pod_event(p, pc, "Normal", "Started", "Started container %s", pc->c.name);
@@ -361,7 +365,8 @@ static void job_done(void *arg)
 	if (build(j, &spec, &fds, &env, &err) < 0 || bind_subpaths(j, &spec, &fds, &err) < 0) {
 		pod_event(p, pc, "Warning", "Failed", "Error: %s", err.message);
 		failed(pc,
-		       str_eq(err.reason, "CreateContainerError") ? "CreateContainerError" : "CreateContainerConfigError",
+		       str_eq(err.reason, "CreateContainerError") ? "CreateContainerError"
+								  : "CreateContainerConfigError",
 		       err.message, CONFIG_RETRY_MS);
 		job_free(j);
 		return;

@@ -25,8 +25,7 @@ static const char *const qos_resources[] = {"cpu", "memory"};
 
 static void qos_add(struct qos_sums *s, const struct json *containers)
 {
-	JSON_EACH(c, containers)
-	{
+	JSON_EACH(c, containers) {
 		const struct json *resources = json_get(c, "resources");
 
 		for (int i = 0; i < 2; i++) {
@@ -78,7 +77,10 @@ static bool shows_waiting(const struct container *c)
 	       (c->waiting_reason || !c->exit.valid);
 }
 
-static bool shows_running(const struct container *c) { return c->stage == STAGE_RUNNING || c->stage == STAGE_STOPPING; }
+static bool shows_running(const struct container *c)
+{
+	return c->stage == STAGE_RUNNING || c->stage == STAGE_STOPPING;
+}
 
 static bool main_started(const struct pod_facts *f)
 {
@@ -305,8 +307,7 @@ static void initialized_condition(const struct pod_facts *f, const char *phase, 
 /* readinessGates: each names a condition that somebody else sets. */
 static void gate_condition(const struct pod_facts *f, const struct json *conditions, struct condition_text *t)
 {
-	JSON_EACH(g, json_path(f->pod, "spec.readinessGates"))
-	{
+	JSON_EACH(g, json_path(f->pod, "spec.readinessGates")) {
 		const char *type = str_or(json_path_str(g, "conditionType"), "");
 		const char *status = NULL;
 
@@ -360,8 +361,7 @@ static void put_conditions(struct arena *a, const struct pod_facts *f, const cha
 	struct condition_text t;
 
 	/* What others wrote since then (readiness gates, DisruptionTarget). */
-	JSON_EACH(c, f->previous ? theirs : NULL)
-	{
+	JSON_EACH(c, f->previous ? theirs : NULL) {
 		bool seen = false;
 
 		JSON_EACH(mine, conditions)

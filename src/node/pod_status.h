@@ -18,7 +18,7 @@ struct container;
 struct json;
 
 struct pod_facts {
-	const struct json *pod; /* the API object; its status is the previous one unless `previous` is set */
+	const struct json *pod;	     /* the API object; its status is the previous one unless `previous` is set */
 	const struct json *previous; /* the status that was last written, or NULL */
 	const struct container *const *containers;
 	const enum restart_policy *policies; /* of each container */
@@ -26,7 +26,7 @@ struct pod_facts {
 	enum restart_policy restart_policy; /* the pod's */
 	const char *pod_ip, *host_ip;	    /* NULL: not known (yet) */
 	bool sandbox_ready;
-	bool finished;	 /* nothing runs any more and nothing will */
+	bool finished; /* nothing runs any more and nothing will */
 	bool deleting;
 	const char *reason, *message; /* of the whole pod: DeadlineExceeded, …; reason set means it failed */
 	int64_t start_ns;	      /* when the agent took the pod */

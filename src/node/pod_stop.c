@@ -68,7 +68,8 @@ void pod_container_stop(struct pod_container *pc, int64_t grace_ms, const char *
 		pod_event(p, pc, "Normal", "Killing", "%s", message);
 	else
 		pod_event(p, pc, "Normal", "Killing", "Stopping container %s", pc->c.name);
-	/* Readiness goes on while the pod ends (it may want to be taken out of Services); the others don't matter now. */
+	/* Readiness goes on while the pod ends (it may want to be taken out of Services); the others don't matter now.
+	 */
 	probes_stop(pc);
 	if (grace_ms > 0 && hook_pre_stop(pc, grace_ms, send_stop))
 		return;
@@ -141,7 +142,8 @@ static void read_log_end(const char *path, struct buf *out)
 
 static char *termination_message(struct pod_container *pc, int exit_code)
 {
-	_cleanup_close_ int fd = pc->termination_path ? open(pc->termination_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	_cleanup_close_ int fd =
+	    pc->termination_path ? open(pc->termination_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	char text[TERMINATION_BYTES_MAX];
 	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text)) : 0;

@@ -57,15 +57,15 @@ static void need_token(void *arg, const char *audience, int64_t expiration_s)
 		if (token_is(*t, audience, expiration_s))
 			return;
 	VEC_PUSH(&p->tokens, token_new(&(struct token_config){
-				     .client = p->agent->client,
-				     .ns = p->ns,
-				     .service_account = str_empty(account) ? "default" : account,
-				     .pod_name = p->name,
-				     .pod_uid = p->uid,
-				     .audience = audience,
-				     .expiration_s = expiration_s,
-				     .changed = on_change,
-				     .arg = p,
+				 .client = p->agent->client,
+				 .ns = p->ns,
+				 .service_account = str_empty(account) ? "default" : account,
+				 .pod_name = p->name,
+				 .pod_uid = p->uid,
+				 .audience = audience,
+				 .expiration_s = expiration_s,
+				 .changed = on_change,
+				 .arg = p,
 			     }));
 }
 
@@ -76,8 +76,7 @@ void pod_volumes_need(struct pod *p)
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	const struct json *tree = pod_tree(p, &a);
 
-	JSON_EACH(v, json_path(tree, "spec.volumes"))
-	{
+	JSON_EACH(v, json_path(tree, "spec.volumes")) {
 		const struct json *source;
 		const struct volume_ops *ops = volume_kind(v, &source);
 		struct volume volume = {.ops = ops};
@@ -118,15 +117,15 @@ static const char *get_token(void *arg, const char *audience, int64_t expiration
 void pod_volume_input(struct pod *p, struct json *tree, struct arena *a, struct volume_input *ret)
 {
 	*ret = (struct volume_input){
-		.arena = a,
-		.downward = {.pod = tree,
-			     .pod_ip = p->ip[0] ? p->ip : NULL,
-			     .host_ip = p->agent->cfg.node_ip,
-			     .node_name = p->agent->cfg.node_name},
-		.fs_group = json_path_int(tree, "spec.securityContext.fsGroup", -1),
-		.object = get_object,
-		.token = get_token,
-		.arg = p,
+	    .arena = a,
+	    .downward = {.pod = tree,
+			 .pod_ip = p->ip[0] ? p->ip : NULL,
+			 .host_ip = p->agent->cfg.node_ip,
+			 .node_name = p->agent->cfg.node_name},
+	    .fs_group = json_path_int(tree, "spec.securityContext.fsGroup", -1),
+	    .object = get_object,
+	    .token = get_token,
+	    .arg = p,
 	};
 	node_allocatable(p->agent->node, &ret->downward.allocatable_cpu_milli, &ret->downward.allocatable_memory,
 			 &ret->downward.allocatable_storage);
@@ -141,8 +140,7 @@ static bool all_known(struct pod *p, struct status *err)
 	VEC_EACH(r, &p->object_refs)
 		if (!node_ref_synced(*r))
 			return false;
-	VEC_EACH(t, &p->tokens)
-	{
+	VEC_EACH(t, &p->tokens) {
 		if (token_text(*t))
 			continue;
 		if (token_error(*t))
@@ -197,8 +195,7 @@ int pod_volumes_make(struct pod *p, struct status *err)
 		return r;
 	}
 	pod_volume_input(p, tree, &a, &in);
-	JSON_EACH(spec, json_path(tree, "spec.volumes"))
-	{
+	JSON_EACH(spec, json_path(tree, "spec.volumes")) {
 		struct volume *v = volume_named(p, str_or(json_path_str(spec, "name"), ""));
 
 		r = v ? make_one(p, spec, v, &in, err) : 0;
@@ -215,8 +212,7 @@ void pod_volumes_update(struct pod *p)
 	struct volume_input in;
 
 	pod_volume_input(p, tree, &a, &in);
-	JSON_EACH(spec, json_path(tree, "spec.volumes"))
-	{
+	JSON_EACH(spec, json_path(tree, "spec.volumes")) {
 		_cleanup_status_ struct status err = STATUS_INIT;
 		struct volume *v = volume_named(p, str_or(json_path_str(spec, "name"), ""));
 		const struct json *source;
@@ -225,7 +221,8 @@ void pod_volumes_update(struct pod *p)
 			continue;
 		/* What was there stays when its source is gone: containers must not lose files under them. */
 		if (v->ops->update(v, source, &in, &err) < 0)
-			log_debug("volume not updated pod=%s/%s volume=%s error=%s", p->ns, p->name, v->name, err.message);
+			log_debug("volume not updated pod=%s/%s volume=%s error=%s", p->ns, p->name, v->name,
+				  err.message);
 	}
 }
 

@@ -36,8 +36,8 @@ static void start(struct probe_try *t)
 	JSON_EACH(s, command)
 		args[n++] = str_or(json_str(s), "");
 	args[n] = NULL;
-	t->state = exec_run_start(t->pc->pod->agent, t->pc->pod->uid, t->pc->c.id, args, t->timeout_ms, PROBE_OUTPUT_MAX,
-				  on_done, t);
+	t->state = exec_run_start(t->pc->pod->agent, t->pc->pod->uid, t->pc->c.id, args, t->timeout_ms,
+				  PROBE_OUTPUT_MAX, on_done, t);
 }
 
 static void cancel(struct probe_try *t)

@@ -102,17 +102,21 @@ static void on_close(void *arg, int why)
 		state_free(s);
 }
 
-static void on_eof(void *arg) { end(arg, PROBE_FAILURE, "connection closed"); }
+static void on_eof(void *arg)
+{
+	end(arg, PROBE_FAILURE, "connection closed");
+}
 
 static void on_timer(void *arg)
 {
 	struct state *s = arg;
 
-	end(s, PROBE_FAILURE, s->stream ? "timeout: health rpc did not complete in time" : "the probe's port is not known");
+	end(s, PROBE_FAILURE,
+	    s->stream ? "timeout: health rpc did not complete in time" : "the probe's port is not known");
 }
 
 static const struct stream_events events = {
-	.on_connect = on_connect, .on_data = on_data, .on_eof = on_eof, .on_close = on_close};
+    .on_connect = on_connect, .on_data = on_data, .on_eof = on_eof, .on_close = on_close};
 
 static void start(struct probe_try *t)
 {

@@ -43,7 +43,10 @@ static void on_done(void *arg, int code, const char *body)
 	end(t, code >= 200 && code < 400 ? PROBE_SUCCESS : PROBE_FAILURE, text);
 }
 
-static void on_impossible(void *arg) { end(arg, PROBE_FAILURE, "the probe's host or port is not known"); }
+static void on_impossible(void *arg)
+{
+	end(arg, PROBE_FAILURE, "the probe's host or port is not known");
+}
 
 static void start(struct probe_try *t)
 {
@@ -54,7 +57,8 @@ static void start(struct probe_try *t)
 
 	t->state = s;
 	if (port)
-		s->get = http_get_start(t->loop, t->handler, t->pc->pod->ip, port, t->timeout_ms, "kube-probe/1.37", on_done, t);
+		s->get = http_get_start(t->loop, t->handler, t->pc->pod->ip, port, t->timeout_ms, "kube-probe/1.37",
+					on_done, t);
 	if (!s->get) {
 		s->fail = loop_timer_new(t->loop, on_impossible, t);
 		loop_timer_start(s->fail, 1);

@@ -22,8 +22,8 @@
 static int open_beneath(int root, const char *path, int flags)
 {
 	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	    .flags = (uint64_t)(flags | O_CLOEXEC),
+	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
 	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 
@@ -118,6 +118,7 @@ int subpath_bind(int fd, const char *target, struct status *err)
 	if (r == 0 && mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0)
 		r = -errno;
 	if (r < 0)
-		status_set_reason(err, 500, "CreateContainerConfigError", "cannot bind a subPath to %s: %s", target, strerror(-r));
+		status_set_reason(err, 500, "CreateContainerConfigError", "cannot bind a subPath to %s: %s", target,
+				  strerror(-r));
 	return r;
 }

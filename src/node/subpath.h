@@ -16,8 +16,8 @@ struct status;
 int subpath_open(const char *volume_path, const char *sub, int *ret_fd, struct status *err);
 
 /*
- * Binds what fd refers to over target, a path of the agent's own: a container's mount namespace is a copy of the host's,
- * where a descriptor from outside cannot be mounted but this path can.
+ * Binds what fd refers to over target, a path of the agent's own: a container's mount namespace is a copy of the
+ * host's, where a descriptor from outside cannot be mounted but this path can.
  */
 int subpath_bind(int fd, const char *target, struct status *err);
 

@@ -146,9 +146,15 @@ void token_free(struct token *t)
 		token_release(t);
 }
 
-const char *token_text(const struct token *t) { return t->text; }
+const char *token_text(const struct token *t)
+{
+	return t->text;
+}
 
-const char *token_error(const struct token *t) { return t->error; }
+const char *token_error(const struct token *t)
+{
+	return t->error;
+}
 
 bool token_is(const struct token *t, const char *audience, int64_t expiration_s)
 {

@@ -25,7 +25,7 @@ struct token_config {
 };
 
 struct token *token_new(const struct token_config *c);
-void token_free(struct token *t); /* NULL-safe; no callback follows */
+void token_free(struct token *t);		/* NULL-safe; no callback follows */
 const char *token_text(const struct token *t);	/* NULL: none yet */
 const char *token_error(const struct token *t); /* why the latest request failed; NULL: it did not */
 bool token_is(const struct token *t, const char *audience, int64_t expiration_s);

@@ -168,9 +168,9 @@ int keys_payload(const struct json *source, const struct json *data, bool decode
 				add_value(p, m->key, m, decode, mode, in);
 		return 0;
 	}
-	JSON_EACH(item, items)
-	{
-		const char *key = str_or(json_path_str(item, "key"), ""), *path = str_or(json_path_str(item, "path"), "");
+	JSON_EACH(item, items) {
+		const char *key = str_or(json_path_str(item, "key"), ""),
+			   *path = str_or(json_path_str(item, "path"), "");
 		const struct json *value = json_get(data, key);
 
 		if (!value) {

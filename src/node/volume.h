@@ -60,7 +60,7 @@ struct volume_ops {
 };
 
 extern const struct volume_ops volume_empty_dir, volume_host_path, volume_config_map, volume_secret, volume_downward,
-	volume_projected;
+    volume_projected;
 
 /* The kind of a Volume, and its source; NULL: one that this node doesn't have. */
 const struct volume_ops *volume_kind(const struct json *volume, const struct json **ret_source);
@@ -77,7 +77,8 @@ bool volume_is_mounted(const char *path);
 void volume_remove_dir(struct volume *v);
 /* Unmounts everything mounted at or below a path: what an agent that was killed left behind. */
 void volumes_unmount_below(const char *path);
-/* Each adds its files; source as in the ConfigMap/Secret/DownwardAPI volume or projection; name_key "name" or "secretName". */
+/* Each adds its files; source as in the ConfigMap/Secret/DownwardAPI volume or projection; name_key "name" or
+ * "secretName". */
 int config_map_payload(const struct json *source, mode_t mode, const struct volume_input *in, struct payload *p,
 		       struct status *err);
 int secret_payload(const struct json *source, const char *name_key, mode_t mode, const struct volume_input *in,

@@ -28,8 +28,7 @@ int config_map_payload(const struct json *source, mode_t mode, const struct volu
 	JSON_EACH(m, json_get(tree, "data"))
 		json_set(in->arena, all, m->key, json_clone(in->arena, m));
 	/* binaryData is decoded on its own; items may name keys of either. */
-	JSON_EACH(m, json_get(tree, "binaryData"))
-	{
+	JSON_EACH(m, json_get(tree, "binaryData")) {
 		struct payload one = {0};
 		struct json *single = json_new(in->arena, JSON_OBJECT);
 
@@ -63,9 +62,9 @@ static int prepare(struct volume *v, const struct json *source, const struct vol
 }
 
 const struct volume_ops volume_config_map = {
-	.source = "configMap",
-	.needs = needs,
-	.prepare = prepare,
-	.update = prepare,
-	.teardown = volume_remove_dir,
+    .source = "configMap",
+    .needs = needs,
+    .prepare = prepare,
+    .update = prepare,
+    .teardown = volume_remove_dir,
 };

@@ -12,8 +12,7 @@
 int downward_payload(const struct json *source, mode_t mode, const struct volume_input *in, struct payload *p,
 		     struct status *err)
 {
-	JSON_EACH(item, json_get(source, "items"))
-	{
+	JSON_EACH(item, json_get(source, "items")) {
 		const struct json *field = json_get(item, "fieldRef"), *resource = json_get(item, "resourceFieldRef");
 		const char *path = str_or(json_path_str(item, "path"), ""), *value;
 
@@ -21,8 +20,9 @@ int downward_payload(const struct json *source, mode_t mode, const struct volume
 			value = downward_field(in->arena, &in->downward, json_path_str(field, "fieldPath"), err);
 		else
 			value = downward_resource(
-				in->arena, &in->downward,
-				downward_container(in->downward.pod, json_path_str(resource, "containerName")), resource, err);
+			    in->arena, &in->downward,
+			    downward_container(in->downward.pod, json_path_str(resource, "containerName")), resource,
+			    err);
 		if (!value)
 			return -EINVAL;
 		payload_add(p, path, value, strlen(value), volume_mode(item, "mode", mode));
@@ -43,8 +43,8 @@ static int prepare(struct volume *v, const struct json *source, const struct vol
 }
 
 const struct volume_ops volume_downward = {
-	.source = "downwardAPI",
-	.prepare = prepare,
-	.update = prepare,
-	.teardown = volume_remove_dir,
+    .source = "downwardAPI",
+    .prepare = prepare,
+    .update = prepare,
+    .teardown = volume_remove_dir,
 };

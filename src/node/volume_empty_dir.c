@@ -37,7 +37,7 @@ static int prepare(struct volume *v, const struct json *source, const struct vol
 }
 
 const struct volume_ops volume_empty_dir = {
-	.source = "emptyDir",
-	.prepare = prepare,
-	.teardown = volume_remove_dir,
+    .source = "emptyDir",
+    .prepare = prepare,
+    .teardown = volume_remove_dir,
 };

@@ -22,14 +22,14 @@ struct path_type {
 	const char *what;
 };
 static const struct path_type types[] = {
-	{"", 0, false, "path"},
-	{"DirectoryOrCreate", S_IFDIR, true, "directory"},
-	{"Directory", S_IFDIR, false, "directory"},
-	{"FileOrCreate", S_IFREG, true, "file"},
-	{"File", S_IFREG, false, "file"},
-	{"Socket", S_IFSOCK, false, "socket"},
-	{"CharDevice", S_IFCHR, false, "character device"},
-	{"BlockDevice", S_IFBLK, false, "block device"},
+    {"", 0, false, "path"},
+    {"DirectoryOrCreate", S_IFDIR, true, "directory"},
+    {"Directory", S_IFDIR, false, "directory"},
+    {"FileOrCreate", S_IFREG, true, "file"},
+    {"File", S_IFREG, false, "file"},
+    {"Socket", S_IFSOCK, false, "socket"},
+    {"CharDevice", S_IFCHR, false, "character device"},
+    {"BlockDevice", S_IFBLK, false, "block device"},
 };
 
 static int create(const char *path, mode_t format)
@@ -51,12 +51,14 @@ static int check(const char *path, const struct path_type *t, struct status *err
 	int r = 0;
 
 	if (stat(path, &st) < 0) {
-		/* Without a type a missing path is made as a directory, as container runtimes do for a bind's source. */
+		/* Without a type a missing path is made as a directory, as container runtimes do for a bind's source.
+		 */
 		bool make = errno == ENOENT && (t->create || !t->format);
 
 		r = make ? create(path, t->format ? t->format : S_IFDIR) : -errno;
 		if (r < 0)
-			status_set(err, 400, "hostPath type check failed: %s is not a %s: %s", path, t->what, strerror(-r));
+			status_set(err, 400, "hostPath type check failed: %s is not a %s: %s", path, t->what,
+				   strerror(-r));
 		return r;
 	}
 	if (t->format && (st.st_mode & S_IFMT) != t->format) {
@@ -84,10 +86,13 @@ static int prepare(struct volume *v, const struct json *source, const struct vol
 	return -EINVAL;
 }
 
-static void teardown(struct volume *v) { (void)v; }
+static void teardown(struct volume *v)
+{
+	(void)v;
+}
 
 const struct volume_ops volume_host_path = {
-	.source = "hostPath",
-	.prepare = prepare,
-	.teardown = teardown,
+    .source = "hostPath",
+    .prepare = prepare,
+    .teardown = teardown,
 };

@@ -18,8 +18,7 @@ static int64_t expiration(const struct json *token)
 
 static void needs(const struct json *source, const struct volume_needs *n)
 {
-	JSON_EACH(s, json_get(source, "sources"))
-	{
+	JSON_EACH(s, json_get(source, "sources")) {
 		const struct json *part;
 
 		if ((part = json_get(s, "configMap")))
@@ -81,8 +80,7 @@ static int prepare(struct volume *v, const struct json *source, const struct vol
 	int r = 0;
 
 	v->readonly = true;
-	JSON_EACH(s, json_get(source, "sources"))
-	{
+	JSON_EACH(s, json_get(source, "sources")) {
 		r = source_payload(s, mode, in, &p, err);
 		if (r < 0)
 			break;
@@ -94,9 +92,9 @@ static int prepare(struct volume *v, const struct json *source, const struct vol
 }
 
 const struct volume_ops volume_projected = {
-	.source = "projected",
-	.needs = needs,
-	.prepare = prepare,
-	.update = prepare,
-	.teardown = volume_remove_dir,
+    .source = "projected",
+    .needs = needs,
+    .prepare = prepare,
+    .update = prepare,
+    .teardown = volume_remove_dir,
 };

@@ -32,8 +32,8 @@ static void needs(const struct json *source, const struct volume_needs *n)
 static int prepare(struct volume *v, const struct json *source, const struct volume_input *in, struct status *err)
 {
 	struct payload p = {0};
-	int r = secret_payload(source, "secretName", volume_mode(source, "defaultMode", VOLUME_MODE_DEFAULT), in, &p,
-			       err);
+	int r =
+	    secret_payload(source, "secretName", volume_mode(source, "defaultMode", VOLUME_MODE_DEFAULT), in, &p, err);
 
 	v->readonly = true;
 	if (r == 0)
@@ -43,9 +43,9 @@ static int prepare(struct volume *v, const struct json *source, const struct vol
 }
 
 const struct volume_ops volume_secret = {
-	.source = "secret",
-	.needs = needs,
-	.prepare = prepare,
-	.update = prepare,
-	.teardown = volume_remove_dir,
+    .source = "secret",
+    .needs = needs,
+    .prepare = prepare,
+    .update = prepare,
+    .teardown = volume_remove_dir,
 };

@@ -9,7 +9,10 @@
 
 #include "node/cri_log.h"
 
-static int parse(const char *s, struct cri_log_line *l) { return cri_log_parse(s, strlen(s), l); }
+static int parse(const char *s, struct cri_log_line *l)
+{
+	return cri_log_parse(s, strlen(s), l);
+}
 
 static void good_lines(void **state)
 {

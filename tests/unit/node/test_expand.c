@@ -22,19 +22,19 @@ static void references(void **state)
 	static const struct {
 		const char *in, *out, *missing;
 	} cases[] = {
-		{"", "", NULL},
-		{"x$(A)y", "x1y", NULL},
-		{"$(A)$(A)", "11", NULL},
-		{"$(NO)", "$(NO)", "NO"},
-		{"$$(A)", "$(A)", NULL},
-		{"$$$(A)", "$1", NULL},
-		{"$$$$(A)", "$$(A)", NULL},
-		{"$(REF)", "$(A)", NULL}, /* what was replaced isn't looked at again */
-		{"$(A", "$(A", NULL},
-		{"$A", "$A", NULL},
-		{"$", "$", NULL},
-		{"a$", "a$", NULL},
-		{"$()", "$()", ""},
+	    {"", "", NULL},
+	    {"x$(A)y", "x1y", NULL},
+	    {"$(A)$(A)", "11", NULL},
+	    {"$(NO)", "$(NO)", "NO"},
+	    {"$$(A)", "$(A)", NULL},
+	    {"$$$(A)", "$1", NULL},
+	    {"$$$$(A)", "$$(A)", NULL},
+	    {"$(REF)", "$(A)", NULL}, /* what was replaced isn't looked at again */
+	    {"$(A", "$(A", NULL},
+	    {"$A", "$A", NULL},
+	    {"$", "$", NULL},
+	    {"a$", "a$", NULL},
+	    {"$()", "$()", ""},
 	};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 

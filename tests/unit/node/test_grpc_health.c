@@ -10,10 +10,10 @@
 
 /* An answer as a server sends it: SETTINGS, HEADERS (not decoded), DATA, trailers with END_STREAM. */
 static const unsigned char serving[] = {
-	0, 0, 0, 4, 0, 0, 0, 0, 0,			    /* SETTINGS */
-	0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88,		    /* HEADERS :status 200 */
-	0, 0, 7, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, 8, 1,	    /* DATA: status 1 */
-	0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88,		    /* trailers */
+    0, 0, 0, 4, 0, 0, 0, 0, 0,			       /* SETTINGS */
+    0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88,		       /* HEADERS :status 200 */
+    0, 0, 7, 0, 0, 0, 0, 0, 1, 0,    0, 0, 0, 2, 8, 1, /* DATA: status 1 */
+    0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88,		       /* trailers */
 };
 
 static enum grpc_health_result feed(const unsigned char *p, size_t len, size_t step, struct buf *out)
@@ -46,7 +46,8 @@ static void answers(void **state)
 	other[34] = 2; /* NOT_SERVING */
 	assert_int_equal(feed(other, sizeof(other), 7, &out), GRPC_HEALTH_NOT_SERVING);
 	/* An error has trailers only. */
-	assert_int_equal(feed((const unsigned char[]){0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88}, 10, 10, &out), GRPC_HEALTH_FAILED);
+	assert_int_equal(feed((const unsigned char[]){0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88}, 10, 10, &out),
+			 GRPC_HEALTH_FAILED);
 	assert_int_equal(feed((const unsigned char *)"HTTP/1.1 400 Bad Request\r\n", 26, 26, &out), GRPC_HEALTH_FAILED);
 	assert_int_equal(feed(serving, 20, 20, &out), GRPC_HEALTH_PENDING);
 }

@@ -37,7 +37,10 @@ static void exited(struct container *c, int code, int64_t at)
 	c->exited_ms = at;
 }
 
-static void plan(struct setup *s, int64_t now) { pod_plan(s->list, s->policies, s->n, now, s->steps, &s->plan); }
+static void plan(struct setup *s, int64_t now)
+{
+	pod_plan(s->list, s->policies, s->n, now, s->steps, &s->plan);
+}
 
 static void init_containers_run_one_by_one(void **state)
 {
@@ -214,14 +217,14 @@ static void only_declared_moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(init_containers_run_one_by_one),
-		cmocka_unit_test(failed_init_with_never_fails_the_pod),
-		cmocka_unit_test(restart_waits_for_its_back_off),
-		cmocka_unit_test(policy_decides_about_restarts),
-		cmocka_unit_test(sidecars_start_first_and_stop_last),
-		cmocka_unit_test(failed_tries_are_repeated_later),
-		cmocka_unit_test(back_off_doubles_and_is_forgotten),
-		cmocka_unit_test(only_declared_moves),
+	    cmocka_unit_test(init_containers_run_one_by_one),
+	    cmocka_unit_test(failed_init_with_never_fails_the_pod),
+	    cmocka_unit_test(restart_waits_for_its_back_off),
+	    cmocka_unit_test(policy_decides_about_restarts),
+	    cmocka_unit_test(sidecars_start_first_and_stop_last),
+	    cmocka_unit_test(failed_tries_are_repeated_later),
+	    cmocka_unit_test(back_off_doubles_and_is_forgotten),
+	    cmocka_unit_test(only_declared_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

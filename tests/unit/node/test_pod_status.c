@@ -21,10 +21,10 @@ static struct json *parse(struct arena *a, const char *text)
 }
 
 static const char pod_text[] =
-	"{\"metadata\":{\"name\":\"web\",\"namespace\":\"default\",\"uid\":\"u\",\"generation\":2},"
-	"\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"busybox\"},{\"name\":\"b\",\"image\":\"busybox\"}]},"
-	"\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"True\","
-	"\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"},{\"type\":\"example.com/gate\",\"status\":\"True\"}]}}";
+    "{\"metadata\":{\"name\":\"web\",\"namespace\":\"default\",\"uid\":\"u\",\"generation\":2},"
+    "\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"busybox\"},{\"name\":\"b\",\"image\":\"busybox\"}]},"
+    "\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"True\","
+    "\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"},{\"type\":\"example.com/gate\",\"status\":\"True\"}]}}";
 
 struct setup {
 	struct arena arena;
@@ -110,7 +110,8 @@ static void running_and_ready(void **state)
 	assert_string_equal(condition(status, "Ready", "status"), "True");
 	assert_null(condition(status, "Ready", "reason"));
 	assert_string_equal(json_path_str(json_at(json_get(status, "podIPs"), 0), "ip"), "10.42.0.7");
-	assert_string_equal(json_path_str(json_at(json_get(status, "containerStatuses"), 1), "containerID"), "proa://abc");
+	assert_string_equal(json_path_str(json_at(json_get(status, "containerStatuses"), 1), "containerID"),
+			    "proa://abc");
 	/* Nothing changed but the time: the status is the same. */
 	s.f.previous = status;
 	s.f.now_ns += 5ll * 1000000000;
@@ -190,9 +191,11 @@ static void quality_of_service(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_new_pod_is_pending), cmocka_unit_test(running_and_ready),
-		cmocka_unit_test(crash_loop_shows_waiting_and_the_last_end), cmocka_unit_test(ended_pods),
-		cmocka_unit_test(quality_of_service),
+	    cmocka_unit_test(a_new_pod_is_pending),
+	    cmocka_unit_test(running_and_ready),
+	    cmocka_unit_test(crash_loop_shows_waiting_and_the_last_end),
+	    cmocka_unit_test(ended_pods),
+	    cmocka_unit_test(quality_of_service),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
