@@ -202,7 +202,7 @@ static void on_in_end(void *arg)
 }
 
 static const struct pipe_end_events in_events = {on_nothing, on_in_end, on_in_drain},
-				    out_events = {on_out, on_end, on_in_drain}, err_events = {on_err, on_in_end, NULL};
+				    out_events = {on_out, on_end, on_in_drain}, err_events = {on_err, on_err_end, NULL};
 
 /* ---- from the client ---- */
 
