@@ -201,6 +201,13 @@ static void on_in_end(void *arg)
 	(void)arg;
 }
 
+/* Only where there is no other output to wait for. */
+static void on_err_end(void *arg)
+{
+	if (!((struct exec_session *)arg)->out)
+		on_end(arg);
+}
+
 static const struct pipe_end_events in_events = {on_nothing, on_in_end, on_in_drain},
 				    out_events = {on_out, on_end, on_in_drain}, err_events = {on_err, on_err_end, NULL};
 
