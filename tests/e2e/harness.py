@@ -119,6 +119,12 @@ class Cluster:
     def wait(self, what, condition, *words, timeout=60):
         return self.kubectl("wait", what, f"--for={condition}", f"--timeout={timeout}s", *words)
 
+    def logs_until(self, pod, text, *words):
+        """The log of a running pod once text is in it."""
+        follow = " ".join(["kubectl logs -f", pod, *words])
+        self.inside(["sh", "-c", f"{follow} | grep -q -m1 -F -- '{text}'"])
+        return self.kubectl("logs", pod, *words).stdout
+
     def refused(self, *words, stdin=None):
         """The error text of a kubectl command that must fail."""
         result = self.kubectl(*words, check=False, stdin=stdin)

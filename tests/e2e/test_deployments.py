@@ -50,7 +50,8 @@ def test_deletion_takes_everything_with_it(c):
 
 def test_namespace_deletion(c):
     c.kubectl("create", "namespace", "short")
-    c.kubectl("create", "deployment", "web", "--image=busybox:demo", "-n", "short", "--", "sleep", "1000")
+    c.kubectl("create", "deployment", "web", "--image=busybox:demo", "-n", "short", "--",
+              "sh", "-c", "trap exit TERM; sleep 1000 & wait")
     c.kubectl("rollout", "status", "deployment/web", "-n", "short", "--timeout=60s")
     c.kubectl("delete", "namespace", "short", "--timeout=60s")
     expect("not found" in c.refused("get", "namespace", "short"), "it is still there")

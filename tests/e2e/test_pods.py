@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pods on real containers."""
 import json
+import pathlib
 
 from harness import expect, pod
 
@@ -40,10 +41,11 @@ def test_init_containers_run_first_and_in_order(c):
     share = {"volumeMounts": [{"name": "share", "mountPath": "/share"}]}
     init = [dict({"name": f"init-{i}", "image": "busybox:demo", "command": ["/bin/sh", "-c", f"echo {i} >> /share/log"]},
                  **share) for i in (1, 2)]
-    c.apply(pod("inits", "cat /share/log; sleep 1000", container=share, initContainers=init,
+    c.apply(pod("inits", "cat /share/log; echo end; sleep 1000", container=share, initContainers=init,
                 volumes=[{"name": "share", "emptyDir": {}}]))
     c.wait("pod/inits", "condition=Ready")
-    expect(c.kubectl("logs", "inits").stdout == "1\n2\n", c.kubectl("logs", "inits").stdout)
+    log = c.logs_until("inits", "end")
+    expect(log == "1\n2\nend\n", log)
 
 
 def test_several_containers_share_the_network(c):
@@ -53,8 +55,7 @@ def test_several_containers_share_the_network(c):
     spec["spec"]["containers"].append(second)
     c.apply(spec)
     c.wait("pod/two", "condition=Ready")
-    c.kubectl("wait", "pod/two", "--for=condition=Ready", "--timeout=30s")
-    expect("shared" in c.kubectl("logs", "two", "-c", "client", "-f", "--limit-bytes=7").stdout, "no page from the neighbour")
+    c.logs_until("two", "shared", "-c", "client")
 
 
 def test_environment(c):
@@ -72,11 +73,11 @@ def test_config_map_and_secret(c):
     c.kubectl("create", "configmap", "conf", "--from-literal=key=value")
     c.kubectl("create", "secret", "generic", "sec", "--from-literal=token=hidden")
     mounts = [{"name": "conf", "mountPath": "/conf"}, {"name": "sec", "mountPath": "/sec"}]
-    c.apply(pod("mounts", "cat /conf/key /sec/token; sleep 1000", container={"volumeMounts": mounts},
+    c.apply(pod("mounts", "cat /conf/key /sec/token; echo; sleep 1000", container={"volumeMounts": mounts},
                 volumes=[{"name": "conf", "configMap": {"name": "conf"}},
                          {"name": "sec", "secret": {"secretName": "sec", "defaultMode": 0o400}}]))
     c.wait("pod/mounts", "condition=Ready")
-    expect(c.kubectl("logs", "mounts").stdout == "valuehidden", c.kubectl("logs", "mounts").stdout)
+    c.logs_until("mounts", "valuehidden")
     mode = c.kubectl("exec", "mounts", "--", "stat", "-L", "-c", "%a", "/sec/token").stdout.strip()
     expect(mode == "400", mode)
 
@@ -123,9 +124,61 @@ def test_missing_image(c):
 
 
 def test_isolation(c):
-    script = "cat /proc/1/comm; ls /proc | grep -c '^[0-9]*$'; mount -t tmpfs x /mnt 2>&1; echo x > /proc/sys/kernel/hostname"
-    c.apply(pod("jail", script + " 2>&1; cat /proc/self/status | grep -E 'CapEff|Seccomp:|NoNewPrivs'; sleep 1000"))
-    c.wait("pod/jail", "condition=Ready")
-    out = c.kubectl("logs", "jail", "-f", "--limit-bytes=200").stdout
-    expect("CapEff:\t00000000a80425fb" in out, out)
+    probe = ["cat /proc/self/status", "mount -t tmpfs x /mnt", "echo x > /proc/sys/kernel/hostname", "mknod /tmp/sda b 8 0",
+             "cat /proc/kcore | head -c 1 | wc -c", "ls /proc | grep -c '^[0-9]*$'", "unshare -U true", "echo end"]
+    c.apply(pod("jail", "; ".join(f"{{ {p}; }} 2>&1" for p in probe) + "; sleep 1000"))
+    out = c.logs_until("jail", "end")
+    expect("CapEff:\t00000000a80425fb" in out, out)  # the default set: what docker and containerd give
     expect("Seccomp:\t2" in out, out)
+    expect("mount: permission denied" in out or "mount: mounting x on /mnt failed" in out, out)
+    expect("can't create /proc/sys/kernel/hostname: Read-only file system" in out, out)
+    lines = out.splitlines()
+    processes = int(lines[[i for i, line in enumerate(lines) if line.isdigit()][-1]])
+    expect(processes <= 5, out)  # its own only
+
+
+def test_resources_become_cgroups(c):
+    c.apply(pod("limited", "sleep 1000", container={"resources": {"limits": {"memory": "48Mi", "cpu": "500m"}}}))
+    c.wait("pod/limited", "condition=Ready")
+    uid = c.get("pod", "limited")["metadata"]["uid"]
+    found = {path.name: path.read_text().strip() for path in pathlib.Path("/sys/fs/cgroup").glob(f"**/pod{uid}/*/*")
+             if path.name in ("memory.limit_in_bytes", "memory.max", "cpu.cfs_quota_us", "cpu.max")}
+    expect(str(48 << 20) in (found.get("memory.limit_in_bytes"), found.get("memory.max")), found)
+    expect(found.get("cpu.cfs_quota_us") == "50000" or found.get("cpu.max") == "50000 100000", found)
+
+
+def test_attach_and_port_forward(c):
+    c.apply(pod("page", "echo hello > /tmp/index.html; httpd -p 8080 -h /tmp; while read line; do echo got $line; done",
+                container={"stdin": True, "ports": [{"containerPort": 8080}]}))
+    c.wait("pod/page", "condition=Ready")
+    script = "kubectl port-forward pod/page :8080 > forward.log & pid=$!; " \
+             "port=$(tail -f --pid=$pid forward.log | sed -n 's/.*127.0.0.1:\\([0-9]*\\) .*/\\1/p;/127/q'); " \
+             "curl -sS http://127.0.0.1:$port/; curl -sS http://127.0.0.1:$port/; kill $pid"
+    out = c.inside(["bash", "-c", script], cwd=c.dir).stdout
+    expect(out == "hello\nhello\n", out)
+    out = c.inside(["sh", "-c", "(echo one; echo two) | kubectl attach -i page 2>/dev/null | grep -m1 'got two'"]).stdout
+    expect(out == "got two\n", out)
+
+
+def test_previous_logs_of_a_restarted_container(c):
+    c.apply(pod("twice", "if [ -e /state/once ]; then echo second; sleep 1000; fi; touch /state/once; echo first; exit 1",
+                container={"volumeMounts": [{"name": "state", "mountPath": "/state"}]},
+                volumes=[{"name": "state", "emptyDir": {}}]))
+    c.wait("pod/twice", "jsonpath={.status.containerStatuses[0].restartCount}=1")
+    c.logs_until("twice", "second")
+    expect(c.kubectl("logs", "twice", "--previous").stdout == "first\n", "previous")
+
+
+def test_liveness_probe_restarts(c):
+    probe = {"exec": {"command": ["test", "!", "-e", "/tmp/sick"]}, "periodSeconds": 1, "failureThreshold": 1}
+    c.apply(pod("sick", "sleep 1; touch /tmp/sick; sleep 1000", container={"livenessProbe": probe}))
+    c.wait("pod/sick", "jsonpath={.status.containerStatuses[0].restartCount}=1")
+    events = c.kubectl("get", "events", "--field-selector=involvedObject.name=sick").stdout
+    expect("Unhealthy" in events and "Killing" in events, events)
+
+
+def test_scheduling_that_fails_is_explained(c):
+    c.apply(pod("huge", container={"resources": {"requests": {"cpu": "1000"}}}))
+    c.wait("pod/huge", "condition=PodScheduled=false")
+    condition = [x for x in c.get("pod", "huge")["status"]["conditions"] if x["type"] == "PodScheduled"][0]
+    expect(condition["reason"] == "Unschedulable" and "Insufficient cpu" in condition["message"], condition)
