@@ -12,10 +12,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KUBECTL_S = 120
+KUBECTL_S = 60
 
 
 class Failed(Exception):
@@ -121,9 +122,20 @@ class Cluster:
 
     def logs_until(self, pod, text, *words):
         """The log of a running pod once text is in it."""
-        follow = " ".join(["kubectl logs -f", pod, *words])
-        self.inside(["sh", "-c", f"{follow} | grep -q -m1 -F -- '{text}'"])
-        return self.kubectl("logs", pod, *words).stdout
+        command = [ROOT / "tools/netns", "exec", self.netns, "kubectl", "logs", "-f", pod, *words]
+        follow = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, env=self.env)
+        timer = threading.Timer(KUBECTL_S, follow.kill)
+        timer.start()
+        seen = ""
+        for line in follow.stdout:
+            seen += line
+            if text in line:
+                break
+        timer.cancel()
+        follow.kill()
+        follow.wait()
+        expect(text in seen, f"the log of {pod} never had {text!r}: {seen}")
+        return seen
 
     def refused(self, *words, stdin=None):
         """The error text of a kubectl command that must fail."""

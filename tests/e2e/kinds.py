@@ -7,9 +7,9 @@ discovery offers and the table below doesn't know is a failure, so that none is 
 the given API server (tests/e2e/apiserver.c) by itself, in memory, on a loopback port.
 """
 import argparse
-import base64
 import json
 import os
+import pathlib
 import selectors
 import signal
 import subprocess
@@ -19,123 +19,10 @@ import time
 
 WATCH_S = 10
 NS = "kinds-test"
-POD = {"containers": [{"name": "c", "image": "i"}]}
-LABELS = {"matchLabels": {"a": "b"}}
-TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": POD}
-HOOK = [{"name": "h.example.com", "clientConfig": {"url": "https://example.com/"}, "sideEffects": "None",
-         "admissionReviewVersions": ["v1"]}]
-POLICY_MATCH = {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]}
 
-
-def signing_request():
-    with tempfile.TemporaryDirectory() as d:
-        subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                        d + "/key", "-subj", "/CN=somebody", "-out", d + "/csr"], check=True, capture_output=True)
-        with open(d + "/csr", "rb") as f:
-            return base64.b64encode(f.read()).decode()
-
-
-def certificate():
-    with tempfile.TemporaryDirectory() as d:
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                        d + "/key", "-subj", "/CN=ca", "-addext", "basicConstraints=critical,CA:TRUE", "-out", d + "/crt"],
-                       check=True, capture_output=True)
-        with open(d + "/crt") as f:
-            return f.read()
-
-
-# resource.group (or resource.version.group, where the versions differ) → what the object needs beyond its metadata.
-# The name, where it isn't free, is given as "metadata".
-OBJECTS = {
-    "configmaps": {},
-    "endpoints": {},
-    "events": {"involvedObject": {"kind": "Pod", "name": "p", "namespace": NS}, "metadata": {"namespace": NS}},
-    "limitranges": {"spec": {"limits": []}},
-    "namespaces": {},
-    "nodes": {},
-    "persistentvolumeclaims": {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
-    "persistentvolumes": {"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}}},
-    "pods": {"spec": POD},
-    "podtemplates": {"template": TEMPLATE},
-    "replicationcontrollers": {"spec": {"replicas": 0, "selector": {"a": "b"}, "template": TEMPLATE}},
-    "resourcequotas": {"spec": {"hard": {"pods": "100"}}},
-    "secrets": {"stringData": {"a": "b"}},
-    "serviceaccounts": {},
-    "services": {"spec": {"ports": [{"port": 80}]}},
-    "mutatingadmissionpolicies.admissionregistration.k8s.io": {"spec": {
-        "matchConstraints": POLICY_MATCH, "failurePolicy": "Ignore", "reinvocationPolicy": "Never",
-        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"}}]}},
-    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": {"spec": {"policyName": "p"}},
-    "mutatingwebhookconfigurations.admissionregistration.k8s.io": {"webhooks": HOOK},
-    "validatingadmissionpolicies.admissionregistration.k8s.io": {"spec": {
-        "matchConstraints": POLICY_MATCH, "validations": [{"expression": "true"}]}},
-    "validatingadmissionpolicybindings.admissionregistration.k8s.io": {"spec": {
-        "policyName": "p", "validationActions": ["Warn"]}},
-    "validatingwebhookconfigurations.admissionregistration.k8s.io": {"webhooks": HOOK},
-    "customresourcedefinitions.apiextensions.k8s.io": {
-        "metadata": {"name": "things.example.com"},
-        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "singular": "thing", "kind": "Thing",
-                                                                         "listKind": "ThingList"},
-                 "versions": [{"name": "v1", "served": True, "storage": True,
-                               "schema": {"openAPIV3Schema": {"type": "object"}}}]}},
-    "apiservices.apiregistration.k8s.io": {
-        "metadata": {"name": "v1.test.example.com"},
-        "spec": {"group": "test.example.com", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 10,
-                 "service": {"name": "s", "namespace": NS}, "insecureSkipTLSVerify": True}},
-    "controllerrevisions.apps": {"revision": 1, "data": {}},
-    "daemonsets.apps": {"spec": {"selector": LABELS, "template": TEMPLATE}},
-    "deployments.apps": {"spec": {"replicas": 0, "selector": LABELS, "template": TEMPLATE}},
-    "replicasets.apps": {"spec": {"replicas": 0, "selector": LABELS, "template": TEMPLATE}},
-    "statefulsets.apps": {"spec": {"replicas": 0, "serviceName": "s", "selector": LABELS, "template": TEMPLATE}},
-    "horizontalpodautoscalers.autoscaling": {"spec": {
-        "maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}},
-    "cronjobs.batch": {"spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {
-        "template": {"spec": dict(POD, restartPolicy="Never")}}}}},
-    "jobs.batch": {"spec": {"suspend": True, "template": {"spec": dict(POD, restartPolicy="Never")}}},
-    "certificatesigningrequests.certificates.k8s.io": lambda: {"spec": {
-        "request": signing_request(), "signerName": "example.com/x", "usages": ["client auth"]}},
-    "clustertrustbundles.certificates.k8s.io": lambda: {"spec": {"trustBundle": certificate()}},
-    "podcertificaterequests.certificates.k8s.io": None,  # needs a proof of possession by a running pod
-    "leases.coordination.k8s.io": {"spec": {"holderIdentity": "x"}},
-    "leasecandidates.coordination.k8s.io": {"spec": {"leaseName": "l", "binaryVersion": "1.0.0", "strategy": "OldestEmulationVersion"}},
-    "endpointslices.discovery.k8s.io": {"addressType": "IPv4", "endpoints": []},
-    "events.events.k8s.io": {"eventTime": "2026-01-01T00:00:00.000000Z", "reportingController": "example.com/x",
-                             "reportingInstance": "x", "action": "a", "reason": "r", "type": "Normal",
-                             "regarding": {"kind": "Pod", "name": "p", "namespace": NS}},
-    "flowschemas.flowcontrol.apiserver.k8s.io": {"spec": {"priorityLevelConfiguration": {"name": "p"}, "matchingPrecedence": 1000}},
-    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": {"spec": {
-        "type": "Limited", "limited": {"nominalConcurrencyShares": 1, "limitResponse": {"type": "Reject"}}}},
-    "ingressclasses.networking.k8s.io": {"spec": {"controller": "example.com/x"}},
-    "ingresses.networking.k8s.io": {"spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}},
-    "ipaddresses.networking.k8s.io": {"metadata": {"name": "10.43.77.77"}, "spec": {
-        "parentRef": {"resource": "services", "name": "s", "namespace": NS}}},
-    "networkpolicies.networking.k8s.io": {"spec": {"podSelector": {}}},
-    "servicecidrs.networking.k8s.io": {"spec": {"cidrs": ["10.99.0.0/16"]}},
-    "runtimeclasses.node.k8s.io": {"handler": "h"},
-    "poddisruptionbudgets.policy": {"spec": {"minAvailable": 1, "selector": LABELS}},
-    "clusterrolebindings.rbac.authorization.k8s.io": {"roleRef": {
-        "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}},
-    "clusterroles.rbac.authorization.k8s.io": {"rules": []},
-    "rolebindings.rbac.authorization.k8s.io": {"roleRef": {
-        "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"}},
-    "roles.rbac.authorization.k8s.io": {"rules": []},
-    "deviceclasses.resource.k8s.io": {"spec": {}},
-    "devicetaintrules.resource.k8s.io": {"spec": {"taint": {"key": "example.com/k", "effect": "NoSchedule"}}},
-    "resourceclaims.resource.k8s.io": {"spec": {}},
-    "resourceclaimtemplates.resource.k8s.io": {"spec": {"spec": {}}},
-    "resourceslices.resource.k8s.io": {"spec": {
-        "driver": "d.example.com", "nodeName": "n", "pool": {"name": "n", "generation": 1, "resourceSliceCount": 1}}},
-    "priorityclasses.scheduling.k8s.io": {"value": 7},
-    "workloads.scheduling.k8s.io": {"spec": {"podGroups": [{"name": "g", "policy": {"basic": {}}}]}},
-    "csidrivers.storage.k8s.io": {"spec": {"attachRequired": False}},
-    "csinodes.storage.k8s.io": {"spec": {"drivers": []}},
-    "csistoragecapacities.storage.k8s.io": {"storageClassName": "s"},
-    "storageclasses.storage.k8s.io": {"provisioner": "example.com/p"},
-    "volumeattachments.storage.k8s.io": {"spec": {
-        "attacher": "example.com/a", "nodeName": "n", "source": {"persistentVolumeName": "p"}}},
-    "volumeattributesclasses.storage.k8s.io": {"driverName": "d.example.com", "parameters": {"a": "b"}},
-    "storageversionmigrations.storagemigration.k8s.io": {"spec": {"resource": {"group": "apps", "resource": "deployments"}}},
-}
+# resource.group → what the least object needs beyond name and kind; a name that isn't free is given as "metadata". null: no
+# client can make it alone. js/walk.mjs reads the same file.
+OBJECTS = json.loads((pathlib.Path(__file__).parent / "kinds.json").read_text())
 
 
 class Failed(Exception):
@@ -199,7 +86,7 @@ def walk(kubectl, plural, version, row):
     rest = OBJECTS[key]
     if rest is None:
         return "skipped: cannot be made by a client alone"
-    rest = dict(rest() if callable(rest) else rest)
+    rest = dict(rest)
     full = f"{plural}.{version.split('/')[-1]}.{group}" if group else plural
     metadata = dict({"name": "kinds-" + plural}, **rest.pop("metadata", {}))
     name, ns = metadata["name"], ["-n", NS] if row["namespaced"] else []
