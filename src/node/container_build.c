@@ -266,8 +266,9 @@ static int build_seccomp(const struct build_input *in, struct container_spec *s,
 	const struct json *profile = security(in, "seccompProfile");
 	const char *type = json_path_str(profile, "type");
 
+	/* Without a word about it the default filter holds, as under upstream's --seccomp-default. */
 	if (!str_eq(type, "Localhost")) {
-		s->seccomp = type;
+		s->seccomp = str_or(type, "RuntimeDefault");
 		return 0;
 	}
 	if (in->seccomp_localhost) {
