@@ -5,6 +5,7 @@ Tests are functions named test_*, in files named test_*.py; each gets a Cluster.
 status and watches tell when something has happened. Everything a cluster makes is removed at the end, also after a
 failure, and what could not be removed is reported as a failure of its own.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -122,20 +123,28 @@ class Cluster:
 
     def logs_until(self, pod, text, *words):
         """The log of a running pod once text is in it."""
-        command = [ROOT / "tools/netns", "exec", self.netns, "kubectl", "logs", "-f", pod, *words]
-        follow = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, env=self.env)
-        timer = threading.Timer(KUBECTL_S, follow.kill)
-        timer.start()
         seen = ""
-        for line in follow.stdout:
-            seen += line
-            if text in line:
-                break
-        timer.cancel()
-        follow.kill()
-        follow.wait()
-        expect(text in seen, f"the log of {pod} never had {text!r}: {seen}")
-        return seen
+        with self.running("kubectl", "logs", "-f", pod, *words) as follow:
+            for line in follow.stdout:
+                seen += line
+                if text in line:
+                    return seen
+        raise Failed(f"the log of {pod} never had {text!r}: {seen}")
+
+    @contextlib.contextmanager
+    def running(self, *command):
+        """A process in the cluster's network namespace, killed at the end of the block or after KUBECTL_S seconds."""
+        command = [ROOT / "tools/netns", "exec", self.netns, *command]
+        process = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True, env=self.env)
+        timer = threading.Timer(KUBECTL_S, process.kill)
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
     def refused(self, *words, stdin=None):
         """The error text of a kubectl command that must fail."""

@@ -2,6 +2,7 @@
 """Pods on real containers."""
 import json
 import pathlib
+import re
 
 from harness import expect, pod
 
@@ -151,11 +152,10 @@ def test_attach_and_port_forward(c):
     c.apply(pod("page", "echo hello > /tmp/index.html; httpd -p 8080 -h /tmp; while read line; do echo got $line; done",
                 container={"stdin": True, "ports": [{"containerPort": 8080}]}))
     c.wait("pod/page", "condition=Ready")
-    script = "kubectl port-forward pod/page :8080 > forward.log & pid=$!; " \
-             "port=$(tail -f --pid=$pid forward.log | sed -n 's/.*127.0.0.1:\\([0-9]*\\) .*/\\1/p;/127/q'); " \
-             "curl -sS http://127.0.0.1:$port/; curl -sS http://127.0.0.1:$port/; kill $pid"
-    out = c.inside(["bash", "-c", script], cwd=c.dir).stdout
-    expect(out == "hello\nhello\n", out)
+    with c.running("kubectl", "port-forward", "pod/page", ":8080") as forward:
+        port = re.search(r"127.0.0.1:(\d+) ", forward.stdout.readline())[1]
+        for _ in range(2):
+            expect(c.inside(["curl", "-sS", f"http://127.0.0.1:{port}/"]).stdout == "hello\n", "no page through the tunnel")
     c.inside(["kubectl", "attach", "-i", "page"], input="one\ntwo\n", check=False)
     c.logs_until("page", "got two")
 
