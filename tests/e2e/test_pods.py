@@ -150,14 +150,14 @@ def test_resources_become_cgroups(c):
 
 def test_attach_and_port_forward(c):
     c.apply(pod("page", "echo hello > /tmp/index.html; httpd -p 8080 -h /tmp; while read line; do echo got $line; done",
-                container={"stdin": True, "ports": [{"containerPort": 8080}]}))
+                container={"stdin": True, "stdinOnce": True, "ports": [{"containerPort": 8080}]}, restartPolicy="Never"))
     c.wait("pod/page", "condition=Ready")
     with c.running("kubectl", "port-forward", "pod/page", ":8080") as forward:
         port = re.search(r"127.0.0.1:(\d+) ", forward.stdout.readline())[1]
         for _ in range(2):
             expect(c.inside(["curl", "-sS", f"http://127.0.0.1:{port}/"]).stdout == "hello\n", "no page through the tunnel")
-    c.inside(["kubectl", "attach", "-i", "page"], input="one\ntwo\n", check=False)
-    c.logs_until("page", "got two")
+    c.inside(["kubectl", "attach", "-i", "page"], input="one\ntwo\n")  # the end of its input ends the container
+    expect(c.kubectl("logs", "page").stdout == "got one\ngot two\n", c.kubectl("logs", "page").stdout)
 
 
 def test_previous_logs_of_a_restarted_container(c):
