@@ -38,6 +38,6 @@
 		(v)->at = NULL;                                                                                        \
 		(v)->n = (v)->cap = 0;                                                                                 \
 	} while (0)
-#define VEC_EACH(p, v) for (__typeof__((v)->at) p = (v)->at; p < (v)->at + (v)->n; p++)
+#define VEC_EACH(p, v) for (__typeof__((v)->at) p = (v)->at; p && p < (v)->at + (v)->n; p++)
 
 #endif

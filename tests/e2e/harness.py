@@ -66,12 +66,20 @@ class Cluster:
             if result.returncode != 0:
                 left.append("proa down: " + result.stderr.strip())
             left += self.leftovers()
+        left += self.sanitizer_reports()
         run([ROOT / "tools/netns", "down", self.netns])
         shutil.rmtree(self.dir, ignore_errors=True)
-        expect(not left, "left behind: " + "; ".join(left))
+        expect(not left, "left behind or reported: " + "; ".join(left))
 
     def config(self):
         return json.loads((self.data / "cluster.json").read_text())
+
+    def sanitizer_reports(self):
+        """What ASan and UBSan wrote into the log of a sanitized build, and processes of ours that crashed."""
+        log = self.data / "proa.log"
+        marks = ("runtime error:", "ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "status=139", "status=134")
+        return [line.strip() for line in log.read_text(errors="replace").splitlines()
+                if any(mark in line for mark in marks)] if log.exists() else []
 
     def leftovers(self):
         """What should be gone after `proa down`: processes, mounts, links, cgroups, the run directory."""

@@ -35,10 +35,12 @@ def test_rolling_update_and_undo(c):
 
 
 def test_deleted_pod_is_replaced(c):
-    name = c.get("pods", "-l", "app=web")["items"][0]["metadata"]["name"]
+    name = [p["metadata"]["name"] for p in c.get("pods", "-l", "app=web")["items"]
+            if "deletionTimestamp" not in p["metadata"]][0]
     c.kubectl("delete", "pod", name)
     c.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    names = [p["metadata"]["name"] for p in c.get("pods", "-l", "app=web")["items"]]
+    names = [p["metadata"]["name"] for p in c.get("pods", "-l", "app=web")["items"]
+             if "deletionTimestamp" not in p["metadata"]]
     expect(name not in names and len(names) == 1, names)
 
 
