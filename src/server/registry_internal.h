@@ -50,7 +50,7 @@ struct write_op {
 	struct object *old;    /* held; NULL on create */
 	struct json *old_tree; /* storage version, not to be changed */
 	struct json *tree;     /* what will be stored */
-	bool lazy;
+	bool lazy, renewal;    /* as in store_write */
 	bool created;
 	bool removing;	  /* the store write is a deletion */
 	bool return_tree; /* answer with `answer` instead of the object */

@@ -185,13 +185,10 @@ static struct apply_request ownership(struct write_op *op)
 				      .force = op->req.force};
 }
 
-/* Leases, Events: nothing is lost that isn't renewed or forgotten within minutes (architecture.md, decision 5). */
+/* Events: of use for minutes (architecture.md, decision 5). */
 static bool is_lazy(const struct write_op *op)
 {
-	const struct resource *r = op->row;
-	if (str_eq(r->plural, "events") && !*r->group)
-		return true;
-	return str_eq(r->plural, "leases") && op->old != NULL;
+	return str_eq(op->row->plural, "events") && !*op->row->group;
 }
 
 /* ---- the store ---- */
@@ -257,6 +254,7 @@ enum store_error op_store(struct write_op *op, uint64_t expect_rev)
 				.create = op->created,
 				.expect_rev = expect_rev,
 				.lazy = op->lazy,
+				.renewal = op->renewal,
 				.done = stored,
 				.arg = op};
 	return store_write(op->reg->store, &w);
@@ -516,15 +514,23 @@ static void keep_from_old(struct write_op *op, const char *member)
 		json_remove(op->tree, member);
 }
 
-/* Nodes report every few minutes even when nothing changed: only the heartbeat differs then. */
-static bool only_heartbeat(struct write_op *op)
+/*
+ * A lease that is only renewed, a node that reports although nothing changed: only a time differs, and it is worth
+ * nothing after less than a minute. A lease that changes hands must be durable: somebody acts on it.
+ */
+static bool only_renewal(struct write_op *op)
 {
-	if (!str_eq(op->row->plural, "nodes") || !str_eq(op->req.subresource, "status"))
+	bool lease = str_eq(op->row->plural, "leases") && str_empty(op->req.subresource);
+	bool node = str_eq(op->row->plural, "nodes") && str_eq(op->req.subresource, "status");
+	if (!lease && !node)
 		return false;
 	struct json *trees[] = {json_clone(op->arena, op->old_tree), json_clone(op->arena, op->tree)};
 	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
-		JSON_EACH(c, json_path(trees[i], "status.conditions"))
-			json_remove(c, "lastHeartbeatTime");
+		if (lease)
+			json_remove(json_get(trees[i], "spec"), "renewTime");
+		else
+			JSON_EACH(c, json_path(trees[i], "status.conditions"))
+				json_remove(c, "lastHeartbeatTime");
 		json_remove(json_get(trees[i], "metadata"), "managedFields");
 	}
 	return json_equal(trees[0], trees[1]);
@@ -601,7 +607,8 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 		op_finish(op, 200, op->old);
 		return STORE_OK;
 	}
-	op->lazy = !op->removing && (is_lazy(op) || only_heartbeat(op));
+	op->lazy = !op->removing && is_lazy(op);
+	op->renewal = !op->removing && only_renewal(op);
 	enum store_error e = op_store(op, op->old->rev);
 	if (e != STORE_OK)
 		op->answer = NULL;

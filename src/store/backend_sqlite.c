@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/backend.h"
+#include "store/sqlite_less.h"
 #include "store/store_internal.h"
 
 #define APPLICATION_ID 0x70726f61 /* "proa" */
@@ -161,6 +162,7 @@ static int open_database(struct store_backend *b, const char *path, char *err, s
 	char sql[256];
 	bool empty;
 
+	sqlite_less();
 	if (sqlite3_open_v2(path, &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL) !=
 	    SQLITE_OK)
 		return open_failure(b->db, path, err, err_len);

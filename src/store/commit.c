@@ -88,7 +88,9 @@ static struct commit_job *job_fill(struct store *s)
 	}
 	j->n_saving = s->n_unsaved;
 	s->n_unsaved = 0;
-	s->lazy_due = false;
+	s->lazy_due = s->lazy_soon = false;
+	s->lazy_waiting = LAZY_IDLE;
+	loop_timer_stop(s->lazy_timer);
 	for (struct pending *p; (p = store_queue_first(s)) && bytes < STORE_BATCH_BYTES_MAX;) {
 		list_remove(&p->link);
 		s->n_queue--;
@@ -140,6 +142,7 @@ static void commit_failed(struct store *s, struct commit_job *j)
 		list_add_head(&s->unsaved, l);
 	}
 	s->n_unsaved += j->n_saving;
+	s->lazy_soon = s->lazy_soon || j->n_saving;
 	store_fail_all(s, &j->writes, j->result);
 }
 
@@ -191,17 +194,19 @@ static void job_done(void *arg)
 
 static void lazy_wait(struct store *s)
 {
-	if (s->n_unsaved && !s->lazy_waiting && !s->closing) {
-		s->lazy_waiting = true;
-		loop_timer_start(s->lazy_timer, STORE_LAZY_MS_MAX);
-	}
+	int want = !s->n_unsaved || s->closing ? LAZY_IDLE : s->lazy_soon ? LAZY_SOON : LAZY_RENEWAL;
+
+	if (want <= (int)s->lazy_waiting)
+		return;
+	s->lazy_waiting = want;
+	loop_timer_start(s->lazy_timer, want == LAZY_SOON ? STORE_LAZY_MS_MAX : STORE_RENEWAL_MS_MAX);
 }
 
 void store_lazy_fired(void *arg)
 {
 	struct store *s = arg;
 
-	s->lazy_waiting = false;
+	s->lazy_waiting = LAZY_IDLE;
 	s->lazy_due = true;
 	store_pump(s);
 }

@@ -8,8 +8,8 @@
  * after the commit; only then do readers and watchers see the change. When a commit fails, every write that was in it
  * or built on it fails with the same error and the revision counter goes back: nothing half-done stays.
  *
- * Volatile writes (store_write.lazy: lease renewals, heartbeats, events) are applied and answered at once and are
- * committed with the next durable write or within STORE_LAZY_MS_MAX.
+ * Volatile writes (store_write.lazy) are applied and answered at once and are committed with the next durable write or
+ * within STORE_LAZY_MS_MAX (events) or STORE_RENEWAL_MS_MAX (lease renewals and heartbeats).
  */
 #ifndef PROA_STORE_STORE_H
 #define PROA_STORE_STORE_H
@@ -26,6 +26,9 @@ struct store;
 struct store_watch;
 
 #define STORE_LAZY_MS_MAX 5000
+/* A renewal is worthless after some 40 s and made again by then: writing it down is of no use but to keep what is in
+ * memory only small. An idle cluster writes below 0.1 kB/s this way. */
+#define STORE_RENEWAL_MS_MAX 300000
 #define STORE_HISTORY_EVENTS_MAX 100000	   /* the window: the older of the two bounds ends it */
 #define STORE_HISTORY_BYTES_MAX (4u << 20) /* beyond what live objects hold anyway; keeps idle memory small */
 #define STORE_VALUE_BYTES_MAX (3u << 19)   /* 1.5 MiB, etcd's request limit */
@@ -73,7 +76,7 @@ struct store_write {
 	struct json *tree;   /* new value; metadata.resourceVersion is set by the store. NULL: delete */
 	bool create;	     /* must not exist */
 	uint64_t expect_rev; /* 0: any existing one */
-	bool lazy;
+	bool lazy, renewal;  /* renewal: lazy, and superseded within seconds */
 	/* obj: what was written, or for a delete the last state with the deletion's revision; NULL on failure. */
 	void (*done)(void *arg, enum store_error result, struct object *obj);
 	void *arg;

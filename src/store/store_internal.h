@@ -41,7 +41,7 @@ struct pending {
 	struct object *obj, *prev; /* references; as in store_event */
 	uint64_t rev;
 	enum store_event_type type;
-	bool lazy;
+	bool lazy, renewal;
 	void (*done)(void *arg, enum store_error result, struct object *obj);
 	void *arg;
 };
@@ -79,8 +79,9 @@ struct store {
 
 	struct loop_defer *turn;
 	struct loop_timer *lazy_timer;
-	bool lazy_waiting; /* the timer runs */
-	bool lazy_due;	   /* it fired: commit what is unsaved */
+	enum { LAZY_IDLE, LAZY_RENEWAL, LAZY_SOON } lazy_waiting; /* what the timer runs for */
+	bool lazy_soon;						  /* something unsaved is not just a renewal */
+	bool lazy_due;						  /* the timer fired: commit what is unsaved */
 	bool closing;
 	bool failing; /* the last commit failed; logged once until one succeeds */
 };

@@ -85,7 +85,8 @@ enum store_error store_write(struct store *s, const struct store_write *w)
 	    .type = !w->tree ? STORE_DELETED
 		    : now    ? STORE_UPDATED
 			     : STORE_CREATED,
-	    .lazy = w->lazy,
+	    .lazy = w->lazy || w->renewal,
+	    .renewal = w->renewal,
 	    .done = w->done,
 	    .arg = w->arg,
 	};
@@ -155,6 +156,7 @@ void store_apply(struct store *s, struct list *writes, bool keep_lazy)
 		if (keep_lazy && p->lazy) {
 			list_add_tail(&s->unsaved, &p->link);
 			s->n_unsaved++;
+			s->lazy_soon = s->lazy_soon || !p->renewal;
 		} else {
 			store_pending_free(p);
 		}

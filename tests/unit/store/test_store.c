@@ -615,6 +615,48 @@ static void lazy_is_answered_at_once_and_committed_later(void **state)
 	assert_int_equal(faulty_disk.commits, commits + 1); /* idle writes nothing */
 }
 
+static enum store_error renew(const char *key, int v, struct answer *ans)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct store_write w = {
+	    .key = key, .tree = value_of(&a, key, v, 0), .renewal = true, .done = on_answer, .arg = ans};
+
+	return store_write(store, &w);
+}
+
+static void renewals_wait_longer_but_go_with_what_comes_earlier(void **state)
+{
+	struct answer a1 = {0}, a2 = {0}, a3 = {0};
+
+	(void)state;
+	put(keys[0], 1, true, false, &a1);
+	put(keys[1], 1, true, false, &a1);
+	fake_settle();
+	unsigned commits = faulty_disk.commits;
+	renew(keys[0], 2, &a2);
+	fake_settle();
+	assert_int_equal(a2.n, 1);
+	fake_pass(STORE_RENEWAL_MS_MAX - 1);
+	fake_settle();
+	assert_int_equal(faulty_disk.commits, commits);
+	fake_pass(1);
+	fake_settle();
+	assert_int_equal(faulty_disk.commits, commits + 1);
+	assert_true(faulty_disk_has(a2.rev));
+	renew(keys[0], 3, &a2);
+	fake_settle();
+	put(keys[1], 2, false, true, &a3);
+	fake_settle();
+	assert_int_equal(faulty_disk.commits, commits + 1);
+	fake_pass(STORE_LAZY_MS_MAX);
+	fake_settle();
+	assert_int_equal(faulty_disk.commits, commits + 2);
+	assert_true(faulty_disk_has(a2.rev) && faulty_disk_has(a3.rev));
+	fake_pass(2 * STORE_RENEWAL_MS_MAX);
+	fake_settle();
+	assert_int_equal(faulty_disk.commits, commits + 2);
+}
+
 static void lazy_works_while_the_disk_is_full(void **state)
 {
 	struct answer a1 = {0}, a2 = {0};
@@ -753,6 +795,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(writes_during_a_commit_are_the_next_one, setup, teardown),
 	    cmocka_unit_test_setup_teardown(failure_takes_back_what_was_built_on_it, setup, teardown),
 	    cmocka_unit_test_setup_teardown(lazy_is_answered_at_once_and_committed_later, setup, teardown),
+	    cmocka_unit_test_setup_teardown(renewals_wait_longer_but_go_with_what_comes_earlier, setup, teardown),
 	    cmocka_unit_test_setup_teardown(lazy_works_while_the_disk_is_full, setup, teardown),
 	    cmocka_unit_test_setup_teardown(revisions_seen_are_never_given_out_again, setup, teardown),
 	    cmocka_unit_test_setup_teardown(closing_answers_everybody, setup, teardown),
