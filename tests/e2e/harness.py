@@ -6,11 +6,14 @@ status and watches tell when something has happened. Everything a cluster makes 
 failure, and what could not be removed is reported as a failure of its own.
 """
 import contextlib
+import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -30,8 +33,6 @@ def expect(condition, message):
 
 
 class Cluster:
-    _numbers = iter(range(0, 40))
-
     def __init__(self, build="build"):
         self.proa = ROOT / build / "proa"
         self.netns = "pe-" + uuid.uuid4().hex[:7]
@@ -46,7 +47,7 @@ class Cluster:
 
     def start(self):
         if not self.address:
-            run([ROOT / "tools/netns", "up", self.netns, str(next(self._numbers))])
+            run([ROOT / "tools/netns", "up", self.netns])
             self.address = run([ROOT / "tools/netns", "address", self.netns]).strip()
         self.inside([self.proa, "up", "--detach", f"--data-dir={self.data}", f"--listen={self.address}:6443",
                      f"--node-ip={self.address}", "--node-name=node-1"])
@@ -126,8 +127,30 @@ class Cluster:
         text = "\n---\n".join(o if isinstance(o, str) else json.dumps(o) for o in objects)
         return self.kubectl("apply", "-f", "-", stdin=text)
 
-    def wait(self, what, condition, *words, timeout=60):
-        return self.kubectl("wait", what, f"--for={condition}", f"--timeout={timeout}s", *words)
+    def connect(self):
+        """An HTTPS connection to the API server as its admin."""
+        pki = self.data / "server/pki"
+        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        return http.client.HTTPSConnection(self.address, 6443, context=context, timeout=KUBECTL_S)
+
+    def wait(self, what, condition, timeout=60):
+        """Watches an object ("pod/web") until "condition=Ready[=false]" or "jsonpath={.status.phase}=Failed" holds.
+
+        Not by kubectl wait: that of Debian 12 knows no jsonpath.
+        """
+        kind, name = what.split("/")
+        path = {"pod": "/api/v1/namespaces/default/pods", "node": "/api/v1/nodes",
+                "deployment": "/apis/apps/v1/namespaces/default/deployments"}[kind]
+        connection = self.connect()
+        connection.request("GET", f"{path}?watch=1&fieldSelector=metadata.name%3D{name}&timeoutSeconds={timeout}")
+        last = None
+        for line in connection.getresponse():
+            last = json.loads(line)["object"]
+            if holds(last, condition):
+                connection.close()
+                return
+        raise Failed(f"{what} never had {condition}; last: {json.dumps((last or {}).get('status'))}")
 
     def logs_until(self, pod, text, *words):
         """The log of a running pod once text is in it."""
@@ -168,6 +191,20 @@ class Cluster:
         pid = self.pid(name)
         os.kill(pid, signal.SIGKILL)
         return pid
+
+
+def holds(obj, condition):
+    if condition.startswith("condition="):
+        kind, _, status = condition[len("condition="):].partition("=")
+        return any(c["type"] == kind and c["status"].lower() == (status or "true").lower()
+                   for c in obj.get("status", {}).get("conditions", []))
+    path, wanted = re.match(r"jsonpath=\{(.*)\}=(.*)", condition).groups()
+    for step in re.findall(r"\w+", path):
+        if isinstance(obj, list):
+            obj = obj[int(step)] if int(step) < len(obj) else None
+        else:
+            obj = (obj or {}).get(step)
+    return str(obj) == wanted
 
 
 def run(command, check=True):
