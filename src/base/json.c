@@ -62,7 +62,7 @@ static bool number_int(const struct json *v, int64_t *ret)
 	if (!strpbrk(v->str, ".eE"))
 		return false;
 	double d = strtod(v->str, NULL);
-	if (d != floor(d) || fabs(d) > 9007199254740992.0) /* beyond 2^53 a float says no exact integer */
+	if (!(fabs(d) <= 9007199254740992.0) || d != (double)(int64_t)d) /* beyond 2^53 a float says no exact integer */
 		return false;
 	*ret = (int64_t)d;
 	return true;

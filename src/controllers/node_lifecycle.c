@@ -8,7 +8,7 @@
 #include "controllers/controller.h"
 
 #include "base/map.h"
-#include "controllers/taints.h"
+#include "api/taints.h"
 #include "controllers/util.h"
 #include "io/loop.h"
 

@@ -2,7 +2,7 @@
 /* Deletes pods from nodes with a NoExecute taint that they don't tolerate, or no longer (tolerationSeconds). */
 #include "controllers/controller.h"
 
-#include "controllers/taints.h"
+#include "api/taints.h"
 #include "controllers/util.h"
 
 struct taint_eviction {

@@ -8,7 +8,7 @@
 #include "api/quantity.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "controllers/taints.h"
+#include "api/taints.h"
 
 /* ---- groups ---- */
 

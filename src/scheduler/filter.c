@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "controllers/taints.h"
+#include "api/taints.h"
 #include "scheduler/attempt.h"
 
 /* ---- node selection ---- */

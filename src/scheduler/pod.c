@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/str.h"
-#include "controllers/taints.h"
+#include "api/taints.h"
 
 #define SCORE_CPU_MILLI 100 /* what a container without a request counts in scores, as upstream */
 #define SCORE_MEMORY (200LL << 20)

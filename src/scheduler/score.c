@@ -7,7 +7,7 @@
 
 #include "api/object.h"
 #include "base/str.h"
-#include "controllers/taints.h"
+#include "api/taints.h"
 #include "scheduler/attempt.h"
 
 #define SCORE_MAX 100

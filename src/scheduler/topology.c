@@ -7,7 +7,7 @@
 #include "api/selector.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "controllers/taints.h"
+#include "api/taints.h"
 #include "scheduler/attempt.h"
 
 #define BIAS (INT64_C(1) << 40) /* so that negative sums fit a map's pointer that is never NULL */

@@ -97,10 +97,10 @@ static void test_cases(void **state)
 /* No kind's defaults trip over an empty object, or one whose members are of wrong types. */
 static void test_every_kind(void **state)
 {
+	static const char wrong[] = "{'metadata':{'name':'x'},'spec':{'template':{'spec':{}},'ports':[1,{}],"
+				    "'containers':[null]},'webhooks':[1],'subjects':['x'],'rules':{}}";
 	static const char *const shapes[] = {"{}", "{'spec':{},'status':{},'metadata':{}}",
-					     "{'spec':[],'metadata':1,'status':'x'}",
-					     "{'metadata':{'name':'x'},'spec':{'template':{'spec':{}},'ports':[1,{}],"
-					     "'containers':[null]},'webhooks':[1],'subjects':['x'],'rules':{}}"};
+					     "{'spec':[],'metadata':1,'status':'x'}", wrong};
 	(void)state;
 	for (size_t i = 0; i < resource_table_len; i++)
 		for (size_t k = 0; k < ARRAY_SIZE(shapes); k++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubelet.h"
 
-#include "controllers/taints.h"
+#include "api/taints.h"
 
 static bool tainted(struct world *w, const char *node, const char *key, const char *effect)
 {

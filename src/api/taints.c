@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "controllers/taints.h"
+#include "api/taints.h"
 
 #include "base/arena.h"
 #include "base/env.h"

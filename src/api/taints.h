@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taints of nodes and tolerations of pods, as structures: shared by the eviction controller and the scheduler. Pure. */
-#ifndef PROA_CONTROLLERS_TAINTS_H
-#define PROA_CONTROLLERS_TAINTS_H
+#ifndef PROA_API_TAINTS_H
+#define PROA_API_TAINTS_H
 
 #include <stdbool.h>
 #include <stddef.h>
