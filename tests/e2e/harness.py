@@ -158,7 +158,7 @@ class Cluster:
         with self.running("kubectl", "logs", "-f", pod, *words) as follow:
             for line in follow.stdout:
                 seen += line
-                if text in line:
+                if text in seen:
                     return seen
         raise Failed(f"the log of {pod} never had {text!r}: {seen}")
 

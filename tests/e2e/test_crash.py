@@ -13,8 +13,7 @@ def counter(c):
 
 def unbroken(c, at_least):
     """Waits until the counter has got there and checks that it never paused or began again."""
-    c.kubectl("exec", "counter", "--", "sh", "-c", "true")
-    c.inside(["sh", "-c", f"kubectl logs -f counter | grep -m1 '^{at_least} '"])
+    c.logs_until("counter", f"\n{at_least} ")
     seen = counter(c)
     expect([n for n, _ in seen] == list(range(1, len(seen) + 1)), "the counter did not go on from where it was")
     pauses = [later - earlier for (_, earlier), (_, later) in zip(seen, seen[1:])]
@@ -29,8 +28,8 @@ def test_agent_and_server_are_killed_under_running_pods(c):
     seen = unbroken(c, 20)
     for victims in (["agent"], ["server"], ["agent", "server"]):
         pids = [c.kill(name) for name in victims]
-        c.inside(["sh", "-c", "until kubectl get --raw /readyz >/dev/null 2>&1; do :; done"])
-        c.wait("node/node-1", "condition=Ready")
+        # Both answer again: the agent is asked through the server.
+        c.inside(["sh", "-c", "until kubectl get --raw /api/v1/nodes/node-1/proxy/healthz >/dev/null 2>&1; do :; done"])
         seen = unbroken(c, seen + 40)
         expect([c.pid(name) for name in victims] != pids, "it was not started again")
     after = c.get("pod", "counter")["status"]["containerStatuses"][0]
