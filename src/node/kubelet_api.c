@@ -228,6 +228,10 @@ static void on_request(struct http_request *r, void *arg)
 		kubelet_failf(r, 405, "%s is not allowed here", method);
 		return;
 	}
+	if (!k->agent->pods_synced) { /* it cannot say yet which pods there are */
+		kubelet_failf(r, 503, "the node agent has just started and is reading its pods");
+		return;
+	}
 	if (str_eq(http_path(r), "/healthz")) {
 		http_reply(r, 200, "text/plain; charset=utf-8", "ok", 2);
 		return;
