@@ -23,6 +23,7 @@ test:
 	@tools/run-tests
 
 bench: build
+	@ninja -C build --quiet tests/bench/api_load tests/e2e/runtime/runtime_bench
 	@tools/bench
 
 fuzz:

@@ -2,10 +2,11 @@
 /*
  * Load on an API server over HTTP/2 with client certificates; for tools/bench.
  *
- * usage: api_load ADDRESS PKI-DIR create|get|list CLIENTS COUNT [PATH]
+ * usage: api_load ADDRESS PKI-DIR create|get|list|etcd-put CLIENTS COUNT [PATH [BODY-FILE]]
  *
  * CLIENTS connections each keep one request under way until COUNT were answered. create posts ConfigMaps of about 3 kB
- * into the namespace default; get and list read PATH. Prints one JSON object: requests a second, median and 99th
+ * into the namespace default, or what BODY-FILE holds (with a generateName) to PATH; get and list read PATH; etcd-put
+ * puts values of the same size into an etcd by gRPC. Prints one JSON object: requests a second, median and 99th
  * percentile in milliseconds, bytes of the last answer.
  */
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct load {
 	int count, started, finished, failed, running;
 	double *ms;
 	size_t last_bytes;
+	struct buf body_file;
 	char payload[PAYLOAD + 1];
 };
 
@@ -71,36 +73,70 @@ static void on_done(void *arg, int result)
 	next(w);
 }
 
+/* Protobuf's length-delimited field. */
+static void add_field(struct buf *b, unsigned number, const char *data, size_t len)
+{
+	buf_addc(b, (char)(number << 3 | 2));
+	for (size_t n = len; n; n >>= 7)
+		buf_addc(b, (char)((n & 0x7f) | (n > 0x7f ? 0x80 : 0)));
+	buf_add(b, data, len);
+}
+
+/* A gRPC message with an etcdserverpb.PutRequest: key = 1, value = 2. */
+static void add_put(struct load *l, struct buf *body)
+{
+	_cleanup_buf_ struct buf put = BUF_INIT;
+	char key[64];
+
+	snprintf(key, sizeof(key), "/registry/configmaps/default/load-%d", l->started);
+	add_field(&put, 1, key, strlen(key));
+	add_field(&put, 2, l->payload, PAYLOAD);
+	const char head[] = {0, 0, 0, (char)(put.len >> 8), (char)put.len};
+	buf_add(body, head, sizeof(head));
+	buf_add(body, put.data, put.len);
+}
+
+static void add_body(struct load *l, struct buf *body)
+{
+	if (strcmp(l->mode, "etcd-put") == 0)
+		add_put(l, body);
+	else if (l->body_file.len)
+		buf_add(body, l->body_file.data, l->body_file.len);
+	else
+		buf_addf(body,
+			 "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"generateName\":\"load-\"},"
+			 "\"data\":{\"n\":\"%d\",\"payload\":\"%s\"}}",
+			 l->started, l->payload);
+}
+
 static void next(struct worker *w)
 {
-	static const struct http_call_events events = { on_response, on_data, on_done };
-	static const struct http_header_pair json = { "content-type", "application/json" };
+	static const struct http_call_events events = {on_response, on_data, on_done};
+	static const struct http_header_pair json[] = {{"content-type", "application/json"}},
+					     grpc[] = {{"content-type", "application/grpc"}, {"te", "trailers"}};
 	struct load *l = w->load;
 	_cleanup_buf_ struct buf body = BUF_INIT;
-	bool create = strcmp(l->mode, "create") == 0;
+	bool etcd = strcmp(l->mode, "etcd-put") == 0, write = etcd || strcmp(l->mode, "create") == 0;
 
 	if (l->started == l->count) {
 		if (--l->running == 0)
 			loop_stop(l->loop);
 		return;
 	}
-	if (create)
-		buf_addf(&body,
-			 "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"generateName\":\"load-\"},"
-			 "\"data\":{\"n\":\"%d\",\"payload\":\"%s\"}}",
-			 l->started, l->payload);
+	if (write)
+		add_body(l, &body);
 	l->started++;
 	w->began_ns = env->monotonic_ns();
 	w->bytes = 0;
 	w->code = 0;
 	http_call_start(w->http,
-			&(struct http_call_config){ .method = create ? "POST" : "GET",
-						    .path = l->path,
-						    .headers = &json,
-						    .n_headers = create,
-						    .body = body.data,
-						    .body_len = body.len,
-						    .timeout_ms = 60000 },
+			&(struct http_call_config){.method = write ? "POST" : "GET",
+						   .path = l->path,
+						   .headers = etcd ? grpc : json,
+						   .n_headers = etcd ? 2 : write,
+						   .body = body.data,
+						   .body_len = body.len,
+						   .timeout_ms = 60000},
 			&events, w);
 }
 
@@ -112,8 +148,8 @@ static int by_value(const void *a, const void *b)
 
 static struct tls_context *make_tls(const char *pki)
 {
-	static const char *const alpn[] = { "h2", NULL }, *const files[] = { "ca.crt", "admin.crt", "admin.key" };
-	struct buf text[3] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	static const char *const alpn[] = {"h2", NULL}, *const files[] = {"ca.crt", "admin.crt", "admin.key"};
+	struct buf text[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
 	struct tls_context *tls = NULL;
 	char why[256] = "cannot read the certificates";
 
@@ -122,7 +158,7 @@ static struct tls_context *make_tls(const char *pki)
 		if (fs_read(path, PEM_MAX, &text[i]) < 0)
 			fprintf(stderr, "%s\n", path);
 	}
-	struct tls_config c = { .ca_pem = text[0].data, .cert_pem = text[1].data, .key_pem = text[2].data, .alpn = alpn };
+	struct tls_config c = {.ca_pem = text[0].data, .cert_pem = text[1].data, .key_pem = text[2].data, .alpn = alpn};
 	if (tls_context_new(&c, &tls, why, sizeof(why)) < 0)
 		fprintf(stderr, "error: %s\n", why);
 	for (int i = 0; i < 3; i++)
@@ -132,16 +168,21 @@ static struct tls_context *make_tls(const char *pki)
 
 int main(int argc, char **argv)
 {
-	struct load l = { 0 };
+	struct load l = {0};
 
 	if (argc < 6) {
-		fprintf(stderr, "usage: api_load ADDRESS PKI-DIR create|get|list CLIENTS COUNT [PATH]\n");
+		fprintf(stderr,
+			"usage: api_load ADDRESS PKI-DIR create|get|list|etcd-put CLIENTS COUNT [PATH [BODY-FILE]]\n");
 		return 2;
 	}
 	int clients = atoi(argv[4]);
 	l.mode = argv[3];
 	l.count = atoi(argv[5]);
-	l.path = argc > 6 ? argv[6] : "/api/v1/namespaces/default/configmaps";
+	l.path = argc > 6			   ? argv[6]
+		 : strcmp(l.mode, "etcd-put") == 0 ? "/etcdserverpb.KV/Put"
+						   : "/api/v1/namespaces/default/configmaps";
+	if (argc > 7 && fs_read(argv[7], PEM_MAX, &l.body_file) < 0)
+		return 1;
 	l.running = clients;
 	l.ms = xcalloc((size_t)l.count, sizeof(*l.ms));
 	memset(l.payload, 'x', PAYLOAD);
@@ -154,8 +195,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < clients; i++) {
 		workers[i].load = &l;
 		struct http_client_config c = {
-			.loop = l.loop, .address = argv[1], .server_name = host, .tls = tls, .user_agent = "api_load"
-		};
+		    .loop = l.loop, .address = argv[1], .server_name = host, .tls = tls, .user_agent = "api_load"};
 		if (http_client_new(&c, &workers[i].http) < 0)
 			return 1;
 		next(&workers[i]);
@@ -171,6 +211,7 @@ int main(int argc, char **argv)
 	loop_run(l.loop);
 	loop_free(l.loop);
 	free(workers);
+	buf_release(&l.body_file);
 	free(l.ms);
 	return l.failed ? 1 : 0;
 }
