@@ -61,6 +61,9 @@ struct authenticator_ops {
 	/* TokenRequest. 0 with a token in a and its expiry in seconds since 1970; -1 with err. */
 	int (*issue_token)(void *self, const struct token_spec *spec, struct arena *a, char **ret_token,
 			   int64_t *ret_expires_s, struct status *err);
+	/* What verifies those tokens, for others: the issuer's name, and a JWK Set. May be NULL: not published. */
+	const char *(*issuer)(void *self);
+	struct json *(*key_set)(void *self, struct arena *a);
 };
 
 struct authz_attributes {

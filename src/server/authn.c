@@ -55,7 +55,7 @@ static void cert_release(struct cert *c)
 	free(c->groups);
 	free(c->name);
 	free(c->der);
-	*c = (struct cert){ 0 };
+	*c = (struct cert){0};
 }
 
 void authn_free(struct authn *a)
@@ -95,7 +95,7 @@ static const struct cert *find_cert(struct authn *self, const unsigned char *der
 	if (pki_subject(der, len, &name, &groups) < 0)
 		return NULL;
 	cert_release(c);
-	*c = (struct cert){ xmemdup(der, len), len, name, groups };
+	*c = (struct cert){xmemdup(der, len), len, name, groups};
 	return c;
 }
 
@@ -113,7 +113,7 @@ static int by_certificate(struct authn *self, const unsigned char *der, size_t l
 	for (size_t i = 0; i < n; i++)
 		groups[i] = arena_strdup(a, c->groups[i]);
 	groups[n] = GROUP_AUTHENTICATED;
-	*ret = (struct user){ .name = arena_strdup(a, c->name), .groups = groups, .n_groups = n + 1 };
+	*ret = (struct user){.name = arena_strdup(a, c->name), .groups = groups, .n_groups = n + 1};
 	return 0;
 }
 
@@ -337,8 +337,20 @@ static int authenticate(void *arg, struct http_request *r, struct arena *a, stru
 	return 0;
 }
 
+static const char *issuer(void *arg)
+{
+	return authn_issuer(arg);
+}
+
+static struct json *key_set(void *arg, struct arena *a)
+{
+	return authn_key_set(arg, a);
+}
+
 const struct authenticator_ops authn_ops = {
     .authenticate = authenticate,
     .review_token = review_token,
     .issue_token = issue_token,
+    .issuer = issuer,
+    .key_set = key_set,
 };

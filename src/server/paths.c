@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "http/server.h"
+#include "server/document.h"
 #include "server/encode.h"
 #include "server/server_internal.h"
 #include "store/store.h"
@@ -141,37 +142,86 @@ static bool handle_discovery(struct request *r, const char *path)
 	return false;
 }
 
+static void reply_cached(struct request *r, const struct document *d)
+{
+	const char *have = http_header(r->http, "if-none-match");
+	http_add_header(r->http, "etag", d->etag);
+	http_add_header(r->http, "vary", "Accept");
+	if (have && strstr(have, d->etag))
+		http_reply(r->http, 304, NULL, NULL, 0);
+	else
+		reply_parts(r, 200, d->content_type, &d->body, 1);
+}
+
+/* Makes the document of an OpenAPI path; false: there is none. */
+static bool make_openapi(struct request *r, const char *path, bool protobuf, struct buf *doc)
+{
+	const struct resource_set *set = server_resources(r->server);
+	const char *rest, *slash;
+	if (protobuf)
+		openapi_v2_protobuf(set, doc);
+	else if (str_eq(path, "/openapi/v2"))
+		openapi_v2(set, doc);
+	else if (str_eq(path, "/openapi/v3") || str_eq(path, "/openapi/v3/"))
+		openapi_v3_index(set, doc);
+	else if ((rest = str_after(path, "/openapi/v3/api/")))
+		return openapi_v3_document(set, "", rest, doc) == 0;
+	else if ((rest = str_after(path, "/openapi/v3/apis/")) && (slash = strchr(rest, '/')))
+		return openapi_v3_document(set, arena_strndup(&r->arena, rest, (size_t)(slash - rest)), slash + 1,
+					   doc) == 0;
+	else
+		return false;
+	return true;
+}
+
 static bool handle_openapi(struct request *r, const char *path)
 {
 	_cleanup_buf_ struct buf doc = BUF_INIT;
-	const struct resource_set *set = server_resources(r->server);
-	const char *rest, *accept = http_header(r->http, "accept");
-	if (str_eq(path, "/openapi/v2")) {
-		bool protobuf = accept && strstr(accept, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
-		if (protobuf)
-			openapi_v2_protobuf(set, &doc);
-		else
-			openapi_v2(set, &doc);
-		reply_document(r, &doc,
-			       protobuf ? "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-					: "application/json");
-		return true;
-	}
-	if (str_eq(path, "/openapi/v3") || str_eq(path, "/openapi/v3/")) {
-		openapi_v3_index(set, &doc);
-		reply_document(r, &doc, "application/json");
-		return true;
-	}
-	int e = -ENOENT;
-	if ((rest = str_after(path, "/openapi/v3/api/"))) {
-		e = openapi_v3_document(set, "", rest, &doc);
-	} else if ((rest = str_after(path, "/openapi/v3/apis/")) && strchr(rest, '/')) {
-		const char *slash = strchr(rest, '/');
-		e = openapi_v3_document(set, arena_strndup(&r->arena, rest, (size_t)(slash - rest)), slash + 1, &doc);
-	}
-	if (e < 0)
+	struct document_cache *cache = r->server->documents;
+	const char *accept = http_header(r->http, "accept");
+	/* Old clients write the type with an @, newer ones as RFC 2045 allows it. */
+	bool protobuf = str_eq(path, "/openapi/v2") && accept &&
+			(strstr(accept, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf") ||
+			 strstr(accept, OPENAPI_V2_PROTOBUF_TYPE));
+	const char *type = protobuf ? OPENAPI_V2_PROTOBUF_TYPE : "application/json";
+	if (!str_after(path, "/openapi/"))
 		return false;
-	reply_document(r, &doc, "application/json");
+	const char *name = protobuf ? "v2 in protobuf" : path;
+	const struct document *d = document_get(cache, name);
+	if (!d && make_openapi(r, path, protobuf, &doc))
+		d = document_put(cache, name, type, &doc);
+	if (d)
+		reply_cached(r, d);
+	return d != NULL;
+}
+
+/* ---- service account issuer discovery (OpenID Connect Discovery 1.0) ---- */
+
+static bool handle_issuer(struct request *r, const char *path)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	const struct auth *auth = &r->server->config.auth;
+	struct arena *a = &r->arena;
+	bool keys = str_eq(path, "/openid/v1/jwks") || str_eq(path, "/openid/v1/jwks/");
+	if (!keys && !str_eq(path, "/.well-known/openid-configuration") &&
+	    !str_eq(path, "/.well-known/openid-configuration/"))
+		return false;
+	if (!auth->authn || !auth->authn->key_set)
+		return false;
+	struct json *o = keys ? auth->authn->key_set(auth->authn_self, a) : json_new(a, JSON_OBJECT);
+	if (!keys) {
+		const char *address = r->server->advertise_address;
+		const char *host = address ? arena_printf(a, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address,
+							  r->server->config.advertise_port)
+					   : server_address(r->server);
+		json_set_str(a, o, "issuer", auth->authn->issuer(auth->authn_self));
+		json_set(a, o, "jwks_uri", json_new_strf(a, "https://%s/openid/v1/jwks", host));
+		json_append(json_array_in(a, o, "response_types_supported"), json_new_str(a, "id_token"));
+		json_append(json_array_in(a, o, "subject_types_supported"), json_new_str(a, "public"));
+		json_append(json_array_in(a, o, "id_token_signing_alg_values_supported"), json_new_str(a, "ES256"));
+	}
+	json_write(&out, o);
+	reply_body(r, 200, keys ? "application/jwk-set+json" : "application/json", buf_str(&out), out.len);
 	return true;
 }
 
@@ -288,8 +338,18 @@ static void handle_metrics(struct request *r)
 
 static void handle_index(struct request *r)
 {
-	static const char *const paths[] = {"/api",	"/api/v1",     "/apis",	      "/healthz", "/livez",
-					    "/metrics", "/openapi/v2", "/openapi/v3", "/readyz",  "/version"};
+	static const char *const paths[] = {"/.well-known/openid-configuration",
+					    "/api",
+					    "/api/v1",
+					    "/apis",
+					    "/healthz",
+					    "/livez",
+					    "/metrics",
+					    "/openapi/v2",
+					    "/openapi/v3",
+					    "/openid/v1/jwks",
+					    "/readyz",
+					    "/version"};
 	struct json *o = json_new(&r->arena, JSON_OBJECT);
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
 		json_append(json_array_in(&r->arena, o, "paths"), json_new_str(&r->arena, paths[i]));
@@ -316,6 +376,6 @@ bool handle_path(struct request *r)
 	else if (str_eq(path, "/"))
 		handle_index(r);
 	else
-		return handle_discovery(r, path) || handle_openapi(r, path);
+		return handle_discovery(r, path) || handle_openapi(r, path) || handle_issuer(r, path);
 	return true;
 }

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "http/server.h"
 #include "io/loop.h"
+#include "server/document.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
 
@@ -264,6 +265,7 @@ int server_new(const struct server_config *c, struct server **ret, struct status
 	s->metrics.started_s = now_s();
 	list_init(&s->requests);
 	s->frames = frame_cache_new(c->loop);
+	s->documents = document_cache_new(c->loop);
 	s->bookmarks = loop_timer_new(c->loop, bookmark_tick, s);
 	struct http_server_config h = {
 	    .loop = c->loop, .address = c->address, .tls = c->tls, .limits = c->limits, .handler = handle, .arg = s};
@@ -315,6 +317,7 @@ void server_free(struct server *s)
 		http_server_free(s->http);
 	loop_timer_free(s->bookmarks);
 	frame_cache_free(s->frames);
+	document_cache_free(s->documents);
 	VEC_EACH(c, &s->checks)
 		free(c->name);
 	VEC_RELEASE(&s->checks);

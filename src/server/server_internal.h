@@ -8,6 +8,7 @@
 #include "server/request.h"
 #include "server/server.h"
 
+struct document_cache;
 struct frame_cache;
 struct http_server;
 struct loop_timer;
@@ -34,6 +35,7 @@ struct server {
 	struct http_server *http;
 	struct list requests; /* of struct request.link */
 	struct frame_cache *frames;
+	struct document_cache *documents;
 	struct loop_timer *bookmarks; /* runs while a watch wants bookmarks */
 	size_t n_bookmark_watches;
 	VEC(struct server_check) checks;

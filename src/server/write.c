@@ -582,6 +582,15 @@ static bool unchanged(struct write_op *op)
 	return json_equal(op->old_tree, op->tree);
 }
 
+/*
+ * Is what it was compared with still on its way to the disk? Then "nothing to do" would acknowledge a state that may be
+ * taken back; the update is written, and answered with its own commit.
+ */
+static bool ahead_of_commit(const struct write_op *op)
+{
+	return !op->req.dry_run && op->old->rev > store_revision(op->reg->store);
+}
+
 /* One attempt against the latest state. STORE_OK: on its way; STORE_CONFLICT: try again; else the operation has ended.
  */
 static enum store_error modify_once(struct write_op *op, const struct subresource_ops *ops,
@@ -601,7 +610,7 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 		/* The answer is what this update made of it, though that is never stored. */
 		op->removing = true;
 		op->answer = version_convert(op->arena, op->row, op->req.resource, json_clone(op->arena, op->tree));
-	} else if (unchanged(op)) {
+	} else if (unchanged(op) && !ahead_of_commit(op)) {
 		if (op->strategy->settled)
 			op->strategy->settled(op, false);
 		op_finish(op, 200, op->old);
