@@ -124,7 +124,7 @@ class Cluster:
         return json.loads(self.kubectl("get", *words, "-o", "json").stdout)
 
     def apply(self, *objects):
-        text = "\n---\n".join(o if isinstance(o, str) else json.dumps(o) for o in objects)
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         return self.kubectl("apply", "-f", "-", stdin=text)
 
     def connect(self):
