@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "api/yaml.h"
@@ -252,6 +254,24 @@ static const char *shim_path(struct node *n)
 	return arena_printf(&n->arena, "%.*s/proa-shim", (int)(strrchr(self, '/') - self), self);
 }
 
+/*
+ * Upstream's port unless another cluster on this machine has it; the Node says which one it is. Free is asked of the
+ * kernel the way the listener will ask.
+ */
+static const char *kubelet_listen(const struct args *a)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(AGENT_PORT_DEFAULT) };
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1;
+
+	if (args_value(a, "kubelet-listen"))
+		return args_value(a, "kubelet-listen");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)(void *)&any, sizeof(any)) == 0)
+		return NULL;
+	return "0.0.0.0:0";
+}
+
 static int start(struct node *n, const struct args *a, const struct material *m, struct status *err)
 {
 	struct cluster *c = &n->cluster;
@@ -274,7 +294,7 @@ static int start(struct node *n, const struct args *a, const struct material *m,
 				  .run_dir = c->run_dir,
 				  .data_dir = cluster_path(c, c->data_dir, "agent"),
 				  .shim_path = shim_path(n),
-				  .listen = args_value(a, "kubelet-listen"),
+				  .listen = kubelet_listen(a),
 				  .tls = {m->serving_cert, m->serving_key, m->ca},
 				  .cluster_cidr = c->cluster_cidr,
 				  .cluster_id = c->id,

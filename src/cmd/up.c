@@ -365,11 +365,23 @@ static int claim(struct supervisor *s, struct status *err)
 
 /* ---- detaching ---- */
 
+/* What this start has written into the log, or the end of it. */
+static void print_log_end(const char *path, off_t begin)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[2048];
+	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	ssize_t n = fd < 0 ? 0 : pread(fd, text, sizeof(text), MAX_OF(begin, size - (off_t)sizeof(text)));
+
+	if (n > 0)
+		fwrite(text, 1, (size_t)n, stderr);
+}
+
 /*
  * In the first process: copies what the other one reports until it is ready (a NUL byte) or has ended. That one's log
  * goes to DATA_DIR/proa.log.
  */
-static int wait_for_report(int fd, const char *log_path)
+static int wait_for_report(int fd, const char *log_path, off_t log_begin)
 {
 	char data[512];
 	ssize_t n;
@@ -385,7 +397,8 @@ static int wait_for_report(int fd, const char *log_path)
 		if (end)
 			return 0;
 	}
-	return command_fail("the cluster did not start; the log is in %s", log_path);
+	print_log_end(log_path, log_begin);
+	return command_fail("the cluster did not start; its log is in %s", log_path);
 }
 
 /* Returns in the process that stays; the first one exits. */
@@ -397,12 +410,13 @@ static int detach(struct supervisor *s)
 
 	if (log_fd < 0 || null_fd < 0 || pipe2(p, O_CLOEXEC) < 0)
 		return command_fail("cannot detach: %s", strerror(errno));
+	off_t log_begin = lseek(log_fd, 0, SEEK_END);
 	pid_t pid = fork();
 	if (pid < 0)
 		return command_fail("cannot detach: %s", strerror(errno));
 	if (pid > 0) {
 		close(p[1]);
-		_exit(wait_for_report(p[0], log_path));
+		_exit(wait_for_report(p[0], log_path, log_begin));
 	}
 	close(p[0]);
 	setsid();
