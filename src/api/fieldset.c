@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_index.h"
 #include "base/str.h"
 
 static bool is_member(const struct json *n)
@@ -31,15 +32,17 @@ static struct json *node(struct arena *a, bool member, struct json *children)
 static struct json *combine(struct arena *a, const struct json *x, const struct json *y)
 {
 	struct json *out = json_new(a, JSON_OBJECT);
+	_cleanup_json_index_ struct json_index in_y = json_index_of(y);
 
 	JSON_EACH(c, x) {
-		const struct json *other = json_get_n(y, c->key, c->key_len);
+		const struct json *other = json_index_get(&in_y, c->key, c->key_len);
 		if (!is_dot(c))
-			json_set(a, out, c->key, other ? combine(a, c, other) : json_clone(a, c));
+			json_add(a, out, c->key, c->key_len, other ? combine(a, c, other) : json_clone(a, c));
 	}
+	_cleanup_json_index_ struct json_index in_x = json_index_of(x);
 	JSON_EACH(c, y)
-		if (!is_dot(c) && !json_get_n(x, c->key, c->key_len))
-			json_set(a, out, c->key, json_clone(a, c));
+		if (!is_dot(c) && !json_index_get(&in_x, c->key, c->key_len))
+			json_add(a, out, c->key, c->key_len, json_clone(a, c));
 	if ((is_member(x) || is_member(y)) && out->len)
 		json_set(a, out, ".", json_new(a, JSON_OBJECT));
 	return out;
@@ -55,12 +58,13 @@ struct json *fieldset_union(struct arena *a, const struct json *x, const struct 
 static struct json *minus(struct arena *a, const struct json *x, const struct json *y, bool root)
 {
 	struct json *out = json_new(a, JSON_OBJECT);
+	_cleanup_json_index_ struct json_index in_y = json_index_of(y);
 
 	JSON_EACH(c, x) {
-		const struct json *other = json_get_n(y, c->key, c->key_len);
+		const struct json *other = json_index_get(&in_y, c->key, c->key_len);
 		struct json *rest = is_dot(c) ? NULL : other ? minus(a, c, other, false) : json_clone(a, c);
 		if (rest)
-			json_set(a, out, c->key, rest);
+			json_add(a, out, c->key, c->key_len, rest);
 	}
 	return node(a, !root && is_member(x) && !is_member(y), out);
 }
@@ -75,12 +79,13 @@ struct json *fieldset_minus(struct arena *a, const struct json *x, const struct 
 static struct json *both(struct arena *a, const struct json *x, const struct json *y, bool root)
 {
 	struct json *out = json_new(a, JSON_OBJECT);
+	_cleanup_json_index_ struct json_index in_y = json_index_of(y);
 
 	JSON_EACH(c, x) {
-		const struct json *other = json_get_n(y, c->key, c->key_len);
+		const struct json *other = json_index_get(&in_y, c->key, c->key_len);
 		struct json *common = other && !is_dot(c) ? both(a, c, other, false) : NULL;
 		if (common)
-			json_set(a, out, c->key, common);
+			json_add(a, out, c->key, c->key_len, common);
 	}
 	return node(a, !root && is_member(x) && is_member(y), out);
 }
@@ -183,7 +188,7 @@ static struct json *filter(struct walk *w, const struct json *x, bool member)
 		add_element(&w->path, c->key);
 		struct json *kept = filter(w, c, is_member(c) && w->keep(w->arg, buf_str(&w->path)));
 		if (kept)
-			json_set(w->arena, out, c->key, kept);
+			json_add(w->arena, out, c->key, c->key_len, kept);
 		w->path.len = len;
 		w->path.data[len] = 0;
 	}

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_index.h"
 #include "base/map.h"
 #include "base/str.h"
 
@@ -357,14 +358,15 @@ static struct json *merge(struct arena *a, const struct shape *s, const struct j
 	if (is_list(s))
 		return merge_list(a, s, live, applied);
 	struct json *out = json_new(a, JSON_OBJECT);
+	_cleanup_json_index_ struct json_index in_applied = json_index_of(applied), in_live = json_index_of(live);
 	JSON_EACH(c, live) {
-		const struct json *mine = json_get_n(applied, c->key, c->key_len);
+		const struct json *mine = json_index_get(&in_applied, c->key, c->key_len);
 		struct shape inner = member_shape(s, c);
-		json_set(a, out, c->key, mine ? merge(a, &inner, c, mine) : json_clone(a, c));
+		json_add(a, out, c->key, c->key_len, mine ? merge(a, &inner, c, mine) : json_clone(a, c));
 	}
 	JSON_EACH(c, applied)
-		if (!json_get_n(live, c->key, c->key_len))
-			json_set(a, out, c->key, json_clone(a, c));
+		if (!json_index_get(&in_live, c->key, c->key_len))
+			json_add(a, out, c->key, c->key_len, json_clone(a, c));
 	return out;
 }
 
@@ -381,12 +383,13 @@ static void prune(struct arena *a, const struct shape *s, struct json *value, co
 {
 	_cleanup_index_ struct index children;
 
+	_cleanup_json_index_ struct json_index in_owned = json_index_of(owned);
 	index_init(&children, a, s, value);
 	JSON_EACH(l, last) {
 		struct json *child = l->key_len > 1 ? index_find(&children, l->key) : NULL;
 		if (!child)
 			continue;
-		const struct json *mine = json_get_n(owned, l->key, l->key_len);
+		const struct json *mine = json_index_get(&in_owned, l->key, l->key_len);
 		struct shape inner = child_shape(s, child);
 		if (!mine)
 			json_remove_child(value, child);

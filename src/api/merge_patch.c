@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/json_index.h"
 
 struct json *merge_patch_apply(struct arena *a, struct json *doc, const struct json *patch)
 {
@@ -10,17 +11,26 @@ struct json *merge_patch_apply(struct arena *a, struct json *doc, const struct j
 		return json_clone(a, patch);
 	if (!json_is(doc, JSON_OBJECT))
 		doc = json_new(a, JSON_OBJECT);
+	_cleanup_json_index_ struct json_index index = json_index_of(doc);
+	size_t n = 0;
+	struct json **marked = arena_alloc(a, json_len(patch) * sizeof(struct json *)); /* to be taken out at the end */
 	JSON_EACH(p, patch) {
-		struct json *old = json_get_n(doc, p->key, p->key_len);
+		struct json *old = json_index_get(&index, p->key, p->key_len);
 		if (p->type == JSON_NULL) {
 			if (old)
-				json_remove_child(doc, old);
+				marked[n++] = old;
 			continue;
 		}
 		struct json *merged = merge_patch_apply(a, old, p);
-		if (merged != old)
-			json_set(a, doc, p->key, merged);
+		if (!old)
+			json_add(a, doc, p->key, p->key_len, merged);
+		else if (merged != old)
+			json_replace(old, merged);
 	}
+	for (size_t i = 0; i < n; i++)
+		marked[i]->key = NULL;
+	if (n)
+		json_drop_marked(doc);
 	return doc;
 }
 
@@ -28,17 +38,19 @@ struct json *merge_patch_create(struct arena *a, const struct json *from, const 
 {
 	struct json *patch = json_new(a, JSON_OBJECT);
 
+	_cleanup_json_index_ struct json_index in_from = json_index_of(from), in_to = json_index_of(to);
+
 	JSON_EACH(f, from)
-		if (!json_get_n(to, f->key, f->key_len))
-			json_set(a, patch, f->key, json_new(a, JSON_NULL));
+		if (!json_index_get(&in_to, f->key, f->key_len))
+			json_add(a, patch, f->key, f->key_len, json_new(a, JSON_NULL));
 	JSON_EACH(t, to) {
-		struct json *f = json_get_n(from, t->key, t->key_len);
+		struct json *f = json_index_get(&in_from, t->key, t->key_len);
 		if (json_is(f, JSON_OBJECT) && t->type == JSON_OBJECT) {
 			struct json *inner = merge_patch_create(a, f, t);
 			if (json_len(inner))
-				json_set(a, patch, t->key, inner);
+				json_add(a, patch, t->key, t->key_len, inner);
 		} else if (!f || !json_equal(f, t)) {
-			json_set(a, patch, t->key, json_clone(a, t));
+			json_add(a, patch, t->key, t->key_len, json_clone(a, t));
 		}
 	}
 	return patch;

@@ -7,6 +7,7 @@
 #include "api/type.h"
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/json_index.h"
 #include "base/status.h"
 #include "base/str.h"
 
@@ -38,7 +39,7 @@ static struct json *plain(struct merger *m, const struct json *v)
 	JSON_EACH(c, v) {
 		if (v->type == JSON_OBJECT) {
 			if (c->type != JSON_NULL && !is_directive(c->key))
-				json_set(m->arena, out, c->key, plain(m, c));
+				json_add(m->arena, out, c->key, c->key_len, plain(m, c));
 			continue;
 		}
 		if (!json_is(c, JSON_OBJECT) || !str_eq(json_path_str(c, "$patch"), "delete"))
@@ -215,19 +216,19 @@ static int delete_from_list(struct merger *m, struct json *doc, const struct jso
 	return 0;
 }
 
-static int merge_member(struct merger *m, const struct type *type, struct json *doc, const struct json *p)
+/* old: doc's member of p's name, or NULL. */
+static int merge_member(struct merger *m, const struct type *type, struct json *doc, struct json *old,
+			const struct json *p)
 {
-	struct json *old = json_get(doc, p->key);
 	const struct field *f = type ? type_field(type, p->key) : NULL;
 
-	if (p->type == JSON_NULL) {
-		if (old)
-			json_remove_child(doc, old);
+	bool merges = f && f->patch_merge && f->shape == SHAPE_LIST;
+	if (!old) {
+		json_add(m->arena, doc, p->key, p->key_len, plain(m, p));
 		return 0;
 	}
-	bool merges = f && f->patch_merge && f->shape == SHAPE_LIST;
-	if (!old || old->type != p->type) {
-		json_set(m->arena, doc, p->key, plain(m, p));
+	if (old->type != p->type) {
+		json_replace(old, plain(m, p));
 		return 0;
 	}
 	if (p->type == JSON_OBJECT) {
@@ -236,12 +237,12 @@ static int merge_member(struct merger *m, const struct type *type, struct json *
 		if (merge_object(m, inner, old, p, &merged) < 0)
 			return -1;
 		if (merged != old)
-			json_set(m->arena, doc, p->key, merged);
+			json_replace(old, merged);
 		return 0;
 	}
 	if (merges)
 		return merge_list(m, f, old, p);
-	json_set(m->arena, doc, p->key, p->type == JSON_ARRAY ? without_replace_marks(m, p) : json_clone(m->arena, p));
+	json_replace(old, p->type == JSON_ARRAY ? without_replace_marks(m, p) : json_clone(m->arena, p));
 	return 0;
 }
 
@@ -289,12 +290,28 @@ static int merge_object(struct merger *m, const struct type *type, struct json *
 	if (retain_keys(m, doc, patch) < 0)
 		return -1;
 	struct json *before = lists_before(m, doc, patch);
+	_cleanup_json_index_ struct json_index index = json_index_of(doc);
+	struct json **gone = arena_alloc(m->arena, json_len(patch) * sizeof(struct json *));
+	size_t n_gone = 0;
 	JSON_EACH(p, patch) {
 		const char *name = str_after(p->key, DELETE_PREFIX);
-		if (name ? delete_from_list(m, doc, p, name) < 0
-			 : !is_directive(p->key) && merge_member(m, type, doc, p) < 0)
+		if (name) {
+			if (delete_from_list(m, doc, p, name) < 0)
+				return -1;
+			continue;
+		}
+		if (is_directive(p->key))
+			continue;
+		struct json *old = json_index_get(&index, p->key, p->key_len);
+		if (p->type != JSON_NULL && merge_member(m, type, doc, old, p) < 0)
 			return -1;
+		if (p->type == JSON_NULL && old)
+			gone[n_gone++] = old;
 	}
+	for (size_t i = 0; i < n_gone; i++)
+		gone[i]->key = NULL;
+	if (n_gone)
+		json_drop_marked(doc);
 	JSON_EACH(p, patch) {
 		const char *name = str_after(p->key, ORDER_PREFIX);
 		if (name && order_list(m, type, doc, before, p, name) < 0)

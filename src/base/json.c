@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/json_index.h"
 #include "base/str.h"
 
 /* ---- reading ---- */
@@ -138,11 +139,12 @@ bool json_equal(const struct json *a, const struct json *b)
 	}
 	if (a->len != b->len)
 		return false;
+	_cleanup_json_index_ struct json_index index = json_index_of(b);
 	struct json *y = json_first(b);
 	JSON_EACH(x, a) {
 		struct json *other = y;
 		if (a->type == JSON_OBJECT && (x->key_len != y->key_len || memcmp(x->key, y->key, x->key_len) != 0))
-			other = json_get_n(b, x->key, x->key_len);
+			other = json_index_get(&index, x->key, x->key_len);
 		if (!other || !json_equal(x, other))
 			return false;
 		y = y->next;
@@ -253,6 +255,32 @@ struct json *json_append(struct json *parent, struct json *value)
 	parent->last = value;
 	parent->len++;
 	return value;
+}
+
+struct json *json_add(struct arena *a, struct json *object, const char *key, size_t key_len, struct json *value)
+{
+	set_key(a, value, key, key_len);
+	return json_append(object, value);
+}
+
+void json_drop_marked(struct json *object)
+{
+	struct json *kept = NULL, *m = json_first(object);
+
+	for (uint32_t n = object->len; n; n--) {
+		struct json *next = m->next;
+		if (!m->key) {
+			object->len--;
+		} else if (!kept) {
+			kept = m->next = m;
+		} else {
+			m->next = kept->next;
+			kept->next = m;
+			kept = m;
+		}
+		m = next;
+	}
+	object->last = kept;
 }
 
 void json_insert(struct json *array, size_t i, struct json *value)

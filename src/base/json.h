@@ -21,8 +21,9 @@
 struct arena;
 struct buf;
 
-#define JSON_DEPTH_MAX 512 /* deepest legitimate object (a CRD schema) is below 100; recursion stays within the stack  \
-			    */
+#define JSON_DEPTH_MAX                                                                                                 \
+	512 /* deepest legitimate object (a CRD schema) is below 100; recursion stays within the stack                 \
+	     */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -116,6 +117,10 @@ struct json *json_object_in(struct arena *a, struct json *object, const char *ke
 struct json *json_array_in(struct arena *a, struct json *object, const char *key);
 /* Sets by dotted path, creating objects on the way. */
 struct json *json_set_path(struct arena *a, struct json *object, const char *path, struct json *value);
+/* Appends a member that is known not to be there yet: json_set without its search. Returns value. */
+struct json *json_add(struct arena *a, struct json *object, const char *key, size_t key_len, struct json *value);
+/* Takes out, in one pass, the members whose key was made NULL: many json_remove_child would take quadratic time. */
+void json_drop_marked(struct json *object);
 bool json_remove(struct json *object, const char *key); /* false when it was not there */
 void json_remove_child(struct json *parent, struct json *child);
 struct json *json_append(struct json *array, struct json *value); /* returns value */

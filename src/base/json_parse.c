@@ -10,10 +10,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_index.h"
 #include "base/map.h"
 #include "base/str.h"
-
-#define LINEAR_KEYS_MAX 24 /* above this many members duplicates are looked for by hash */
 
 struct parser {
 	struct arena *arena;
@@ -251,31 +250,10 @@ static bool same_key(const struct json *a, const struct json *b)
 	return a->key_len == b->key_len && memcmp(a->key, b->key, a->key_len) == 0;
 }
 
-/* Takes out the members whose key is NULL, in one pass. */
-static void drop_marked(struct json *object)
-{
-	struct json *kept = NULL, *first = json_first(object), *m = first;
-
-	for (uint32_t n = object->len; n; n--) {
-		struct json *next = m->next;
-		if (!m->key) {
-			object->len--;
-		} else if (!kept) {
-			kept = m->next = m;
-		} else {
-			m->next = kept->next;
-			kept->next = m;
-			kept = m;
-		}
-		m = next;
-	}
-	object->last = kept;
-}
-
 /* Of members with the same key only the last stays. Called when the object is complete. */
 static void drop_duplicates(struct parser *p, struct json *object)
 {
-	if (object->len <= LINEAR_KEYS_MAX) {
+	if (object->len <= JSON_LINEAR_MAX) {
 		for (struct json *a = json_first(object); a;) {
 			struct json *after = json_next(object, a), *b = after;
 			while (b && !same_key(a, b))
@@ -298,7 +276,7 @@ static void drop_duplicates(struct parser *p, struct json *object)
 		any = true;
 	}
 	if (any)
-		drop_marked(object);
+		json_drop_marked(object);
 	map_release(&seen, NULL);
 }
 

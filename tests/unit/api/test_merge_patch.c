@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <time.h>
+
 #include "api/merge_patch.h"
+#include "api/strategic_patch.h"
+#include "base/status.h"
 #include "testing.h"
 
 /* RFC 7386 appendix A */
@@ -52,8 +56,48 @@ static void test_create(void **state)
 	}
 }
 
+#define MANY 100000
+
+static struct json *wide(struct arena *a, bool backwards, enum json_type t)
+{
+	struct json *o = json_new(a, JSON_OBJECT);
+	for (int i = 0; i < MANY; i++) {
+		char key[16];
+		int len = snprintf(key, sizeof(key), "k%d", backwards ? MANY - 1 - i : i);
+		json_add(a, o, key, (size_t)len, json_new(a, t));
+	}
+	return o;
+}
+
+/* A ConfigMap may have as many keys: patches of all of them, in any order, take linear time. */
+static void test_many_members(void **state)
+{
+	(void)state;
+	for (int strategic = 0; strategic < 2; strategic++) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
+		_cleanup_status_ struct status err = STATUS_INIT;
+		struct json *doc = wide(&a, false, JSON_STRING);
+		struct json *change = wide(&a, true, JSON_NUMBER), *removal = wide(&a, true, JSON_NULL);
+		json_remove(removal, "k7");
+		clock_t begin = clock();
+		if (strategic) {
+			assert_int_equal(strategic_patch_apply(&a, NULL, doc, change, &doc, &err), 0);
+			assert_true(json_equal(doc, change));
+			assert_int_equal(strategic_patch_apply(&a, NULL, doc, removal, &doc, &err), 0);
+		} else {
+			doc = merge_patch_apply(&a, doc, change);
+			assert_true(json_equal(doc, change));
+			assert_int_equal(json_len(merge_patch_create(&a, doc, change)), 0);
+			doc = merge_patch_apply(&a, doc, removal);
+		}
+		expect_tree(&a, doc, "{'k7':0}");
+		assert_true(clock() - begin < 2 * CLOCKS_PER_SEC);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_create)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_create),
+					   cmocka_unit_test(test_many_members)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

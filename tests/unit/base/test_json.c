@@ -3,13 +3,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_index.h"
 
 static int parse(struct arena *a, const char *text, size_t len, struct json **ret)
 {
@@ -243,10 +246,54 @@ static void test_equal(void **state)
 	}
 }
 
+/* An object of n members "k0".., from the first or from the last. */
+static struct json *wide(struct arena *a, int n, bool backwards)
+{
+	struct json *o = json_new(a, JSON_OBJECT);
+	for (int i = 0; i < n; i++) {
+		char key[16];
+		int len = snprintf(key, sizeof(key), "k%d", backwards ? n - 1 - i : i);
+		json_add(a, o, key, (size_t)len, json_new_int(a, backwards ? n - 1 - i : i));
+	}
+	return o;
+}
+
+/* Clients choose sizes: what is compared by looking at every member for each would take most of a minute. */
+static void test_many_members(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct json *x = wide(&a, 100000, false), *y = wide(&a, 100000, true);
+	clock_t begin = clock();
+	assert_true(json_equal(x, y));
+	json_set_int(&a, y, "k50000", 1);
+	assert_false(json_equal(x, y));
+	assert_true(clock() - begin < CLOCKS_PER_SEC);
+
+	_cleanup_json_index_ struct json_index none = json_index_of(NULL), all = json_index_of(x);
+	assert_null(json_index_get(&none, "k0", 2));
+	assert_ptr_equal(json_index_get(&all, "k99999", 6), json_at(x, 99999));
+	assert_null(json_index_get(&all, "k", 1));
+}
+
+static void test_drop_marked(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct json *x = wide(&a, 5, false);
+	json_at(x, 0)->key = json_at(x, 2)->key = json_at(x, 4)->key = NULL;
+	json_drop_marked(x);
+	assert_string_equal(json_to_string(&a, x), "{\"k1\":1,\"k3\":3}");
+	json_at(x, 0)->key = json_at(x, 1)->key = NULL;
+	json_drop_marked(x);
+	assert_string_equal(json_to_string(&a, x), "{}");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),      cmocka_unit_test(test_depth),
-					   cmocka_unit_test(test_duplicates), cmocka_unit_test(test_numbers),
-					   cmocka_unit_test(test_edit),	      cmocka_unit_test(test_equal)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases),	cmocka_unit_test(test_depth),
+					   cmocka_unit_test(test_duplicates),	cmocka_unit_test(test_numbers),
+					   cmocka_unit_test(test_edit),		cmocka_unit_test(test_equal),
+					   cmocka_unit_test(test_many_members), cmocka_unit_test(test_drop_marked)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
