@@ -65,6 +65,8 @@ static void write_literal(struct buf *out, const char *s, size_t len, int indent
 {
 	const char *end = s + len;
 
+	if (indent < 1) /* the whole document: libyaml reads no block without an indent */
+		indent = 1;
 	buf_addc(out, '|');
 	if (s[len - 1] != '\n')
 		buf_addc(out, '-');

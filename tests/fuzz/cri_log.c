@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Log records as a container's files have them, and the search for their last lines. */
+/* sources: node/cri_log.c http/query.c */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>

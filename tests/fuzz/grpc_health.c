@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a server that is probed may send: any bytes, in any pieces. */
+/* sources: node/grpc_health.c */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgroup_layout_parse over any text. */
+/* sources: runtime/cgroup.c runtime/cgroup_v1.c runtime/cgroup_v2.c */
 #include <stdlib.h>
 
 #include "base/mem.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* user_resolve over hostile /etc/passwd and /etc/group: the input is USER \0 PASSWD \0 GROUP. */
+/* sources: runtime/passwd.c */
 #include <stdlib.h>
 #include <string.h>
 

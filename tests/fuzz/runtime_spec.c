@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a shim parses: specs, and the state file; what was decoded must encode to something that decodes to the same. */
+/* sources: runtime/spec_json.c runtime/state.c */
 #include <stdlib.h>
 #include <string.h>
 

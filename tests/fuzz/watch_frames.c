@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A watch stream in two pieces (the first byte says where it is cut), each event decoded, errors made into a status. */
+/* sources: client/watch_frames.c */
 #include <stddef.h>
 #include <stdint.h>
 
