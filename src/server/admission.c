@@ -16,6 +16,10 @@ const struct admission_plugin *const admission_plugins[] = {
     &admission_default_toleration_seconds,
     &admission_priority,
     &admission_storage_object_in_use,
+    &admission_escalation_roles,
+    &admission_escalation_clusterroles,
+    &admission_escalation_rolebindings,
+    &admission_escalation_clusterrolebindings,
     NULL,
 };
 

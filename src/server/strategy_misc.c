@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "server/authn.h"
 #include "server/admission_plugins.h"
 #include "server/registry_internal.h"
 
@@ -192,6 +193,24 @@ static int bind_token(struct write_op *op, const struct json *ref, struct token_
 	return 0;
 }
 
+/* Upstream's bounds; the default is filled in, so that the answer says what was granted. */
+static int token_life(struct write_op *op, int64_t *ret, struct status *err)
+{
+	struct json *request = op->tree;
+	if (!json_path(request, "spec.expirationSeconds"))
+		json_set_path(op->arena, request, "spec.expirationSeconds",
+			      json_new_int(op->arena, TOKEN_SECONDS_DEFAULT));
+	*ret = json_path_int(request, "spec.expirationSeconds", 0);
+	const char *why = *ret < TOKEN_SECONDS_MIN   ? "may not specify a duration less than 10 minutes"
+			  : *ret > TOKEN_SECONDS_MAX ? "may not specify a duration larger than 2^32 seconds"
+						     : NULL;
+	if (!why)
+		return 0;
+	status_cause(err, "FieldValueInvalid", "spec.expirationSeconds", "Invalid value: %lld: %s", (long long)*ret,
+		     why);
+	return status_invalid(err, "authentication.k8s.io", "TokenRequest", "");
+}
+
 static void create_token(struct write_op *op)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
@@ -211,8 +230,8 @@ static void create_token(struct write_op *op)
 	}
 	spec.uid = op->old->uid;
 	spec.audiences = string_list(op->arena, json_path(request, "spec.audiences"), &spec.n_audiences);
-	spec.expiration_seconds = json_path_int(request, "spec.expirationSeconds", 0);
-	if ((json_len(ref) && bind_token(op, ref, &spec, &err) < 0) ||
+	if (token_life(op, &spec.expiration_seconds, &err) < 0 ||
+	    (json_len(ref) && bind_token(op, ref, &spec, &err) < 0) ||
 	    auth->authn->issue_token(auth->authn_self, &spec, op->arena, &token, &expires_s, &err) < 0) {
 		op_fail(op, &err);
 		return;
