@@ -54,24 +54,27 @@ static int setup_bridge(struct network *n, struct status *err)
 	return r < 0 ? fail(err, r, "cannot bring up the bridge") : 0;
 }
 
-static int setup_masquerade(struct network *n, const struct network_config *c, struct status *err)
+/* Without it pods reach each other and their node, but nothing beyond: worth a warning, not a node that stays down. */
+static void setup_masquerade(struct network *n, const struct network_config *c)
 {
 	static const char forward[] = "/proc/sys/net/ipv4/ip_forward";
 
 	if (!c->masquerade)
-		return 0;
+		return;
 	snprintf(n->table, sizeof(n->table), "proa-%s", c->id);
 	int r = masquerade_install(n->table, c->pod_cidr, c->cluster_cidr);
 	if (r < 0) {
 		n->table[0] = 0;
-		return fail(err, r, "cannot install the masquerading rules (is nftables installed?)");
+		log_warn("pods cannot reach addresses outside the cluster: the nft program %s",
+			 r == -ENOENT ? "is not installed (package nftables)" : "refused the masquerading rules");
+		return;
 	}
 	FILE *f = fopen(forward, "we");
 	if (!f || fputs("1", f) < 0 || fflush(f) != 0)
-		r = -errno;
+		log_warn("pods cannot reach addresses outside the cluster: forwarding cannot be turned on error=%s",
+			 strerror(errno));
 	if (f)
 		fclose(f);
-	return r < 0 ? fail(err, r, "cannot turn on forwarding") : 0;
 }
 
 int network_new(const struct network_config *c, struct network **ret, struct status *err)
@@ -97,7 +100,7 @@ int network_new(const struct network_config *c, struct network **ret, struct sta
 	}
 	r = setup_bridge(n, err);
 	if (r == 0)
-		r = setup_masquerade(n, c, err);
+		setup_masquerade(n, c);
 done:
 	if (r < 0) {
 		network_free(n);

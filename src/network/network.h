@@ -23,7 +23,7 @@ struct network_config {
 	const char *id;	      /* short cluster id: distinguishes several clusters' bridges in one namespace */
 	const char *pod_cidr; /* the node's range, "10.42.0.0/24" */
 	const char *run_dir;  /* addresses are remembered in RUN_DIR/network/ */
-	bool masquerade;      /* rewrite the source of what leaves the node for addresses outside cluster_cidr */
+	bool masquerade;      /* rewrite the source of what leaves cluster_cidr; a warning where that cannot be had */
 	const char *cluster_cidr;
 };
 
