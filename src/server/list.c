@@ -120,6 +120,10 @@ static int parse_options(struct request *r, const char *prefix, struct list_opti
 		return -1;
 	if (!str_empty(limit) && (parse_i64(limit, &o->limit) < 0 || o->limit < 0))
 		return status_set(err, 400, "invalid limit \"%s\"", limit);
+	const char *seconds = query_get(q, "timeoutSeconds"); /* of no effect on a list, which never waits */
+	int64_t n;
+	if (!str_empty(seconds) && parse_i64(seconds, &n) < 0)
+		return status_set(err, 400, "invalid timeoutSeconds \"%s\"", seconds);
 	if (!str_empty(rev) && parse_u64(rev, &o->rev) < 0)
 		return status_set(err, 400, "invalid resource version \"%s\"", rev);
 	if (!str_empty(match)) {

@@ -84,6 +84,13 @@ static int check_kind(struct write_op *op, const struct body_kind *k, struct jso
 {
 	if (!json_is(body, JSON_OBJECT))
 		return status_set(err, 400, "couldn't get version/kind; json parse error: the body is not an object");
+	static const char *const named[] = {"apiVersion", "kind"};
+	for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
+		const struct json *v = json_get(body, named[i]);
+		if (v && !json_is(v, JSON_STRING) && !json_is(v, JSON_NULL))
+			return status_set(err, 400, "couldn't get version/kind; json parse error: %s is not a string",
+					  named[i]);
+	}
 	const char *got_version = json_path_str(body, "apiVersion"), *got_kind = json_path_str(body, "kind");
 	if (str_empty(got_kind))
 		json_set_str(op->arena, body, "kind", k->kind);
