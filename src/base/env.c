@@ -134,7 +134,11 @@ int time_parse(const char *s, int64_t *ret_ns)
 	time_t t = timegm(&tm);
 	if (tm.tm_mday != f[2])
 		return -EINVAL; /* 31 February */
-	*ret_ns = ((int64_t)t - offset) * 1000000000 + frac;
+	int64_t ns;
+	if (__builtin_mul_overflow((int64_t)t - offset, (int64_t)1000000000, &ns) ||
+	    __builtin_add_overflow(ns, frac, &ns))
+		ns = t < 0 ? INT64_MIN : INT64_MAX;
+	*ret_ns = ns;
 	return 0;
 }
 

@@ -37,6 +37,7 @@ char *time_format(int64_t ns, char out[TIME_RFC3339_MAX]);
 char *time_format_micro(int64_t ns, char out[TIME_RFC3339_MAX]);
 char *time_format_nano(int64_t ns, char out[TIME_RFC3339_MAX]); /* nine decimals, as container logs */
 /* RFC 3339 with optional fraction and offset; 0 or -EINVAL. */
+/* Years that nanoseconds don't reach (before 1678, after 2261) give the first or last time they do. */
 int time_parse(const char *s, int64_t *ret_ns);
 
 #define UUID_LEN 36

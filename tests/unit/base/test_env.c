@@ -44,6 +44,10 @@ static void test_times(void **state)
 	}
 	int64_t ns;
 	assert_true(time_parse(NULL, &ns) < 0);
+	assert_int_equal(time_parse("9999-12-31T23:59:59Z", &ns), 0);
+	assert_true(ns == INT64_MAX);
+	assert_int_equal(time_parse("0216-10-06T00:17:09.669794202Z", &ns), 0);
+	assert_true(ns == INT64_MIN);
 }
 
 static unsigned char next_byte;
