@@ -54,6 +54,15 @@ static void write_double_quoted(struct buf *out, const char *s, size_t len)
 			buf_adds(out, "\\t");
 		else if (c < 0x20 || c == 0x7f)
 			buf_addf(out, "\\x%02x", c);
+		else if (strncmp(s + i, "\xc2\x85", 2) ==
+			 0) /* what YAML takes for a line's end, or for the text's begin */
+			buf_adds(out, "\\N"), i += 1;
+		else if (strncmp(s + i, "\xe2\x80\xa8", 3) == 0)
+			buf_adds(out, "\\L"), i += 2;
+		else if (strncmp(s + i, "\xe2\x80\xa9", 3) == 0)
+			buf_adds(out, "\\P"), i += 2;
+		else if (strncmp(s + i, "\xef\xbb\xbf", 3) == 0)
+			buf_adds(out, "\\uFEFF"), i += 2;
 		else
 			buf_addc(out, s[i]);
 	}
