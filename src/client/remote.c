@@ -357,6 +357,7 @@ static bool on_frame(void *arg, const char *line, size_t len)
 	if (rev)
 		replace(&w->rev, rev);
 	w->fruitful = true;
+	w->failures = 0; /* it brings events: what went wrong before is over */
 	if (type == FRAME_BOOKMARK)
 		return true;
 	_cleanup_object_ struct object *obj = object_of(w->resource, &a, tree);
