@@ -92,8 +92,8 @@ static bool unchanged(const char *dir, const struct payload *p, int64_t gid)
 
 	if (access(data, F_OK) < 0 || count_files(data, 0) != p->files.n)
 		return false;
-	for (const struct payload_file *f = p->files.at; f < p->files.at + p->files.n; f++)
-		if (!same_file(dir, f, gid))
+	for (size_t i = 0; i < p->files.n; i++)
+		if (!same_file(dir, &p->files.at[i], gid))
 			return false;
 	return true;
 }
@@ -148,9 +148,11 @@ static bool has_first(const struct payload *p, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (const struct payload_file *f = p->files.at; f < p->files.at + p->files.n; f++)
-		if (strncmp(f->path, name, n) == 0 && (f->path[n] == 0 || f->path[n] == '/'))
+	for (size_t i = 0; i < p->files.n; i++) {
+		const char *path = p->files.at[i].path;
+		if (strncmp(path, name, n) == 0 && (path[n] == 0 || path[n] == '/'))
 			return true;
+	}
 	return false;
 }
 
@@ -203,9 +205,10 @@ int atomic_write_payload(const char *dir, const struct payload *p, int64_t gid, 
 	char name[64];
 	int r;
 
-	for (const struct payload_file *f = p->files.at; f < p->files.at + p->files.n; f++) {
-		if (!payload_path_valid(f->path)) {
-			status_set(err, 400, "invalid path in a volume: %s", f->path);
+	for (size_t i = 0; i < p->files.n; i++) {
+		const char *path = p->files.at[i].path;
+		if (!payload_path_valid(path)) {
+			status_set(err, 400, "invalid path in a volume: %s", path);
 			return -EINVAL;
 		}
 	}
