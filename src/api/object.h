@@ -24,11 +24,11 @@ struct object_pair {
 
 struct object {
 	_Atomic unsigned refs;
-	uint64_t rev;	      /* metadata.resourceVersion */
-	struct bytes *json;   /* the serialised object, compact */
-	const struct resource *resource; /* may be NULL (in tests) */
-	const char *ns, *name, *uid; /* ns: "" for cluster-scoped; all NUL-terminated, owned by the object */
-	const char *key;	     /* storage key, "" when not from a store */
+	uint64_t rev;			  /* metadata.resourceVersion */
+	struct bytes *json;		  /* the serialised object, compact */
+	const struct resource *resource;  /* may be NULL (in tests) */
+	const char *ns, *name, *uid;	  /* ns: "" for cluster-scoped; all NUL-terminated, owned by the object */
+	const char *key;		  /* storage key, "" when not from a store */
 	const struct object_pair *labels; /* sorted by key */
 	const struct object_pair *fields; /* the resource's selectable fields besides metadata.name/namespace */
 	const char *const *owners;	  /* uids of ownerReferences */
@@ -43,12 +43,16 @@ struct object *object_new(const struct resource *r, const char *key, uint64_t re
 struct object *object_from_tree(const struct resource *r, const char *key, uint64_t rev, struct json *tree);
 struct object *object_ref(const struct object *o);
 void object_unref(const struct object *o); /* NULL-safe */
-static inline void cleanup_object(struct object **o) { object_unref(*o); }
+static inline void cleanup_object(struct object **o)
+{
+	object_unref(*o);
+}
 #define _cleanup_object_ _cleanup_(cleanup_object)
 
 /* The parsed tree, in a; free to be edited. Never NULL: the bytes were checked when the object was made. */
 struct json *object_tree(const struct object *o, struct arena *a);
 const char *object_label(const struct object *o, const char *key); /* or NULL */
-const char *object_field(const struct object *o, const char *path); /* metadata.name, spec.nodeName, …; "" when unset; NULL: not selectable */
+const char *object_field(const struct object *o,
+			 const char *path); /* metadata.name, spec.nodeName, …; "" when unset; NULL: not selectable */
 
 #endif

@@ -260,7 +260,7 @@ static const char *shim_path(struct node *n)
  */
 static const char *kubelet_listen(const struct args *a)
 {
-	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(AGENT_PORT_DEFAULT) };
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(AGENT_PORT_DEFAULT)};
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int one = 1;
 

@@ -20,8 +20,9 @@
 #include "runtime/runtime.h"
 
 #define SMALL_FILE_MAX 65536
-#define STORAGE_RESERVE 10 /* a tenth of the disk is kept for the node itself, as upstream's eviction threshold does   \
-			    */
+#define STORAGE_RESERVE                                                                                                \
+	10 /* a tenth of the disk is kept for the node itself, as upstream's eviction threshold does                   \
+	    */
 
 /* ---- facts ---- */
 

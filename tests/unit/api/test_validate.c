@@ -74,7 +74,7 @@ static const struct {
      "to 0"},
     {"", "pods",
      "{" M ",'spec':{'containers':[{'name':'c','image':'i','livenessProbe':{'tcpSocket':{'port':80},'exec':{'command':["
-	   "'x']}}}]}}",
+     "'x']}}}]}}",
      "spec.containers[0].livenessProbe.tcpSocket|FieldValueForbidden|Forbidden: may not specify more than 1 handler "
      "type"},
     {"", "pods", "{" M ",'spec':{'containers':[{'name':'c','image':'i','env':[{'name':''}]}]}}",
@@ -83,7 +83,7 @@ static const struct {
      "spec.tolerations[0].operator|FieldValueInvalid|Invalid value: \"Equal\": operator must be Exists when"},
     {"", "pods",
      "{" M ",'spec':{'containers':[{'name':'c','image':'i','securityContext':{'privileged':true,'"
-	   "allowPrivilegeEscalation':false}}]}}",
+     "allowPrivilegeEscalation':false}}]}}",
      "spec.containers[0].securityContext|FieldValueInvalid|Invalid value: {"},
     /* workloads */
     {"apps", "deployments", "{" M ",'spec':{" SELECTOR "," TEMPLATE "}}", NULL},
@@ -110,11 +110,11 @@ static const struct {
      "spec.template.spec.restartPolicy|FieldValueRequired|Required value: valid values: \"OnFailure\", \"Never\""},
     {"batch", "cronjobs",
      "{" M ",'spec':{'schedule':'*/5 0-3,7 * jan-mar "
-	   "sun','jobTemplate':{'spec':{'template':{'spec':{'restartPolicy':'Never','containers':[" C1 "]}}}}}}",
+     "sun','jobTemplate':{'spec':{'template':{'spec':{'restartPolicy':'Never','containers':[" C1 "]}}}}}}",
      NULL},
     {"batch", "cronjobs",
      "{" M ",'spec':{'schedule':'61 * * * "
-	   "*','jobTemplate':{'spec':{'template':{'spec':{'restartPolicy':'Never','containers':[" C1 "]}}}}}}",
+     "*','jobTemplate':{'spec':{'template':{'spec':{'restartPolicy':'Never','containers':[" C1 "]}}}}}}",
      "spec.schedule|FieldValueInvalid|Invalid value: \"61 * * * *\""},
     {"batch", "cronjobs",
      "{" M
@@ -147,7 +147,7 @@ static const struct {
      "spec|FieldValueInvalid|Invalid value: {}: either `defaultBackend` or `rules`"},
     {"networking.k8s.io", "ingresses",
      "{" M ",'spec':{'rules':[{'http':{'paths':[{'path':'x','pathType':'Prefix','backend':{'service':{'name':'s','port'"
-	   ":{'number':80}}}}]}}]}}",
+     ":{'number':80}}}}]}}]}}",
      "spec.rules[0].http.paths[0].path|FieldValueInvalid|Invalid value: \"x\": must be an absolute path"},
     {"networking.k8s.io", "networkpolicies",
      "{" M ",'spec':{'podSelector':{},'ingress':[{'from':[{'ipBlock':{'cidr':'10.0.0.0/33'}}]}]}}",
@@ -221,7 +221,7 @@ static const struct {
      "type|FieldValueInvalid|Invalid value: \"b\": field is immutable"},
     {"apps", "deployments", "{" M ",'spec':{" SELECTOR "," TEMPLATE "}}",
      "{" M ",'spec':{'selector':{'matchLabels':{'a':'c'}},'template':{'metadata':{'labels':{'a':'c'}},'spec':{'"
-	   "containers':[" C1 "]}}}}",
+     "containers':[" C1 "]}}}}",
      NULL, "spec.selector|FieldValueInvalid|Invalid value: {\"matchLabels\":{\"a\":\"c\"}}: field is immutable"},
     {"", "pods", "{" M ",'spec':{'containers':[" C1 "]}}", "{" M ",'spec':{'containers':[{'name':'c','image':'j'}]}}",
      NULL, NULL},
