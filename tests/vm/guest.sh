@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs as init of the virtual machine, from its own tmpfs: a cluster on pure cgroup v2 with every controller.
+export PATH=/bin:/sbin HOME=/root KUBECONFIG=/var/lib/proa/admin.kubeconfig
+verdict() { if [ "$2" = "$3" ]; then echo "ok    $1"; else echo "FAIL  $1: $2 is not $3"; fi; }
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+mkdir -p /dev/pts; mount -t devpts devpts /dev/pts
+for dir in /run /tmp /var/lib; do mount -t tmpfs tmpfs $dir; done
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for module in llc stp garp overlay veth bridge; do insmod /modules/$module.ko; done
+ip link set lo up
+proa up --detach --listen=127.0.0.1:6443 --node-ip=127.0.0.1 --node-name=vm
+verdict "the cluster starts" $? 0
+proa image import /busybox.tar --name=busybox:demo
+kubectl apply -f /pods.yaml
+kubectl wait pod/limited --for=condition=Ready --timeout=60s
+verdict "a pod runs" $? 0
+dir=$(ls -d /sys/fs/cgroup/proa-*/pod*/*/)
+verdict "memory limit" "$(cat $dir/memory.max)" 50331648
+verdict "cpu limit" "$(cat $dir/cpu.max)" "50000 100000"
+verdict "its own view" "$(kubectl exec limited -- cat /sys/fs/cgroup/memory.max)" 50331648
+kubectl logs -f oom
+verdict "out of memory" "$(kubectl get pod oom -o 'jsonpath={.status.containerStatuses[0].state.terminated.reason}')" OOMKilled
+proa down
+verdict "nothing is left" "$(find /sys/fs/cgroup -name 'proa*')$(ls /run/proa)" ""
+poweroff -f
