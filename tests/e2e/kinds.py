@@ -3,7 +3,7 @@
 """usage: tests/e2e/kinds.py [--apiserver PROGRAM | --kubeconfig FILE] [--only WORD]
 
 Walks every kind of discovery with kubectl: create from a minimal valid object, get, list, watch, patch, delete. A kind that
-discovery offers and the table below doesn't know is a failure, so that none is forgotten. Without --kubeconfig it starts
+discovery offers and kinds.json doesn't know is a failure, so that none is forgotten. Without --kubeconfig it starts
 the given API server (tests/e2e/apiserver.c) by itself, in memory, on a loopback port.
 """
 import argparse

@@ -156,4 +156,7 @@ class Server:
         finally:
             if self.process and self.process.poll() is None:
                 self.kill()
+            log = self.log.read_text(errors="replace") if self.log.exists() else ""
             shutil.rmtree(self.dir, ignore_errors=True)
+        reports = [line for line in log.splitlines() if "Sanitizer" in line or "runtime error:" in line]
+        expect(not reports, "sanitizers report: " + "; ".join(reports[:5]))
