@@ -164,14 +164,14 @@ static bool valid_uid(const char *s)
 	return n && !s[n] && n <= 64;
 }
 
-static int join_own_group(const char *root)
+static int join_own_group(const char *root, bool v2_done)
 {
 	char path[CGROUP_PATH_MAX];
 	/* Beside the pods, not in one: what kills a pod must not kill who reports it; and not in the agent's service.
 	 */
 	snprintf(path, sizeof(path), "%s/shims", root);
 	int r = cgroup_create(&shim.layout, path);
-	return r < 0 ? r : cgroup_join(&shim.layout, path, false);
+	return r < 0 ? r : cgroup_join(&shim.layout, path, v2_done);
 }
 
 static int write_state(void)
@@ -208,7 +208,7 @@ int pod_create(struct json *body, struct reply_to to)
 	int r = cgroup_layout_detect(&shim.layout);
 	if (r == 0) {
 		step = "joining the shims' cgroup";
-		r = join_own_group(root);
+		r = join_own_group(root, json_path_bool(body, "cgroupJoined", false));
 	}
 	if (r == 0) {
 		step = "making the pod's cgroup";
