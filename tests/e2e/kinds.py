@@ -94,7 +94,7 @@ def walk(kubectl, plural, version, row):
     watch = kubectl.watch("get", full, *ns, "--watch", "--output-watch-events", "-o", "json", "--field-selector",
                           "metadata.name=" + name)
     try:
-        made = kubectl.json("create", *ns, "--validate=strict", "-f", "-", stdin=body)
+        made = kubectl.json("create", *ns, "--validate=true", "-f", "-", stdin=body)
         if made["metadata"]["name"] != name or not made["metadata"].get("uid"):
             raise Failed(f"created object is not complete: {made['metadata']}")
         watch.wait("ADDED")
