@@ -10,7 +10,7 @@ packages:
 
 build: packages
 	@[ -f build/build.ninja ] || meson setup build >/dev/null
-	@ninja -C build --quiet proa proa-shim
+	@ninja -C build --quiet proa proa-shim >&2
 
 up: build
 	@tools/demo up
