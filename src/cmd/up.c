@@ -30,10 +30,12 @@
 #include "base/str.h"
 #include "cmd/cluster.h"
 #include "cmd/command.h"
+#include "cmd/credentials.h"
 #include "cmd/process.h"
 #include "cmd/teardown.h"
 #include "cmd/usable.h"
 #include "io/loop.h"
+#include "server/pki.h"
 
 extern char **environ;
 
@@ -61,6 +63,8 @@ struct supervisor {
 	struct loop *loop;
 	struct child server, agent;
 	struct usable *usable;
+	int renewals; /* inotify on the server's certificates */
+	struct loop_fd *renewals_watch;
 	struct loop_signal *terminate, *interrupt;
 	int lock_fd, report_fd; /* report_fd: to the process that waits for us under --detach; -1: none */
 	int64_t began_ms;
@@ -69,6 +73,7 @@ struct supervisor {
 };
 
 static void start_child(struct child *c);
+static void watch_renewals(struct supervisor *s);
 
 /* ---- telling ---- */
 
@@ -95,6 +100,7 @@ static void report_ready(struct supervisor *s)
 		      (double)(monotonic_ms() - s->began_ms) / 1000, c->node_name, cluster_url(c), c->kubeconfig);
 
 	s->was_ready = true;
+	watch_renewals(s);
 	say(s, line);
 	if (s->report_fd >= 0) {
 		fs_write_all(s->report_fd, "\0", 1); /* success; see wait_for_report */
@@ -285,6 +291,32 @@ static void init_child(struct supervisor *s, struct child *c, const char *name)
 	c->kill = loop_timer_new(s->loop, on_kill, c);
 }
 
+/* The server renews certificates but cannot write outside its directory: the kubeconfig follows from here. */
+static void on_renewed(void *arg, int events)
+{
+	struct supervisor *s = arg;
+	const char *dir = cluster_path(&s->cluster, s->cluster.data_dir, "server/pki");
+	_cleanup_status_ struct status err = STATUS_INIT;
+	_Alignas(struct inotify_event) char data[4096];
+	struct pki *p = NULL;
+
+	(void)events;
+	while (read(s->renewals, data, sizeof(data)) > 0)
+		;
+	if (pki_open(dir, &p, &err) < 0 || credentials_write_kubeconfig(p, &s->cluster, &err) < 0)
+		log_warn("the kubeconfig cannot follow renewed certificates error=\"%s\"", err.message);
+	pki_free(p);
+}
+
+static void watch_renewals(struct supervisor *s)
+{
+	const char *dir = cluster_path(&s->cluster, s->cluster.data_dir, "server/pki");
+
+	s->renewals = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->renewals >= 0 && inotify_add_watch(s->renewals, dir, IN_MOVED_TO) >= 0)
+		s->renewals_watch = loop_fd_new(s->loop, s->renewals, LOOP_READABLE, on_renewed, s);
+}
+
 static void on_terminate(void *arg)
 {
 	struct supervisor *s = arg;
@@ -441,6 +473,7 @@ static void supervise(struct supervisor *s)
 	start_child(&s->server);
 	loop_run(s->loop);
 	usable_cancel(s->usable);
+	drop_watch(&s->renewals_watch, &s->renewals);
 	loop_signal_free(s->terminate);
 	loop_signal_free(s->interrupt);
 	struct child *const children[] = {&s->server, &s->agent};
@@ -454,7 +487,7 @@ static void supervise(struct supervisor *s)
 
 static int run(const struct args *a)
 {
-	struct supervisor s = {.lock_fd = -1, .report_fd = -1, .began_ms = monotonic_ms()};
+	struct supervisor s = {.renewals = -1, .lock_fd = -1, .report_fd = -1, .began_ms = monotonic_ms()};
 	_cleanup_status_ struct status err = STATUS_INIT;
 	struct cluster_flags f = {.data_dir = args_value(a, "data-dir"),
 				  .run_dir = args_value(a, "run-dir"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deployments from kubectl to serving containers."""
 import re
+import time
 
 from harness import ROOT, expect
 
@@ -57,3 +58,16 @@ def test_namespace_deletion(c):
     c.kubectl("rollout", "status", "deployment/web", "-n", "short", "--timeout=60s")
     c.kubectl("delete", "namespace", "short", "--timeout=60s")
     expect("not found" in c.refused("get", "namespace", "short"), "it is still there")
+
+
+def test_kubeconfig_follows_the_certificates(c):
+    before = c.kubeconfig.read_text()
+    cert = c.data / "server/pki/admin.crt"
+    c.kubeconfig.unlink()
+    copy = cert.with_suffix(".new")
+    copy.write_text(cert.read_text())
+    copy.rename(cert)  # what a renewal ends with
+    deadline = time.monotonic() + 10
+    while not c.kubeconfig.exists():
+        expect(time.monotonic() < deadline, "the kubeconfig was not written again")
+    expect(c.kubeconfig.read_text() == before and c.kubeconfig.stat().st_mode & 0o777 == 0o600, "it is another one")
