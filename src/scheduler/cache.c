@@ -113,26 +113,11 @@ struct sched_node *sched_cache_node(const struct sched_cache *c, const char *nam
 
 static void read_allocatable(struct sched_node *n, const struct json *list)
 {
-	struct sched_resources *r = &n->allocatable;
-	*r = (struct sched_resources){0};
-	r->extra = arena_zalloc(&n->arena, (json_len(list) + 1) * sizeof(*r->extra));
-	n->pods_max = 0;
-	JSON_EACH(v, list) {
-		struct quantity q;
-		if (quantity_from_json(v, &q) < 0)
-			continue;
-		if (str_eq(v->key, "cpu"))
-			r->cpu_milli = quantity_milli(&q);
-		else if (str_eq(v->key, "memory"))
-			r->memory = quantity_value(&q);
-		else if (str_eq(v->key, "ephemeral-storage"))
-			r->storage = quantity_value(&q);
-		else if (str_eq(v->key, "pods"))
-			n->pods_max = quantity_value(&q);
-		else
-			r->extra[r->n_extra++] =
-			    (struct sched_extra){.name = arena_strdup(&n->arena, v->key), .value = quantity_value(&q)};
-	}
+	struct quantity pods;
+
+	n->allocatable = (struct sched_resources){0};
+	sched_resources_read(&n->arena, list, &n->allocatable);
+	n->pods_max = quantity_from_json(json_get(list, "pods"), &pods) < 0 ? 0 : quantity_value(&pods);
 }
 
 void sched_cache_set_node(struct sched_cache *c, struct object *obj)

@@ -30,7 +30,7 @@ static struct sched_extra *extra_of(struct arena *a, struct sched_resources *r, 
 	return &more[r->n_extra++];
 }
 
-static void resources_read(struct arena *a, const struct json *list, struct sched_resources *r)
+void sched_resources_read(struct arena *a, const struct json *list, struct sched_resources *r)
 {
 	JSON_EACH(v, list) {
 		struct quantity q;
@@ -75,7 +75,7 @@ static struct container_need need_of(struct arena *a, const struct json *contain
 {
 	struct container_need n = {0};
 	const struct json *requests = json_path(container, "resources.requests");
-	resources_read(a, requests, &n.request);
+	sched_resources_read(a, requests, &n.request);
 	n.score.cpu_milli = json_get(requests, "cpu") ? n.request.cpu_milli : SCORE_CPU_MILLI;
 	n.score.memory = json_get(requests, "memory") ? n.request.memory : SCORE_MEMORY;
 	return n;
@@ -115,13 +115,13 @@ static void read_requests(struct sched_pod *p, const struct json *spec)
 	resources_max(a, &running, &peak);
 	resources_max(a, &running_score, &peak_score);
 	const struct json *whole = json_path(spec, "resources.requests");
-	resources_read(a, whole, &running);
+	sched_resources_read(a, whole, &running);
 	if (json_get(whole, "cpu"))
 		running_score.cpu_milli = running.cpu_milli;
 	if (json_get(whole, "memory"))
 		running_score.memory = running.memory;
 	struct sched_resources overhead = {0};
-	resources_read(a, json_get(spec, "overhead"), &overhead);
+	sched_resources_read(a, json_get(spec, "overhead"), &overhead);
 	resources_add(a, &running, &overhead);
 	resources_add(a, &running_score, &overhead);
 	p->request = running;

@@ -26,6 +26,13 @@ struct sched_resources {
 	size_t n_extra;
 };
 
+struct arena;
+struct json;
+
+/* Sets what a ResourceList names, but "pods", which is counted by itself; quantities that don't parse are passed over.
+ */
+void sched_resources_read(struct arena *a, const struct json *list, struct sched_resources *r);
+
 struct sched_port {
 	uint32_t port;
 	char protocol;	/* 'T', 'U', 'S' */
