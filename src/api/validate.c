@@ -239,6 +239,14 @@ static int finish(struct check *c)
 	return status_invalid(c->err, c->resource->group, c->resource->kind, meta_name(c->tree));
 }
 
+static void check_rules(struct check *c, const char *subresource)
+{
+	if (*c->resource->group)
+		check_kind(c, subresource);
+	else
+		check_core(c, subresource);
+}
+
 int validate_create(const struct resource *r, const struct json *tree, struct status *err)
 {
 	struct check c = {.err = err, .resource = r, .tree = tree};
@@ -246,7 +254,7 @@ int validate_create(const struct resource *r, const struct json *tree, struct st
 	check_metadata(&c);
 	if (r->type)
 		check_type(&c, r->type, "", tree);
-	check_kind(&c, NULL);
+	check_rules(&c, NULL);
 	return finish(&c);
 }
 
@@ -260,7 +268,7 @@ int validate_update(const struct resource *r, const struct json *tree, const str
 	if (!str_eq(subresource, "status") && !str_eq(subresource, "binding")) {
 		if (r->type && !json_equal(json_get(tree, "spec"), json_get(old, "spec")))
 			check_type(&c, r->type, "", tree);
-		check_kind(&c, subresource);
+		check_rules(&c, subresource);
 	}
 	return finish(&c);
 }

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/macros.h"
+#include "base/map.h"
 
 struct resource;
 struct status;
@@ -58,7 +59,15 @@ void check_pod_update(struct check *c, const char *subresource);
 /* Labels, annotations and spec of a template; restart: the policies allowed, NULL-terminated. */
 void check_pod_template(struct check *c, const char *path, const struct json *template, const char *const *restart);
 
-/* validate_kinds.c, validate_workloads.c */
+/* A set of names met so far, released with its scope. */
+static inline void names_release(struct map *m)
+{
+	map_release(m, NULL);
+}
+#define _cleanup_names_ _cleanup_(names_release)
+
+/* validate_core.c: core/v1; validate_kinds.c, validate_workloads.c: the other groups. */
+void check_core(struct check *c, const char *subresource);
 void check_kind(struct check *c, const char *subresource);
 void check_workload(struct check *c);
 

@@ -8,12 +8,6 @@
 #include "base/map.h"
 #include "base/str.h"
 
-static void names_release(struct map *m)
-{
-	map_release(m, NULL);
-}
-#define _cleanup_names_ _cleanup_(names_release)
-
 /* What a pod's containers refer to, and what must be distinct between them. */
 struct pod_check {
 	struct check *c;

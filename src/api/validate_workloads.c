@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deployment, ReplicaSet, DaemonSet, StatefulSet, ReplicationController, Job, CronJob. */
+/* Deployment, ReplicaSet, DaemonSet, StatefulSet, Job, CronJob. */
 #include <stdio.h>
 #include <string.h>
 
@@ -127,28 +127,6 @@ static void check_stateful_set(struct check *c, const struct json *spec)
 			      "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
 			      "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
 			      "'minReadySeconds' are forbidden");
-}
-
-static void check_replication_controller(struct check *c, const struct json *spec)
-{
-	const struct json *selector = json_get(spec, "selector"), *labels = json_path(spec, "template.metadata.labels");
-
-	check_min(c, "spec.replicas", json_get(spec, "replicas"), 0);
-	check_min(c, "spec.minReadySeconds", json_get(spec, "minReadySeconds"), 0);
-	if (!json_len(selector))
-		bad_required(c, "spec.selector", NULL);
-	else if (json_get(spec, "template"))
-		JSON_EACH(s, selector)
-			if (!str_eq(json_str(json_get(labels, s->key)), json_str(s))) {
-				bad_invalid(c, "spec.template.metadata.labels",
-					    labels ? labels : json_new(&c->arena, JSON_OBJECT),
-					    "`selector` does not match template `labels`");
-				break;
-			}
-	if (!json_get(spec, "template"))
-		bad_required(c, "spec.template", NULL);
-	else
-		check_pod_template(c, "spec.template", json_get(spec, "template"), always);
 }
 
 /* ---- batch ---- */
@@ -298,7 +276,6 @@ static const struct {
     {"apps", "ReplicaSet", check_common},
     {"apps", "DaemonSet", check_common},
     {"apps", "StatefulSet", check_stateful_set},
-    {"", "ReplicationController", check_replication_controller},
     {"batch", "Job", check_job},
     {"batch", "CronJob", check_cron_job},
 };
