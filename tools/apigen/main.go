@@ -13,7 +13,7 @@ import (
 )
 
 func build(dir string) (*Model, []GroupVersion, []Kind, error) {
-	docs, err := readDocs(filepath.Join(dir, "docs.yaml"))
+	docs, err := readDocs(filepath.Join(dir, "docs"))
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -74,7 +74,7 @@ func run(in, out string) error {
 }
 
 func main() {
-	in := flag.String("in", ".", "directory of resources.yaml and docs.yaml")
+	in := flag.String("in", ".", "directory of resources.yaml and docs")
 	out := flag.String("out", "../../src/api/gen", "directory to write")
 	flag.Parse()
 	if err := run(*in, *out); err != nil {

@@ -112,3 +112,18 @@ func TestEveryKindHasARow(t *testing.T) {
 		t.Errorf("no row for %v", missing)
 	}
 }
+
+// TestEverythingIsDescribed: kubectl explain has a text for every type and field.
+func TestEverythingIsDescribed(t *testing.T) {
+	m, _, _ := mustBuild(t)
+	for _, ty := range m.types {
+		if ty.Doc == "" {
+			t.Errorf("docs/ lacks %s", shortName(ty.Name))
+		}
+		for _, f := range ty.Fields {
+			if f.Doc == "" && f.Name != "" {
+				t.Errorf("docs/ lacks %s.%s", shortName(ty.Name), f.Name)
+			}
+		}
+	}
+}

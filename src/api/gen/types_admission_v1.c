@@ -6,38 +6,38 @@
 #include "api/gen/types.h"
 
 static const struct field fields_admission_v1_AdmissionRequest[] = {
-	{ .name = "uid", .kind = FIELD_STRING, .number = 1 },
+	{ .name = "uid", .kind = FIELD_STRING, .number = 1, .doc = "Identifies this question; the answer repeats it." },
 	{ .name = "kind", .kind = FIELD_STRUCT, .number = 2, .type = &type_meta_v1_GroupVersionKind, .doc = "The kind of object, such as Pod." },
-	{ .name = "resource", .kind = FIELD_STRUCT, .number = 3, .type = &type_meta_v1_GroupVersionResource },
-	{ .name = "subResource", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "requestKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_meta_v1_GroupVersionKind },
-	{ .name = "requestResource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_meta_v1_GroupVersionResource },
-	{ .name = "requestSubResource", .kind = FIELD_STRING, .omit_empty = 1, .number = 15 },
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "operation", .kind = FIELD_STRING, .number = 7 },
-	{ .name = "userInfo", .kind = FIELD_STRUCT, .number = 8, .type = &type_authentication_v1_UserInfo },
-	{ .name = "object", .kind = FIELD_RAW, .omit_empty = 1, .number = 9 },
-	{ .name = "oldObject", .kind = FIELD_RAW, .omit_empty = 1, .number = 10 },
-	{ .name = "dryRun", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 11 },
-	{ .name = "options", .kind = FIELD_RAW, .omit_empty = 1, .number = 12 },
+	{ .name = "resource", .kind = FIELD_STRUCT, .number = 3, .type = &type_meta_v1_GroupVersionResource, .doc = "The resource, in the version the webhook wants." },
+	{ .name = "subResource", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "The subresource, if one is written." },
+	{ .name = "requestKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_meta_v1_GroupVersionKind, .doc = "The kind the client sent, before conversion." },
+	{ .name = "requestResource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_meta_v1_GroupVersionResource, .doc = "The resource the client asked for, before conversion." },
+	{ .name = "requestSubResource", .kind = FIELD_STRING, .omit_empty = 1, .number = 15, .doc = "The subresource the client asked for." },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Name of the object; may be empty on create." },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Its namespace." },
+	{ .name = "operation", .kind = FIELD_STRING, .number = 7, .doc = "CREATE, UPDATE, DELETE or CONNECT." },
+	{ .name = "userInfo", .kind = FIELD_STRUCT, .number = 8, .type = &type_authentication_v1_UserInfo, .doc = "Who asks." },
+	{ .name = "object", .kind = FIELD_RAW, .omit_empty = 1, .number = 9, .doc = "The object to come." },
+	{ .name = "oldObject", .kind = FIELD_RAW, .omit_empty = 1, .number = 10, .doc = "The object as it is." },
+	{ .name = "dryRun", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 11, .doc = "Whether nothing will be stored." },
+	{ .name = "options", .kind = FIELD_RAW, .omit_empty = 1, .number = 12, .doc = "The options of the call." },
 };
-const struct type type_admission_v1_AdmissionRequest = { .name = "io.k8s.api.admission.v1.AdmissionRequest", .fields = fields_admission_v1_AdmissionRequest, .n_fields = 15 };
+const struct type type_admission_v1_AdmissionRequest = { .name = "io.k8s.api.admission.v1.AdmissionRequest", .fields = fields_admission_v1_AdmissionRequest, .n_fields = 15, .doc = "A request that a webhook is asked about." };
 
 static const struct field fields_admission_v1_AdmissionResponse[] = {
-	{ .name = "uid", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "allowed", .kind = FIELD_BOOL, .number = 2 },
+	{ .name = "uid", .kind = FIELD_STRING, .number = 1, .doc = "That of the request." },
+	{ .name = "allowed", .kind = FIELD_BOOL, .number = 2, .doc = "Whether the request may go on." },
 	{ .name = "status", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_meta_v1_Status, .doc = "What was last observed. Written by the system." },
-	{ .name = "patch", .kind = FIELD_BYTES, .omit_empty = 1, .number = 4 },
-	{ .name = "patchType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "auditAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 6 },
-	{ .name = "warnings", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
+	{ .name = "patch", .kind = FIELD_BYTES, .omit_empty = 1, .number = 4, .doc = "Changes to the object, as a JSON patch." },
+	{ .name = "patchType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "JSONPatch." },
+	{ .name = "auditAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 6, .doc = "Added to the audit log." },
+	{ .name = "warnings", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "Shown to the client." },
 };
-const struct type type_admission_v1_AdmissionResponse = { .name = "io.k8s.api.admission.v1.AdmissionResponse", .fields = fields_admission_v1_AdmissionResponse, .n_fields = 7 };
+const struct type type_admission_v1_AdmissionResponse = { .name = "io.k8s.api.admission.v1.AdmissionResponse", .fields = fields_admission_v1_AdmissionResponse, .n_fields = 7, .doc = "What a webhook answers." };
 
 static const struct field fields_admission_v1_AdmissionReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "request", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_admission_v1_AdmissionRequest },
-	{ .name = "response", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_admission_v1_AdmissionResponse },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "What is sent to a webhook and comes back." },
+	{ .name = "request", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_admission_v1_AdmissionRequest, .doc = "The question." },
+	{ .name = "response", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_admission_v1_AdmissionResponse, .doc = "The answer." },
 };
-const struct type type_admission_v1_AdmissionReview = { .name = "io.k8s.api.admission.v1.AdmissionReview", .fields = fields_admission_v1_AdmissionReview, .n_fields = 3 };
+const struct type type_admission_v1_AdmissionReview = { .name = "io.k8s.api.admission.v1.AdmissionReview", .fields = fields_admission_v1_AdmissionReview, .n_fields = 3, .doc = "What is sent to a webhook and comes back." };

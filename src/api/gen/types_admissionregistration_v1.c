@@ -6,273 +6,273 @@
 #include "api/gen/types.h"
 
 static const struct field fields_admissionregistration_v1_ApplyConfiguration[] = {
-	{ .name = "expression", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "expression", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "CEL that gives the object to apply." },
 };
-const struct type type_admissionregistration_v1_ApplyConfiguration = { .name = "io.k8s.api.admissionregistration.v1.ApplyConfiguration", .fields = fields_admissionregistration_v1_ApplyConfiguration, .n_fields = 1 };
+const struct type type_admissionregistration_v1_ApplyConfiguration = { .name = "io.k8s.api.admissionregistration.v1.ApplyConfiguration", .fields = fields_admissionregistration_v1_ApplyConfiguration, .n_fields = 1, .doc = "A change made by server-side apply." };
 
 static const struct field fields_admissionregistration_v1_AuditAnnotation[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "valueExpression", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name, after the policy's." },
+	{ .name = "valueExpression", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "CEL that gives its value; null for none." },
 };
-const struct type type_admissionregistration_v1_AuditAnnotation = { .name = "io.k8s.api.admissionregistration.v1.AuditAnnotation", .fields = fields_admissionregistration_v1_AuditAnnotation, .n_fields = 2 };
+const struct type type_admissionregistration_v1_AuditAnnotation = { .name = "io.k8s.api.admissionregistration.v1.AuditAnnotation", .fields = fields_admissionregistration_v1_AuditAnnotation, .n_fields = 2, .doc = "An annotation for the audit log." };
 
 static const struct field fields_admissionregistration_v1_ExpressionWarning[] = {
-	{ .name = "fieldRef", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "warning", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "fieldRef", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Where it is." },
+	{ .name = "warning", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "What is doubtful." },
 };
-const struct type type_admissionregistration_v1_ExpressionWarning = { .name = "io.k8s.api.admissionregistration.v1.ExpressionWarning", .fields = fields_admissionregistration_v1_ExpressionWarning, .n_fields = 2 };
+const struct type type_admissionregistration_v1_ExpressionWarning = { .name = "io.k8s.api.admissionregistration.v1.ExpressionWarning", .fields = fields_admissionregistration_v1_ExpressionWarning, .n_fields = 2, .doc = "A doubtful expression of a policy." };
 
 static const struct field fields_admissionregistration_v1_JSONPatch[] = {
-	{ .name = "expression", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "expression", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "CEL that gives the operations." },
 };
-const struct type type_admissionregistration_v1_JSONPatch = { .name = "io.k8s.api.admissionregistration.v1.JSONPatch", .fields = fields_admissionregistration_v1_JSONPatch, .n_fields = 1 };
+const struct type type_admissionregistration_v1_JSONPatch = { .name = "io.k8s.api.admissionregistration.v1.JSONPatch", .fields = fields_admissionregistration_v1_JSONPatch, .n_fields = 1, .doc = "A change made by a JSON patch." };
 
 static const struct field fields_admissionregistration_v1_MatchCondition[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
+	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "CEL that gives true or false." },
 };
-const struct type type_admissionregistration_v1_MatchCondition = { .name = "io.k8s.api.admissionregistration.v1.MatchCondition", .fields = fields_admissionregistration_v1_MatchCondition, .n_fields = 2 };
+const struct type type_admissionregistration_v1_MatchCondition = { .name = "io.k8s.api.admissionregistration.v1.MatchCondition", .fields = fields_admissionregistration_v1_MatchCondition, .n_fields = 2, .doc = "A condition that a request must meet." };
 
 static const struct field fields_admissionregistration_v1_MatchResources[] = {
-	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector },
-	{ .name = "objectSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector },
-	{ .name = "resourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_NamedRuleWithOperations },
-	{ .name = "excludeResourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_admissionregistration_v1_NamedRuleWithOperations },
-	{ .name = "matchPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "Equivalent", "Exact", NULL } },
+	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "Labels of the namespace." },
+	{ .name = "objectSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Labels of the object." },
+	{ .name = "resourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_NamedRuleWithOperations, .doc = "Operations and resources." },
+	{ .name = "excludeResourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_admissionregistration_v1_NamedRuleWithOperations, .doc = "Operations and resources to leave out." },
+	{ .name = "matchPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "Equivalent", "Exact", NULL }, .doc = "Exact, or Equivalent (the default), which also finds other versions." },
 };
-const struct type type_admissionregistration_v1_MatchResources = { .name = "io.k8s.api.admissionregistration.v1.MatchResources", .fields = fields_admissionregistration_v1_MatchResources, .n_fields = 5, .atomic = true };
+const struct type type_admissionregistration_v1_MatchResources = { .name = "io.k8s.api.admissionregistration.v1.MatchResources", .fields = fields_admissionregistration_v1_MatchResources, .n_fields = 5, .atomic = true, .doc = "Which requests a policy is about." };
 
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicy[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Changes objects by CEL before they are stored." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicySpec, .doc = "What is wanted." },
 };
-const struct type type_admissionregistration_v1_MutatingAdmissionPolicy = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicy, .n_fields = 3 };
+const struct type type_admissionregistration_v1_MutatingAdmissionPolicy = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicy, .n_fields = 3, .doc = "Changes objects by CEL before they are stored." };
 
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicyBinding[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Puts a MutatingAdmissionPolicy in force." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec, .doc = "What is wanted." },
 };
-const struct type type_admissionregistration_v1_MutatingAdmissionPolicyBinding = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyBinding, .n_fields = 3 };
+const struct type type_admissionregistration_v1_MutatingAdmissionPolicyBinding = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBinding", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyBinding, .n_fields = 3, .doc = "Puts a MutatingAdmissionPolicy in force." };
 
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicyBindingList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of MutatingAdmissionPolicyBinding objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicyBinding },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicyBinding, .doc = "The objects." },
 };
-const struct type type_admissionregistration_v1_MutatingAdmissionPolicyBindingList = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingList", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyBindingList, .n_fields = 3 };
+const struct type type_admissionregistration_v1_MutatingAdmissionPolicyBindingList = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingList", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyBindingList, .n_fields = 3, .doc = "A list of MutatingAdmissionPolicyBinding objects." };
 
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec[] = {
-	{ .name = "policyName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "paramRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_ParamRef },
-	{ .name = "matchResources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_admissionregistration_v1_MatchResources },
+	{ .name = "policyName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The policy." },
+	{ .name = "paramRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_ParamRef, .doc = "Its parameters." },
+	{ .name = "matchResources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_admissionregistration_v1_MatchResources, .doc = "Which requests, within those of the policy." },
 };
-const struct type type_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingSpec", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec, .n_fields = 3 };
+const struct type type_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyBindingSpec", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyBindingSpec, .n_fields = 3, .doc = "Which policy, with which parameters, for what." };
 
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicyList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of MutatingAdmissionPolicy objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicy },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingAdmissionPolicy, .doc = "The objects." },
 };
-const struct type type_admissionregistration_v1_MutatingAdmissionPolicyList = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyList", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyList, .n_fields = 3 };
+const struct type type_admissionregistration_v1_MutatingAdmissionPolicyList = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicyList", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicyList, .n_fields = 3, .doc = "A list of MutatingAdmissionPolicy objects." };
 
 static const struct field fields_admissionregistration_v1_MutatingAdmissionPolicySpec[] = {
-	{ .name = "paramKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_admissionregistration_v1_ParamKind },
-	{ .name = "matchConstraints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_MatchResources },
-	{ .name = "variables", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_Variable },
-	{ .name = "mutations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_admissionregistration_v1_Mutation },
-	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL } },
-	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "reinvocationPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "IfNeeded", "Never", NULL } },
+	{ .name = "paramKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_admissionregistration_v1_ParamKind, .doc = "The kind of its parameters." },
+	{ .name = "matchConstraints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_MatchResources, .doc = "Which requests." },
+	{ .name = "variables", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_Variable, .doc = "Expressions that others may use." },
+	{ .name = "mutations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_admissionregistration_v1_Mutation, .doc = "The changes, in order." },
+	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL }, .doc = "What an error does: Fail (the default) or Ignore." },
+	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Conditions that a request must meet." },
+	{ .name = "reinvocationPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "IfNeeded", "Never", NULL }, .doc = "Never or IfNeeded, when later changes touch the object." },
 };
-const struct type type_admissionregistration_v1_MutatingAdmissionPolicySpec = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicySpec, .n_fields = 7 };
+const struct type type_admissionregistration_v1_MutatingAdmissionPolicySpec = { .name = "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicySpec", .fields = fields_admissionregistration_v1_MutatingAdmissionPolicySpec, .n_fields = 7, .doc = "What a policy changes, and when." };
 
 static const struct field fields_admissionregistration_v1_MutatingWebhook[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "clientConfig", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_admissionregistration_v1_WebhookClientConfig },
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_RuleWithOperations },
-	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL } },
-	{ .name = "matchPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Equivalent", "Exact", NULL } },
-	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_meta_v1_LabelSelector },
-	{ .name = "objectSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 11, .type = &type_meta_v1_LabelSelector },
-	{ .name = "sideEffects", .kind = FIELD_STRING, .pointer = 1, .required = 1, .number = 6, .enum_values = (const char *const[]){ "None", "NoneOnDryRun", "Some", "Unknown", NULL } },
-	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "admissionReviewVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 8 },
-	{ .name = "reinvocationPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10, .enum_values = (const char *const[]){ "IfNeeded", "Never", NULL } },
-	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name, a domain name." },
+	{ .name = "clientConfig", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_admissionregistration_v1_WebhookClientConfig, .doc = "Where it is." },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_RuleWithOperations, .doc = "Which operations on which resources." },
+	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL }, .doc = "What an unreachable webhook does: Fail (the default) or Ignore." },
+	{ .name = "matchPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Equivalent", "Exact", NULL }, .doc = "Exact, or Equivalent (the default), which also finds other versions." },
+	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_meta_v1_LabelSelector, .doc = "Labels of the namespace." },
+	{ .name = "objectSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 11, .type = &type_meta_v1_LabelSelector, .doc = "Labels of the object." },
+	{ .name = "sideEffects", .kind = FIELD_STRING, .pointer = 1, .required = 1, .number = 6, .enum_values = (const char *const[]){ "None", "NoneOnDryRun", "Some", "Unknown", NULL }, .doc = "None or NoneOnDryRun." },
+	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "How long to wait, 1 to 30; default 10." },
+	{ .name = "admissionReviewVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 8, .doc = "Versions of AdmissionReview it knows, the best first." },
+	{ .name = "reinvocationPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10, .enum_values = (const char *const[]){ "IfNeeded", "Never", NULL }, .doc = "Never (the default) or IfNeeded, when later changes touch the object." },
+	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Conditions that a request must meet." },
 };
-const struct type type_admissionregistration_v1_MutatingWebhook = { .name = "io.k8s.api.admissionregistration.v1.MutatingWebhook", .fields = fields_admissionregistration_v1_MutatingWebhook, .n_fields = 12 };
+const struct type type_admissionregistration_v1_MutatingWebhook = { .name = "io.k8s.api.admissionregistration.v1.MutatingWebhook", .fields = fields_admissionregistration_v1_MutatingWebhook, .n_fields = 12, .doc = "A webhook that may change objects." };
 
 static const struct field fields_admissionregistration_v1_MutatingWebhookConfiguration[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Webhooks that may change objects before they are stored." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "webhooks", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingWebhook, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "webhooks", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingWebhook, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "The webhooks." },
 };
-const struct type type_admissionregistration_v1_MutatingWebhookConfiguration = { .name = "io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration", .fields = fields_admissionregistration_v1_MutatingWebhookConfiguration, .n_fields = 3 };
+const struct type type_admissionregistration_v1_MutatingWebhookConfiguration = { .name = "io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration", .fields = fields_admissionregistration_v1_MutatingWebhookConfiguration, .n_fields = 3, .doc = "Webhooks that may change objects before they are stored." };
 
 static const struct field fields_admissionregistration_v1_MutatingWebhookConfigurationList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of MutatingWebhookConfiguration objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingWebhookConfiguration },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_MutatingWebhookConfiguration, .doc = "The objects." },
 };
-const struct type type_admissionregistration_v1_MutatingWebhookConfigurationList = { .name = "io.k8s.api.admissionregistration.v1.MutatingWebhookConfigurationList", .fields = fields_admissionregistration_v1_MutatingWebhookConfigurationList, .n_fields = 3 };
+const struct type type_admissionregistration_v1_MutatingWebhookConfigurationList = { .name = "io.k8s.api.admissionregistration.v1.MutatingWebhookConfigurationList", .fields = fields_admissionregistration_v1_MutatingWebhookConfigurationList, .n_fields = 3, .doc = "A list of MutatingWebhookConfiguration objects." };
 
 static const struct field fields_admissionregistration_v1_Mutation[] = {
-	{ .name = "patchType", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "ApplyConfiguration", "JSONPatch", NULL } },
-	{ .name = "applyConfiguration", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_ApplyConfiguration },
-	{ .name = "jsonPatch", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_admissionregistration_v1_JSONPatch },
+	{ .name = "patchType", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "ApplyConfiguration", "JSONPatch", NULL }, .doc = "ApplyConfiguration or JSONPatch." },
+	{ .name = "applyConfiguration", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_ApplyConfiguration, .doc = "A change by server-side apply." },
+	{ .name = "jsonPatch", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_admissionregistration_v1_JSONPatch, .doc = "A change by JSON patch." },
 };
-const struct type type_admissionregistration_v1_Mutation = { .name = "io.k8s.api.admissionregistration.v1.Mutation", .fields = fields_admissionregistration_v1_Mutation, .n_fields = 3 };
+const struct type type_admissionregistration_v1_Mutation = { .name = "io.k8s.api.admissionregistration.v1.Mutation", .fields = fields_admissionregistration_v1_Mutation, .n_fields = 3, .doc = "One change." };
 
 static const struct field fields_admissionregistration_v1_NamedRuleWithOperations[] = {
-	{ .name = "resourceNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_admissionregistration_v1_RuleWithOperations },
+	{ .name = "resourceNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "Only these names." },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_admissionregistration_v1_RuleWithOperations, .doc = "Operations and resources, perhaps only some names." },
 };
-const struct type type_admissionregistration_v1_NamedRuleWithOperations = { .name = "io.k8s.api.admissionregistration.v1.NamedRuleWithOperations", .fields = fields_admissionregistration_v1_NamedRuleWithOperations, .n_fields = 2, .atomic = true };
+const struct type type_admissionregistration_v1_NamedRuleWithOperations = { .name = "io.k8s.api.admissionregistration.v1.NamedRuleWithOperations", .fields = fields_admissionregistration_v1_NamedRuleWithOperations, .n_fields = 2, .atomic = true, .doc = "Operations and resources, perhaps only some names." };
 
 static const struct field fields_admissionregistration_v1_ParamKind[] = {
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group and version of the schema, such as apps/v1." },
 	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The kind of object, such as Pod." },
 };
-const struct type type_admissionregistration_v1_ParamKind = { .name = "io.k8s.api.admissionregistration.v1.ParamKind", .fields = fields_admissionregistration_v1_ParamKind, .n_fields = 2, .atomic = true };
+const struct type type_admissionregistration_v1_ParamKind = { .name = "io.k8s.api.admissionregistration.v1.ParamKind", .fields = fields_admissionregistration_v1_ParamKind, .n_fields = 2, .atomic = true, .doc = "Kind of a policy's parameters." };
 
 static const struct field fields_admissionregistration_v1_ParamRef[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_meta_v1_LabelSelector },
-	{ .name = "parameterNotFoundAction", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "One object, by name." },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its namespace; default that of the request." },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_meta_v1_LabelSelector, .doc = "All objects with these labels." },
+	{ .name = "parameterNotFoundAction", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "What missing parameters do: Allow or Deny." },
 };
-const struct type type_admissionregistration_v1_ParamRef = { .name = "io.k8s.api.admissionregistration.v1.ParamRef", .fields = fields_admissionregistration_v1_ParamRef, .n_fields = 4, .atomic = true };
+const struct type type_admissionregistration_v1_ParamRef = { .name = "io.k8s.api.admissionregistration.v1.ParamRef", .fields = fields_admissionregistration_v1_ParamRef, .n_fields = 4, .atomic = true, .doc = "Which objects are a policy's parameters." };
 
 static const struct field fields_admissionregistration_v1_Rule[] = {
-	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "apiVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
-	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "scope", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "*", "Cluster", "Namespaced", NULL } },
+	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "Groups; * for all." },
+	{ .name = "apiVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Versions; * for all." },
+	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Resources: pods, pods/log, */scale, *, */*." },
+	{ .name = "scope", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "*", "Cluster", "Namespaced", NULL }, .doc = "Cluster, Namespaced or * (the default)." },
 };
-const struct type type_admissionregistration_v1_Rule = { .name = "io.k8s.api.admissionregistration.v1.Rule", .fields = fields_admissionregistration_v1_Rule, .n_fields = 4 };
+const struct type type_admissionregistration_v1_Rule = { .name = "io.k8s.api.admissionregistration.v1.Rule", .fields = fields_admissionregistration_v1_Rule, .n_fields = 4, .doc = "A set of resources." };
 
 static const struct field fields_admissionregistration_v1_RuleWithOperations[] = {
-	{ .name = "operations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL } },
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_admissionregistration_v1_Rule },
+	{ .name = "operations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL }, .doc = "CREATE, UPDATE, DELETE, CONNECT or *." },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_admissionregistration_v1_Rule, .doc = "Operations on a set of resources." },
 };
-const struct type type_admissionregistration_v1_RuleWithOperations = { .name = "io.k8s.api.admissionregistration.v1.RuleWithOperations", .fields = fields_admissionregistration_v1_RuleWithOperations, .n_fields = 2 };
+const struct type type_admissionregistration_v1_RuleWithOperations = { .name = "io.k8s.api.admissionregistration.v1.RuleWithOperations", .fields = fields_admissionregistration_v1_RuleWithOperations, .n_fields = 2, .doc = "Operations on a set of resources." };
 
 static const struct field fields_admissionregistration_v1_ServiceReference[] = {
-	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "path", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its namespace." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its name." },
+	{ .name = "path", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "URL path to send to." },
+	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Its port; default 443." },
 };
-const struct type type_admissionregistration_v1_ServiceReference = { .name = "io.k8s.api.admissionregistration.v1.ServiceReference", .fields = fields_admissionregistration_v1_ServiceReference, .n_fields = 4 };
+const struct type type_admissionregistration_v1_ServiceReference = { .name = "io.k8s.api.admissionregistration.v1.ServiceReference", .fields = fields_admissionregistration_v1_ServiceReference, .n_fields = 4, .doc = "The service of a webhook." };
 
 static const struct field fields_admissionregistration_v1_TypeChecking[] = {
-	{ .name = "expressionWarnings", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_admissionregistration_v1_ExpressionWarning },
+	{ .name = "expressionWarnings", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_admissionregistration_v1_ExpressionWarning, .doc = "Doubtful expressions." },
 };
-const struct type type_admissionregistration_v1_TypeChecking = { .name = "io.k8s.api.admissionregistration.v1.TypeChecking", .fields = fields_admissionregistration_v1_TypeChecking, .n_fields = 1 };
+const struct type type_admissionregistration_v1_TypeChecking = { .name = "io.k8s.api.admissionregistration.v1.TypeChecking", .fields = fields_admissionregistration_v1_TypeChecking, .n_fields = 1, .doc = "What checking the expressions' types found." };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicy[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Judges objects by CEL before they are stored." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicySpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_admissionregistration_v1_ValidatingAdmissionPolicy = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicy, .n_fields = 4 };
+const struct type type_admissionregistration_v1_ValidatingAdmissionPolicy = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicy, .n_fields = 4, .doc = "Judges objects by CEL before they are stored." };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicyBinding[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Puts a ValidatingAdmissionPolicy in force." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec, .doc = "What is wanted." },
 };
-const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyBinding = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyBinding, .n_fields = 3 };
+const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyBinding = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyBinding, .n_fields = 3, .doc = "Puts a ValidatingAdmissionPolicy in force." };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ValidatingAdmissionPolicyBinding objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyBinding },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicyBinding, .doc = "The objects." },
 };
-const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyBindingList = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingList", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingList, .n_fields = 3 };
+const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyBindingList = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingList", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingList, .n_fields = 3, .doc = "A list of ValidatingAdmissionPolicyBinding objects." };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec[] = {
-	{ .name = "policyName", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "paramRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_ParamRef },
-	{ .name = "matchResources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_admissionregistration_v1_MatchResources },
-	{ .name = "validationActions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .required = 1, .number = 4, .enum_values = (const char *const[]){ "Audit", "Deny", "Warn", NULL } },
+	{ .name = "policyName", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "The policy." },
+	{ .name = "paramRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_ParamRef, .doc = "Its parameters." },
+	{ .name = "matchResources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_admissionregistration_v1_MatchResources, .doc = "Which requests, within those of the policy." },
+	{ .name = "validationActions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .required = 1, .number = 4, .enum_values = (const char *const[]){ "Audit", "Deny", "Warn", NULL }, .doc = "What a failure does: Deny, Warn, Audit." },
 };
-const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec, .n_fields = 4 };
+const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyBindingSpec, .n_fields = 4, .doc = "Which policy, with which parameters, for what." };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicyList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ValidatingAdmissionPolicy objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicy },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingAdmissionPolicy, .doc = "The objects." },
 };
-const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyList = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyList", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyList, .n_fields = 3 };
+const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyList = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyList", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyList, .n_fields = 3, .doc = "A list of ValidatingAdmissionPolicy objects." };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicySpec[] = {
-	{ .name = "paramKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_admissionregistration_v1_ParamKind },
-	{ .name = "matchConstraints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_MatchResources },
-	{ .name = "validations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_Validation },
-	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL } },
-	{ .name = "auditAnnotations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_admissionregistration_v1_AuditAnnotation },
-	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "variables", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_admissionregistration_v1_Variable, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "paramKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_admissionregistration_v1_ParamKind, .doc = "The kind of its parameters." },
+	{ .name = "matchConstraints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_admissionregistration_v1_MatchResources, .doc = "Which requests." },
+	{ .name = "validations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_Validation, .doc = "What must hold." },
+	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL }, .doc = "What an error does: Fail (the default) or Ignore." },
+	{ .name = "auditAnnotations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_admissionregistration_v1_AuditAnnotation, .doc = "Annotations for the audit log." },
+	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Conditions that a request must meet." },
+	{ .name = "variables", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_admissionregistration_v1_Variable, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Expressions that others may use." },
 };
-const struct type type_admissionregistration_v1_ValidatingAdmissionPolicySpec = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicySpec, .n_fields = 7 };
+const struct type type_admissionregistration_v1_ValidatingAdmissionPolicySpec = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicySpec", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicySpec, .n_fields = 7, .doc = "What a policy demands, and when." };
 
 static const struct field fields_admissionregistration_v1_ValidatingAdmissionPolicyStatus[] = {
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
-	{ .name = "typeChecking", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_TypeChecking },
+	{ .name = "typeChecking", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_admissionregistration_v1_TypeChecking, .doc = "Doubtful expressions." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_meta_v1_Condition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyStatus = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyStatus, .n_fields = 3 };
+const struct type type_admissionregistration_v1_ValidatingAdmissionPolicyStatus = { .name = "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyStatus", .fields = fields_admissionregistration_v1_ValidatingAdmissionPolicyStatus, .n_fields = 3, .doc = "What was found about a policy." };
 
 static const struct field fields_admissionregistration_v1_ValidatingWebhook[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "clientConfig", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_admissionregistration_v1_WebhookClientConfig },
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_RuleWithOperations },
-	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL } },
-	{ .name = "matchPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Equivalent", "Exact", NULL } },
-	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_meta_v1_LabelSelector },
-	{ .name = "objectSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_meta_v1_LabelSelector },
-	{ .name = "sideEffects", .kind = FIELD_STRING, .pointer = 1, .required = 1, .number = 6, .enum_values = (const char *const[]){ "None", "NoneOnDryRun", "Some", "Unknown", NULL } },
-	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "admissionReviewVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 8 },
-	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 11, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name, a domain name." },
+	{ .name = "clientConfig", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_admissionregistration_v1_WebhookClientConfig, .doc = "Where it is." },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_admissionregistration_v1_RuleWithOperations, .doc = "Which operations on which resources." },
+	{ .name = "failurePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Fail", "Ignore", NULL }, .doc = "What an unreachable webhook does: Fail (the default) or Ignore." },
+	{ .name = "matchPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Equivalent", "Exact", NULL }, .doc = "Exact, or Equivalent (the default), which also finds other versions." },
+	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_meta_v1_LabelSelector, .doc = "Labels of the namespace." },
+	{ .name = "objectSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_meta_v1_LabelSelector, .doc = "Labels of the object." },
+	{ .name = "sideEffects", .kind = FIELD_STRING, .pointer = 1, .required = 1, .number = 6, .enum_values = (const char *const[]){ "None", "NoneOnDryRun", "Some", "Unknown", NULL }, .doc = "None or NoneOnDryRun." },
+	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "How long to wait, 1 to 30; default 10." },
+	{ .name = "admissionReviewVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 8, .doc = "Versions of AdmissionReview it knows, the best first." },
+	{ .name = "matchConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 11, .type = &type_admissionregistration_v1_MatchCondition, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Conditions that a request must meet." },
 };
-const struct type type_admissionregistration_v1_ValidatingWebhook = { .name = "io.k8s.api.admissionregistration.v1.ValidatingWebhook", .fields = fields_admissionregistration_v1_ValidatingWebhook, .n_fields = 11 };
+const struct type type_admissionregistration_v1_ValidatingWebhook = { .name = "io.k8s.api.admissionregistration.v1.ValidatingWebhook", .fields = fields_admissionregistration_v1_ValidatingWebhook, .n_fields = 11, .doc = "A webhook that judges objects." };
 
 static const struct field fields_admissionregistration_v1_ValidatingWebhookConfiguration[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Webhooks that judge objects before they are stored." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "webhooks", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingWebhook, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "webhooks", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingWebhook, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "The webhooks." },
 };
-const struct type type_admissionregistration_v1_ValidatingWebhookConfiguration = { .name = "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration", .fields = fields_admissionregistration_v1_ValidatingWebhookConfiguration, .n_fields = 3 };
+const struct type type_admissionregistration_v1_ValidatingWebhookConfiguration = { .name = "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration", .fields = fields_admissionregistration_v1_ValidatingWebhookConfiguration, .n_fields = 3, .doc = "Webhooks that judge objects before they are stored." };
 
 static const struct field fields_admissionregistration_v1_ValidatingWebhookConfigurationList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ValidatingWebhookConfiguration objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingWebhookConfiguration },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_admissionregistration_v1_ValidatingWebhookConfiguration, .doc = "The objects." },
 };
-const struct type type_admissionregistration_v1_ValidatingWebhookConfigurationList = { .name = "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfigurationList", .fields = fields_admissionregistration_v1_ValidatingWebhookConfigurationList, .n_fields = 3 };
+const struct type type_admissionregistration_v1_ValidatingWebhookConfigurationList = { .name = "io.k8s.api.admissionregistration.v1.ValidatingWebhookConfigurationList", .fields = fields_admissionregistration_v1_ValidatingWebhookConfigurationList, .n_fields = 3, .doc = "A list of ValidatingWebhookConfiguration objects." };
 
 static const struct field fields_admissionregistration_v1_Validation[] = {
-	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "reason", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "messageExpression", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "CEL that gives true when it is met." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What a refusal says." },
+	{ .name = "reason", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "The refusal's reason: Unauthorized, Forbidden, Invalid or RequestEntityTooLarge." },
+	{ .name = "messageExpression", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "CEL that gives the message." },
 };
-const struct type type_admissionregistration_v1_Validation = { .name = "io.k8s.api.admissionregistration.v1.Validation", .fields = fields_admissionregistration_v1_Validation, .n_fields = 4 };
+const struct type type_admissionregistration_v1_Validation = { .name = "io.k8s.api.admissionregistration.v1.Validation", .fields = fields_admissionregistration_v1_Validation, .n_fields = 4, .doc = "One demand." };
 
 static const struct field fields_admissionregistration_v1_Variable[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name, used as variables.NAME." },
+	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "CEL." },
 };
-const struct type type_admissionregistration_v1_Variable = { .name = "io.k8s.api.admissionregistration.v1.Variable", .fields = fields_admissionregistration_v1_Variable, .n_fields = 2, .atomic = true };
+const struct type type_admissionregistration_v1_Variable = { .name = "io.k8s.api.admissionregistration.v1.Variable", .fields = fields_admissionregistration_v1_Variable, .n_fields = 2, .atomic = true, .doc = "A named expression." };
 
 static const struct field fields_admissionregistration_v1_WebhookClientConfig[] = {
-	{ .name = "url", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_admissionregistration_v1_ServiceReference },
-	{ .name = "caBundle", .kind = FIELD_BYTES, .omit_empty = 1, .number = 2 },
+	{ .name = "url", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Its address." },
+	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_admissionregistration_v1_ServiceReference, .doc = "Its service." },
+	{ .name = "caBundle", .kind = FIELD_BYTES, .omit_empty = 1, .number = 2, .doc = "Certificates, in PEM, that its own must be signed by." },
 };
-const struct type type_admissionregistration_v1_WebhookClientConfig = { .name = "io.k8s.api.admissionregistration.v1.WebhookClientConfig", .fields = fields_admissionregistration_v1_WebhookClientConfig, .n_fields = 3 };
+const struct type type_admissionregistration_v1_WebhookClientConfig = { .name = "io.k8s.api.admissionregistration.v1.WebhookClientConfig", .fields = fields_admissionregistration_v1_WebhookClientConfig, .n_fields = 3, .doc = "How a webhook is reached. By url or by service." };

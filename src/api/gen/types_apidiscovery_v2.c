@@ -6,42 +6,42 @@
 #include "api/gen/types.h"
 
 static const struct field fields_apidiscovery_v2_APIGroupDiscovery[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "An API group, with everything in it." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "versions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 2, .type = &type_apidiscovery_v2_APIVersionDiscovery, .list_keys = (const char *const[]){ "version", NULL } },
+	{ .name = "versions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 2, .type = &type_apidiscovery_v2_APIVersionDiscovery, .list_keys = (const char *const[]){ "version", NULL }, .doc = "The versions, the preferred one first." },
 };
-const struct type type_apidiscovery_v2_APIGroupDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APIGroupDiscovery", .fields = fields_apidiscovery_v2_APIGroupDiscovery, .n_fields = 3 };
+const struct type type_apidiscovery_v2_APIGroupDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APIGroupDiscovery", .fields = fields_apidiscovery_v2_APIGroupDiscovery, .n_fields = 3, .doc = "An API group, with everything in it." };
 
 static const struct field fields_apidiscovery_v2_APIGroupDiscoveryList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of APIGroupDiscovery objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_apidiscovery_v2_APIGroupDiscovery },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_apidiscovery_v2_APIGroupDiscovery, .doc = "The objects." },
 };
-const struct type type_apidiscovery_v2_APIGroupDiscoveryList = { .name = "io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList", .fields = fields_apidiscovery_v2_APIGroupDiscoveryList, .n_fields = 3 };
+const struct type type_apidiscovery_v2_APIGroupDiscoveryList = { .name = "io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList", .fields = fields_apidiscovery_v2_APIGroupDiscoveryList, .n_fields = 3, .doc = "A list of APIGroupDiscovery objects." };
 
 static const struct field fields_apidiscovery_v2_APIResourceDiscovery[] = {
-	{ .name = "resource", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "responseKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_GroupVersionKind },
-	{ .name = "scope", .kind = FIELD_STRING, .number = 3 },
-	{ .name = "singularResource", .kind = FIELD_STRING, .number = 4 },
-	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .number = 5 },
-	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 6 },
-	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 7 },
-	{ .name = "subresources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 8, .type = &type_apidiscovery_v2_APISubresourceDiscovery, .list_keys = (const char *const[]){ "subresource", NULL } },
+	{ .name = "resource", .kind = FIELD_STRING, .number = 1, .doc = "Plural name." },
+	{ .name = "responseKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_GroupVersionKind, .doc = "The kind it is about." },
+	{ .name = "scope", .kind = FIELD_STRING, .number = 3, .doc = "Namespaced or Cluster." },
+	{ .name = "singularResource", .kind = FIELD_STRING, .number = 4, .doc = "Name of one." },
+	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .number = 5, .doc = "What can be done." },
+	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 6, .doc = "Abbreviations." },
+	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 7, .doc = "Sets it belongs to." },
+	{ .name = "subresources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 8, .type = &type_apidiscovery_v2_APISubresourceDiscovery, .list_keys = (const char *const[]){ "subresource", NULL }, .doc = "Its subresources." },
 };
-const struct type type_apidiscovery_v2_APIResourceDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APIResourceDiscovery", .fields = fields_apidiscovery_v2_APIResourceDiscovery, .n_fields = 8 };
+const struct type type_apidiscovery_v2_APIResourceDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APIResourceDiscovery", .fields = fields_apidiscovery_v2_APIResourceDiscovery, .n_fields = 8, .doc = "A resource, with what can be done with it." };
 
 static const struct field fields_apidiscovery_v2_APISubresourceDiscovery[] = {
-	{ .name = "subresource", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "responseKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_GroupVersionKind },
-	{ .name = "acceptedTypes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_meta_v1_GroupVersionKind, .list_keys = (const char *const[]){ "group", "version", "kind", NULL } },
-	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .number = 4 },
+	{ .name = "subresource", .kind = FIELD_STRING, .number = 1, .doc = "Its name." },
+	{ .name = "responseKind", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_GroupVersionKind, .doc = "The kind it is about." },
+	{ .name = "acceptedTypes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_meta_v1_GroupVersionKind, .list_keys = (const char *const[]){ "group", "version", "kind", NULL }, .doc = "Kinds it takes." },
+	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .number = 4, .doc = "What can be done." },
 };
-const struct type type_apidiscovery_v2_APISubresourceDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APISubresourceDiscovery", .fields = fields_apidiscovery_v2_APISubresourceDiscovery, .n_fields = 4 };
+const struct type type_apidiscovery_v2_APISubresourceDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APISubresourceDiscovery", .fields = fields_apidiscovery_v2_APISubresourceDiscovery, .n_fields = 4, .doc = "A subresource, with what can be done with it." };
 
 static const struct field fields_apidiscovery_v2_APIVersionDiscovery[] = {
-	{ .name = "version", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "resources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 2, .type = &type_apidiscovery_v2_APIResourceDiscovery, .list_keys = (const char *const[]){ "resource", NULL } },
-	{ .name = "freshness", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "version", .kind = FIELD_STRING, .number = 1, .doc = "The version." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 2, .type = &type_apidiscovery_v2_APIResourceDiscovery, .list_keys = (const char *const[]){ "resource", NULL }, .doc = "Its resources." },
+	{ .name = "freshness", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Current, or Stale when its server cannot be reached." },
 };
-const struct type type_apidiscovery_v2_APIVersionDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APIVersionDiscovery", .fields = fields_apidiscovery_v2_APIVersionDiscovery, .n_fields = 3 };
+const struct type type_apidiscovery_v2_APIVersionDiscovery = { .name = "io.k8s.api.apidiscovery.v2.APIVersionDiscovery", .fields = fields_apidiscovery_v2_APIVersionDiscovery, .n_fields = 3, .doc = "One version of a group." };

@@ -6,41 +6,41 @@
 #include "api/gen/types.h"
 
 static const struct field fields_apiextensions_v1_ConversionRequest[] = {
-	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "desiredAPIVersion", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "objects", .kind = FIELD_RAW, .shape = SHAPE_LIST, .required = 1, .number = 3 },
+	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Identifies this question; the answer repeats it." },
+	{ .name = "desiredAPIVersion", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The version wanted." },
+	{ .name = "objects", .kind = FIELD_RAW, .shape = SHAPE_LIST, .required = 1, .number = 3, .doc = "The objects." },
 };
-const struct type type_apiextensions_v1_ConversionRequest = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ConversionRequest", .fields = fields_apiextensions_v1_ConversionRequest, .n_fields = 3 };
+const struct type type_apiextensions_v1_ConversionRequest = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ConversionRequest", .fields = fields_apiextensions_v1_ConversionRequest, .n_fields = 3, .doc = "Objects that a webhook shall convert." };
 
 static const struct field fields_apiextensions_v1_ConversionResponse[] = {
-	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "convertedObjects", .kind = FIELD_RAW, .shape = SHAPE_LIST, .required = 1, .number = 2 },
-	{ .name = "result", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_meta_v1_Status },
+	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "That of the request." },
+	{ .name = "convertedObjects", .kind = FIELD_RAW, .shape = SHAPE_LIST, .required = 1, .number = 2, .doc = "The objects, in the same order." },
+	{ .name = "result", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_meta_v1_Status, .doc = "Whether it worked." },
 };
-const struct type type_apiextensions_v1_ConversionResponse = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ConversionResponse", .fields = fields_apiextensions_v1_ConversionResponse, .n_fields = 3 };
+const struct type type_apiextensions_v1_ConversionResponse = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ConversionResponse", .fields = fields_apiextensions_v1_ConversionResponse, .n_fields = 3, .doc = "What a conversion webhook answers." };
 
 static const struct field fields_apiextensions_v1_ConversionReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "request", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_ConversionRequest },
-	{ .name = "response", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_ConversionResponse },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "What is sent to a conversion webhook and comes back." },
+	{ .name = "request", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_ConversionRequest, .doc = "The question." },
+	{ .name = "response", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_ConversionResponse, .doc = "The answer." },
 };
-const struct type type_apiextensions_v1_ConversionReview = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ConversionReview", .fields = fields_apiextensions_v1_ConversionReview, .n_fields = 3 };
+const struct type type_apiextensions_v1_ConversionReview = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ConversionReview", .fields = fields_apiextensions_v1_ConversionReview, .n_fields = 3, .doc = "What is sent to a conversion webhook and comes back." };
 
 static const struct field fields_apiextensions_v1_CustomResourceColumnDefinition[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "format", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "priority", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
-	{ .name = "jsonPath", .kind = FIELD_STRING, .required = 1, .number = 6 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its title." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "integer, number, string, boolean or date." },
+	{ .name = "format", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "A hint at the meaning." },
+	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What it shows." },
+	{ .name = "priority", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "0 for columns always shown; others only in wide output." },
+	{ .name = "jsonPath", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "Where the value is." },
 };
-const struct type type_apiextensions_v1_CustomResourceColumnDefinition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceColumnDefinition", .fields = fields_apiextensions_v1_CustomResourceColumnDefinition, .n_fields = 6 };
+const struct type type_apiextensions_v1_CustomResourceColumnDefinition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceColumnDefinition", .fields = fields_apiextensions_v1_CustomResourceColumnDefinition, .n_fields = 6, .doc = "A column for people." };
 
 static const struct field fields_apiextensions_v1_CustomResourceConversion[] = {
-	{ .name = "strategy", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "webhook", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_WebhookConversion },
+	{ .name = "strategy", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "None, which only changes apiVersion, or Webhook." },
+	{ .name = "webhook", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_WebhookConversion, .doc = "The webhook." },
 };
-const struct type type_apiextensions_v1_CustomResourceConversion = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceConversion", .fields = fields_apiextensions_v1_CustomResourceConversion, .n_fields = 2 };
+const struct type type_apiextensions_v1_CustomResourceConversion = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceConversion", .fields = fields_apiextensions_v1_CustomResourceConversion, .n_fields = 2, .doc = "How objects are converted between versions." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinition[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Adds a kind of object to the API." },
@@ -51,186 +51,186 @@ static const struct field fields_apiextensions_v1_CustomResourceDefinition[] = {
 const struct type type_apiextensions_v1_CustomResourceDefinition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition", .fields = fields_apiextensions_v1_CustomResourceDefinition, .n_fields = 4, .doc = "Adds a kind of object to the API." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect, such as Established or NamesAccepted." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 6, .doc = "The metadata.generation that this was computed from." },
 };
-const struct type type_apiextensions_v1_CustomResourceDefinitionCondition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition", .fields = fields_apiextensions_v1_CustomResourceDefinitionCondition, .n_fields = 6 };
+const struct type type_apiextensions_v1_CustomResourceDefinitionCondition = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionCondition", .fields = fields_apiextensions_v1_CustomResourceDefinitionCondition, .n_fields = 6, .doc = "One aspect of a definition's state." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of CustomResourceDefinition objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apiextensions_v1_CustomResourceDefinition },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apiextensions_v1_CustomResourceDefinition, .doc = "The objects." },
 };
-const struct type type_apiextensions_v1_CustomResourceDefinitionList = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionList", .fields = fields_apiextensions_v1_CustomResourceDefinitionList, .n_fields = 3 };
+const struct type type_apiextensions_v1_CustomResourceDefinitionList = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionList", .fields = fields_apiextensions_v1_CustomResourceDefinitionList, .n_fields = 3, .doc = "A list of CustomResourceDefinition objects." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionNames[] = {
-	{ .name = "plural", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "singular", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
+	{ .name = "plural", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Plural name, as in the path." },
+	{ .name = "singular", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Name of one; default the kind in lower case." },
+	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Abbreviations." },
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "The kind of object, such as Pod." },
-	{ .name = "listKind", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6 },
+	{ .name = "listKind", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Kind of lists; default the kind and List." },
+	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .doc = "Sets it belongs to, such as all." },
 };
-const struct type type_apiextensions_v1_CustomResourceDefinitionNames = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionNames", .fields = fields_apiextensions_v1_CustomResourceDefinitionNames, .n_fields = 6 };
+const struct type type_apiextensions_v1_CustomResourceDefinitionNames = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionNames", .fields = fields_apiextensions_v1_CustomResourceDefinitionNames, .n_fields = 6, .doc = "Names of a resource and its kind." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionSpec[] = {
-	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "names", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_apiextensions_v1_CustomResourceDefinitionNames },
-	{ .name = "scope", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "versions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 7, .type = &type_apiextensions_v1_CustomResourceDefinitionVersion },
-	{ .name = "conversion", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_apiextensions_v1_CustomResourceConversion },
-	{ .name = "preserveUnknownFields", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10 },
+	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its API group." },
+	{ .name = "names", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_apiextensions_v1_CustomResourceDefinitionNames, .doc = "Its names." },
+	{ .name = "scope", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "Namespaced or Cluster." },
+	{ .name = "versions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 7, .type = &type_apiextensions_v1_CustomResourceDefinitionVersion, .doc = "The versions it is served in." },
+	{ .name = "conversion", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_apiextensions_v1_CustomResourceConversion, .doc = "How objects are converted between them." },
+	{ .name = "preserveUnknownFields", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10, .doc = "Not allowed any more; must be false." },
 };
-const struct type type_apiextensions_v1_CustomResourceDefinitionSpec = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", .fields = fields_apiextensions_v1_CustomResourceDefinitionSpec, .n_fields = 6 };
+const struct type type_apiextensions_v1_CustomResourceDefinitionSpec = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", .fields = fields_apiextensions_v1_CustomResourceDefinitionSpec, .n_fields = 6, .doc = "A resource that is added to the API." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .number = 1, .type = &type_apiextensions_v1_CustomResourceDefinitionCondition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "acceptedNames", .kind = FIELD_STRUCT, .number = 2, .type = &type_apiextensions_v1_CustomResourceDefinitionNames },
-	{ .name = "storedVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 3 },
+	{ .name = "acceptedNames", .kind = FIELD_STRUCT, .number = 2, .type = &type_apiextensions_v1_CustomResourceDefinitionNames, .doc = "The names it is served under." },
+	{ .name = "storedVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 3, .doc = "Versions that objects may still be stored in." },
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 4, .doc = "The metadata.generation that this was computed from." },
 };
-const struct type type_apiextensions_v1_CustomResourceDefinitionStatus = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus", .fields = fields_apiextensions_v1_CustomResourceDefinitionStatus, .n_fields = 4 };
+const struct type type_apiextensions_v1_CustomResourceDefinitionStatus = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionStatus", .fields = fields_apiextensions_v1_CustomResourceDefinitionStatus, .n_fields = 4, .doc = "State of a definition." };
 
 static const struct field fields_apiextensions_v1_CustomResourceDefinitionVersion[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "served", .kind = FIELD_BOOL, .required = 1, .number = 2 },
-	{ .name = "storage", .kind = FIELD_BOOL, .required = 1, .number = 3 },
-	{ .name = "deprecated", .kind = FIELD_BOOL, .omit_empty = 1, .number = 7 },
-	{ .name = "deprecationWarning", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_apiextensions_v1_CustomResourceValidation },
-	{ .name = "subresources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_apiextensions_v1_CustomResourceSubresources },
-	{ .name = "additionalPrinterColumns", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_apiextensions_v1_CustomResourceColumnDefinition },
-	{ .name = "selectableFields", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9, .type = &type_apiextensions_v1_SelectableField },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Such as v1." },
+	{ .name = "served", .kind = FIELD_BOOL, .required = 1, .number = 2, .doc = "Whether it is offered." },
+	{ .name = "storage", .kind = FIELD_BOOL, .required = 1, .number = 3, .doc = "Whether objects are stored in it. Exactly one is." },
+	{ .name = "deprecated", .kind = FIELD_BOOL, .omit_empty = 1, .number = 7, .doc = "Whether clients are warned." },
+	{ .name = "deprecationWarning", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "What the warning says." },
+	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_apiextensions_v1_CustomResourceValidation, .doc = "What objects look like." },
+	{ .name = "subresources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_apiextensions_v1_CustomResourceSubresources, .doc = "Its subresources." },
+	{ .name = "additionalPrinterColumns", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_apiextensions_v1_CustomResourceColumnDefinition, .doc = "Columns for people." },
+	{ .name = "selectableFields", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9, .type = &type_apiextensions_v1_SelectableField, .doc = "Fields for field selectors." },
 };
-const struct type type_apiextensions_v1_CustomResourceDefinitionVersion = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion", .fields = fields_apiextensions_v1_CustomResourceDefinitionVersion, .n_fields = 9 };
+const struct type type_apiextensions_v1_CustomResourceDefinitionVersion = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion", .fields = fields_apiextensions_v1_CustomResourceDefinitionVersion, .n_fields = 9, .doc = "One version of a resource." };
 
 static const struct field fields_apiextensions_v1_CustomResourceSubresourceScale[] = {
-	{ .name = "specReplicasPath", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "statusReplicasPath", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "labelSelectorPath", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "specReplicasPath", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Path of the number wanted." },
+	{ .name = "statusReplicasPath", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Path of the number observed." },
+	{ .name = "labelSelectorPath", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Path of the selector, as text." },
 };
-const struct type type_apiextensions_v1_CustomResourceSubresourceScale = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceScale", .fields = fields_apiextensions_v1_CustomResourceSubresourceScale, .n_fields = 3 };
-const struct type type_apiextensions_v1_CustomResourceSubresourceStatus = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus", .fields = NULL, .n_fields = 0 };
+const struct type type_apiextensions_v1_CustomResourceSubresourceScale = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceScale", .fields = fields_apiextensions_v1_CustomResourceSubresourceScale, .n_fields = 3, .doc = "Where the numbers of the scale subresource are." };
+const struct type type_apiextensions_v1_CustomResourceSubresourceStatus = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresourceStatus", .fields = NULL, .n_fields = 0, .doc = "Turns the status subresource on." };
 
 static const struct field fields_apiextensions_v1_CustomResourceSubresources[] = {
 	{ .name = "status", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_CustomResourceSubresourceStatus, .doc = "What was last observed. Written by the system." },
-	{ .name = "scale", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_CustomResourceSubresourceScale },
+	{ .name = "scale", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_CustomResourceSubresourceScale, .doc = "The scale subresource." },
 };
-const struct type type_apiextensions_v1_CustomResourceSubresources = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources", .fields = fields_apiextensions_v1_CustomResourceSubresources, .n_fields = 2 };
+const struct type type_apiextensions_v1_CustomResourceSubresources = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceSubresources", .fields = fields_apiextensions_v1_CustomResourceSubresources, .n_fields = 2, .doc = "Subresources of a version." };
 
 static const struct field fields_apiextensions_v1_CustomResourceValidation[] = {
-	{ .name = "openAPIV3Schema", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_JSONSchemaProps },
+	{ .name = "openAPIV3Schema", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "The schema." },
 };
-const struct type type_apiextensions_v1_CustomResourceValidation = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceValidation", .fields = fields_apiextensions_v1_CustomResourceValidation, .n_fields = 1 };
+const struct type type_apiextensions_v1_CustomResourceValidation = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceValidation", .fields = fields_apiextensions_v1_CustomResourceValidation, .n_fields = 1, .doc = "What objects look like." };
 
 static const struct field fields_apiextensions_v1_ExternalDocumentation[] = {
-	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "url", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "What is there." },
+	{ .name = "url", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Where it is." },
 };
-const struct type type_apiextensions_v1_ExternalDocumentation = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ExternalDocumentation", .fields = fields_apiextensions_v1_ExternalDocumentation, .n_fields = 2 };
+const struct type type_apiextensions_v1_ExternalDocumentation = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ExternalDocumentation", .fields = fields_apiextensions_v1_ExternalDocumentation, .n_fields = 2, .doc = "Points to more documentation." };
 
 static const struct field fields_apiextensions_v1_JSONSchemaProps[] = {
-	{ .name = "id", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "$schema", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "$ref", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "format", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "title", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
-	{ .name = "default", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "maximum", .kind = FIELD_DOUBLE, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "exclusiveMaximum", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10 },
-	{ .name = "minimum", .kind = FIELD_DOUBLE, .pointer = 1, .omit_empty = 1, .number = 11 },
-	{ .name = "exclusiveMinimum", .kind = FIELD_BOOL, .omit_empty = 1, .number = 12 },
-	{ .name = "maxLength", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 13 },
-	{ .name = "minLength", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 14 },
-	{ .name = "pattern", .kind = FIELD_STRING, .omit_empty = 1, .number = 15 },
-	{ .name = "maxItems", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 16 },
-	{ .name = "minItems", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 17 },
-	{ .name = "uniqueItems", .kind = FIELD_BOOL, .omit_empty = 1, .number = 18 },
-	{ .name = "multipleOf", .kind = FIELD_DOUBLE, .pointer = 1, .omit_empty = 1, .number = 19 },
-	{ .name = "enum", .kind = FIELD_JSON, .shape = SHAPE_LIST, .omit_empty = 1, .number = 20 },
-	{ .name = "maxProperties", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 21 },
-	{ .name = "minProperties", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 22 },
-	{ .name = "required", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 23 },
-	{ .name = "items", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 24, .type = &type_apiextensions_v1_JSONSchemaPropsOrArray },
-	{ .name = "allOf", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 25, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "oneOf", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 26, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "anyOf", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 27, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "not", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 28, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "properties", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 29, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "additionalProperties", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 30, .type = &type_apiextensions_v1_JSONSchemaPropsOrBool },
-	{ .name = "patternProperties", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 31, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "dependencies", .kind = FIELD_JSON, .shape = SHAPE_MAP, .omit_empty = 1, .number = 32, .type = &type_apiextensions_v1_JSONSchemaPropsOrStringArray },
-	{ .name = "additionalItems", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 33, .type = &type_apiextensions_v1_JSONSchemaPropsOrBool },
-	{ .name = "definitions", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 34, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "externalDocs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 35, .type = &type_apiextensions_v1_ExternalDocumentation },
-	{ .name = "example", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 36 },
-	{ .name = "nullable", .kind = FIELD_BOOL, .omit_empty = 1, .number = 37 },
-	{ .name = "x-kubernetes-preserve-unknown-fields", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 38 },
-	{ .name = "x-kubernetes-embedded-resource", .kind = FIELD_BOOL, .omit_empty = 1, .number = 39 },
-	{ .name = "x-kubernetes-int-or-string", .kind = FIELD_BOOL, .omit_empty = 1, .number = 40 },
-	{ .name = "x-kubernetes-list-map-keys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 41 },
-	{ .name = "x-kubernetes-list-type", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 42 },
-	{ .name = "x-kubernetes-map-type", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 43 },
-	{ .name = "x-kubernetes-validations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 44, .type = &type_apiextensions_v1_ValidationRule, .patch_merge_key = "rule", .list_keys = (const char *const[]){ "rule", NULL } },
+	{ .name = "id", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Not allowed." },
+	{ .name = "$schema", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Not used." },
+	{ .name = "$ref", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Not allowed." },
+	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What the value is." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "object, array, string, integer, number or boolean." },
+	{ .name = "format", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "A closer description of the type, such as date-time." },
+	{ .name = "title", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .doc = "A title." },
+	{ .name = "default", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "Filled in when the field is absent." },
+	{ .name = "maximum", .kind = FIELD_DOUBLE, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "The greatest number." },
+	{ .name = "exclusiveMaximum", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10, .doc = "Whether maximum itself is too great." },
+	{ .name = "minimum", .kind = FIELD_DOUBLE, .pointer = 1, .omit_empty = 1, .number = 11, .doc = "The least number." },
+	{ .name = "exclusiveMinimum", .kind = FIELD_BOOL, .omit_empty = 1, .number = 12, .doc = "Whether minimum itself is too small." },
+	{ .name = "maxLength", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 13, .doc = "The longest string." },
+	{ .name = "minLength", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 14, .doc = "The shortest string." },
+	{ .name = "pattern", .kind = FIELD_STRING, .omit_empty = 1, .number = 15, .doc = "A regular expression that the string matches." },
+	{ .name = "maxItems", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 16, .doc = "The longest list." },
+	{ .name = "minItems", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 17, .doc = "The shortest list." },
+	{ .name = "uniqueItems", .kind = FIELD_BOOL, .omit_empty = 1, .number = 18, .doc = "Not allowed to be true." },
+	{ .name = "multipleOf", .kind = FIELD_DOUBLE, .pointer = 1, .omit_empty = 1, .number = 19, .doc = "The number is a multiple of this." },
+	{ .name = "enum", .kind = FIELD_JSON, .shape = SHAPE_LIST, .omit_empty = 1, .number = 20, .doc = "The values allowed." },
+	{ .name = "maxProperties", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 21, .doc = "The most fields." },
+	{ .name = "minProperties", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 22, .doc = "The fewest fields." },
+	{ .name = "required", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 23, .doc = "Fields that must be there." },
+	{ .name = "items", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 24, .type = &type_apiextensions_v1_JSONSchemaPropsOrArray, .doc = "Schema of the elements." },
+	{ .name = "allOf", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 25, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "All of these hold." },
+	{ .name = "oneOf", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 26, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "Exactly one of these holds." },
+	{ .name = "anyOf", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 27, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "At least one of these holds." },
+	{ .name = "not", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 28, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "This does not hold." },
+	{ .name = "properties", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 29, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "The fields." },
+	{ .name = "additionalProperties", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 30, .type = &type_apiextensions_v1_JSONSchemaPropsOrBool, .doc = "Schema of fields not named, for maps." },
+	{ .name = "patternProperties", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 31, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "Not allowed." },
+	{ .name = "dependencies", .kind = FIELD_JSON, .shape = SHAPE_MAP, .omit_empty = 1, .number = 32, .type = &type_apiextensions_v1_JSONSchemaPropsOrStringArray, .doc = "Not allowed." },
+	{ .name = "additionalItems", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 33, .type = &type_apiextensions_v1_JSONSchemaPropsOrBool, .doc = "Not allowed." },
+	{ .name = "definitions", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 34, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "Not allowed." },
+	{ .name = "externalDocs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 35, .type = &type_apiextensions_v1_ExternalDocumentation, .doc = "More documentation." },
+	{ .name = "example", .kind = FIELD_JSON, .pointer = 1, .omit_empty = 1, .number = 36, .doc = "An example." },
+	{ .name = "nullable", .kind = FIELD_BOOL, .omit_empty = 1, .number = 37, .doc = "Whether null is allowed." },
+	{ .name = "x-kubernetes-preserve-unknown-fields", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 38, .doc = "Keep fields that the schema does not name." },
+	{ .name = "x-kubernetes-embedded-resource", .kind = FIELD_BOOL, .omit_empty = 1, .number = 39, .doc = "The value is an object with apiVersion, kind and metadata." },
+	{ .name = "x-kubernetes-int-or-string", .kind = FIELD_BOOL, .omit_empty = 1, .number = 40, .doc = "The value is a number or a string." },
+	{ .name = "x-kubernetes-list-map-keys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 41, .doc = "The fields that identify an element of a list of type map." },
+	{ .name = "x-kubernetes-list-type", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 42, .doc = "atomic (the default), set or map." },
+	{ .name = "x-kubernetes-map-type", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 43, .doc = "granular (the default) or atomic." },
+	{ .name = "x-kubernetes-validations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 44, .type = &type_apiextensions_v1_ValidationRule, .patch_merge_key = "rule", .list_keys = (const char *const[]){ "rule", NULL }, .doc = "Rules in CEL." },
 };
-const struct type type_apiextensions_v1_JSONSchemaProps = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps", .fields = fields_apiextensions_v1_JSONSchemaProps, .n_fields = 44 };
+const struct type type_apiextensions_v1_JSONSchemaProps = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps", .fields = fields_apiextensions_v1_JSONSchemaProps, .n_fields = 44, .doc = "An OpenAPI v3 schema." };
 
 static const struct field fields_apiextensions_v1_JSONSchemaPropsOrArray[] = {
-	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .number = 1, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "jSONSchemas", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apiextensions_v1_JSONSchemaProps },
+	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .number = 1, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "The schema." },
+	{ .name = "jSONSchemas", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "The schemas." },
 };
-const struct type type_apiextensions_v1_JSONSchemaPropsOrArray = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray", .fields = fields_apiextensions_v1_JSONSchemaPropsOrArray, .n_fields = 2 };
+const struct type type_apiextensions_v1_JSONSchemaPropsOrArray = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray", .fields = fields_apiextensions_v1_JSONSchemaPropsOrArray, .n_fields = 2, .doc = "A schema, or several." };
 
 static const struct field fields_apiextensions_v1_JSONSchemaPropsOrBool[] = {
-	{ .name = "allows", .kind = FIELD_BOOL, .required = 1, .number = 1 },
-	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .number = 2, .type = &type_apiextensions_v1_JSONSchemaProps },
+	{ .name = "allows", .kind = FIELD_BOOL, .required = 1, .number = 1, .doc = "Whether anything goes." },
+	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .number = 2, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "The schema." },
 };
-const struct type type_apiextensions_v1_JSONSchemaPropsOrBool = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool", .fields = fields_apiextensions_v1_JSONSchemaPropsOrBool, .n_fields = 2 };
+const struct type type_apiextensions_v1_JSONSchemaPropsOrBool = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool", .fields = fields_apiextensions_v1_JSONSchemaPropsOrBool, .n_fields = 2, .doc = "A schema, or whether anything goes." };
 
 static const struct field fields_apiextensions_v1_JSONSchemaPropsOrStringArray[] = {
-	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .number = 1, .type = &type_apiextensions_v1_JSONSchemaProps },
-	{ .name = "property", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 2 },
+	{ .name = "schema", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .number = 1, .type = &type_apiextensions_v1_JSONSchemaProps, .doc = "The schema." },
+	{ .name = "property", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 2, .doc = "The names." },
 };
-const struct type type_apiextensions_v1_JSONSchemaPropsOrStringArray = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray", .fields = fields_apiextensions_v1_JSONSchemaPropsOrStringArray, .n_fields = 2 };
+const struct type type_apiextensions_v1_JSONSchemaPropsOrStringArray = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray", .fields = fields_apiextensions_v1_JSONSchemaPropsOrStringArray, .n_fields = 2, .doc = "A schema, or names of fields." };
 
 static const struct field fields_apiextensions_v1_SelectableField[] = {
-	{ .name = "jsonPath", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "jsonPath", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Where it is." },
 };
-const struct type type_apiextensions_v1_SelectableField = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.SelectableField", .fields = fields_apiextensions_v1_SelectableField, .n_fields = 1 };
+const struct type type_apiextensions_v1_SelectableField = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.SelectableField", .fields = fields_apiextensions_v1_SelectableField, .n_fields = 1, .doc = "A field for field selectors." };
 
 static const struct field fields_apiextensions_v1_ServiceReference[] = {
-	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "path", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its namespace." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its name." },
+	{ .name = "path", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "URL path to send to." },
+	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Its port; default 443." },
 };
-const struct type type_apiextensions_v1_ServiceReference = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference", .fields = fields_apiextensions_v1_ServiceReference, .n_fields = 4 };
+const struct type type_apiextensions_v1_ServiceReference = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference", .fields = fields_apiextensions_v1_ServiceReference, .n_fields = 4, .doc = "The service of a webhook." };
 
 static const struct field fields_apiextensions_v1_ValidationRule[] = {
-	{ .name = "rule", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "messageExpression", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "reason", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired", NULL } },
-	{ .name = "fieldPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "optionalOldSelf", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "rule", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "CEL that gives true when it holds; self is the value, oldSelf the old one." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What a refusal says." },
+	{ .name = "messageExpression", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "CEL that gives the message." },
+	{ .name = "reason", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired", NULL }, .doc = "The refusal's reason: FieldValueInvalid (the default), FieldValueForbidden, FieldValueRequired or FieldValueDuplicate." },
+	{ .name = "fieldPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "The field that the refusal names." },
+	{ .name = "optionalOldSelf", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "Judge also when there is no old value; oldSelf is then an optional." },
 };
-const struct type type_apiextensions_v1_ValidationRule = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ValidationRule", .fields = fields_apiextensions_v1_ValidationRule, .n_fields = 6 };
+const struct type type_apiextensions_v1_ValidationRule = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ValidationRule", .fields = fields_apiextensions_v1_ValidationRule, .n_fields = 6, .doc = "A rule in CEL." };
 
 static const struct field fields_apiextensions_v1_WebhookClientConfig[] = {
-	{ .name = "url", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_ServiceReference },
-	{ .name = "caBundle", .kind = FIELD_BYTES, .omit_empty = 1, .number = 2 },
+	{ .name = "url", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Its address." },
+	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiextensions_v1_ServiceReference, .doc = "Its service." },
+	{ .name = "caBundle", .kind = FIELD_BYTES, .omit_empty = 1, .number = 2, .doc = "Certificates, in PEM, that its own must be signed by." },
 };
-const struct type type_apiextensions_v1_WebhookClientConfig = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookClientConfig", .fields = fields_apiextensions_v1_WebhookClientConfig, .n_fields = 3 };
+const struct type type_apiextensions_v1_WebhookClientConfig = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookClientConfig", .fields = fields_apiextensions_v1_WebhookClientConfig, .n_fields = 3, .doc = "How a webhook is reached. By url or by service." };
 
 static const struct field fields_apiextensions_v1_WebhookConversion[] = {
-	{ .name = "clientConfig", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_WebhookClientConfig },
-	{ .name = "conversionReviewVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 3 },
+	{ .name = "clientConfig", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apiextensions_v1_WebhookClientConfig, .doc = "Where it is." },
+	{ .name = "conversionReviewVersions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 3, .doc = "Versions of ConversionReview it knows, the best first." },
 };
-const struct type type_apiextensions_v1_WebhookConversion = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookConversion", .fields = fields_apiextensions_v1_WebhookConversion, .n_fields = 2 };
+const struct type type_apiextensions_v1_WebhookConversion = { .name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.WebhookConversion", .fields = fields_apiextensions_v1_WebhookConversion, .n_fields = 2, .doc = "A webhook that converts objects." };

@@ -6,48 +6,48 @@
 #include "api/gen/types.h"
 
 static const struct field fields_apiregistration_v1_APIService[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A group and version of the API, and who serves it." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_apiregistration_v1_APIServiceSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apiregistration_v1_APIServiceStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_apiregistration_v1_APIService = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService", .fields = fields_apiregistration_v1_APIService, .n_fields = 4 };
+const struct type type_apiregistration_v1_APIService = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService", .fields = fields_apiregistration_v1_APIService, .n_fields = 4, .doc = "A group and version of the API, and who serves it." };
 
 static const struct field fields_apiregistration_v1_APIServiceCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect; Available." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_apiregistration_v1_APIServiceCondition = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition", .fields = fields_apiregistration_v1_APIServiceCondition, .n_fields = 5 };
+const struct type type_apiregistration_v1_APIServiceCondition = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition", .fields = fields_apiregistration_v1_APIServiceCondition, .n_fields = 5, .doc = "One aspect of an APIService's state." };
 
 static const struct field fields_apiregistration_v1_APIServiceList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of APIService objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apiregistration_v1_APIService },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apiregistration_v1_APIService, .doc = "The objects." },
 };
-const struct type type_apiregistration_v1_APIServiceList = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceList", .fields = fields_apiregistration_v1_APIServiceList, .n_fields = 3 };
+const struct type type_apiregistration_v1_APIServiceList = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceList", .fields = fields_apiregistration_v1_APIServiceList, .n_fields = 3, .doc = "A list of APIService objects." };
 
 static const struct field fields_apiregistration_v1_APIServiceSpec[] = {
-	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiregistration_v1_ServiceReference },
-	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "version", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "insecureSkipTLSVerify", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "caBundle", .kind = FIELD_BYTES, .omit_empty = 1, .number = 5 },
-	{ .name = "groupPriorityMinimum", .kind = FIELD_INT32, .required = 1, .number = 7 },
-	{ .name = "versionPriority", .kind = FIELD_INT32, .required = 1, .number = 8 },
+	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_apiregistration_v1_ServiceReference, .doc = "The service; absent for this server itself." },
+	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The API group." },
+	{ .name = "version", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The version." },
+	{ .name = "insecureSkipTLSVerify", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Do not verify its certificate." },
+	{ .name = "caBundle", .kind = FIELD_BYTES, .omit_empty = 1, .number = 5, .doc = "Certificates, in PEM, that its own must be signed by." },
+	{ .name = "groupPriorityMinimum", .kind = FIELD_INT32, .required = 1, .number = 7, .doc = "Place of the group in discovery; higher is earlier." },
+	{ .name = "versionPriority", .kind = FIELD_INT32, .required = 1, .number = 8, .doc = "Place of the version within its group; higher is earlier." },
 };
-const struct type type_apiregistration_v1_APIServiceSpec = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec", .fields = fields_apiregistration_v1_APIServiceSpec, .n_fields = 7 };
+const struct type type_apiregistration_v1_APIServiceSpec = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec", .fields = fields_apiregistration_v1_APIServiceSpec, .n_fields = 7, .doc = "Who serves a group and version." };
 
 static const struct field fields_apiregistration_v1_APIServiceStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_apiregistration_v1_APIServiceCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_apiregistration_v1_APIServiceStatus = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus", .fields = fields_apiregistration_v1_APIServiceStatus, .n_fields = 1 };
+const struct type type_apiregistration_v1_APIServiceStatus = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceStatus", .fields = fields_apiregistration_v1_APIServiceStatus, .n_fields = 1, .doc = "Whether an APIService can be reached." };
 
 static const struct field fields_apiregistration_v1_ServiceReference[] = {
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its namespace." },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its name." },
+	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Its port; default 443." },
 };
-const struct type type_apiregistration_v1_ServiceReference = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference", .fields = fields_apiregistration_v1_ServiceReference, .n_fields = 3 };
+const struct type type_apiregistration_v1_ServiceReference = { .name = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference", .fields = fields_apiregistration_v1_ServiceReference, .n_fields = 3, .doc = "A service." };

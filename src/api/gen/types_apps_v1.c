@@ -6,19 +6,19 @@
 #include "api/gen/types.h"
 
 static const struct field fields_apps_v1_ControllerRevision[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A past state of a DaemonSet or StatefulSet, to go back to." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "data", .kind = FIELD_RAW, .required = 1, .number = 2 },
-	{ .name = "revision", .kind = FIELD_INT64, .number = 3 },
+	{ .name = "data", .kind = FIELD_RAW, .required = 1, .number = 2, .doc = "The state." },
+	{ .name = "revision", .kind = FIELD_INT64, .number = 3, .doc = "Its number." },
 };
-const struct type type_apps_v1_ControllerRevision = { .name = "io.k8s.api.apps.v1.ControllerRevision", .fields = fields_apps_v1_ControllerRevision, .n_fields = 4 };
+const struct type type_apps_v1_ControllerRevision = { .name = "io.k8s.api.apps.v1.ControllerRevision", .fields = fields_apps_v1_ControllerRevision, .n_fields = 4, .doc = "A past state of a DaemonSet or StatefulSet, to go back to." };
 
 static const struct field fields_apps_v1_ControllerRevisionList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ControllerRevision objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_ControllerRevision },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_ControllerRevision, .doc = "The objects." },
 };
-const struct type type_apps_v1_ControllerRevisionList = { .name = "io.k8s.api.apps.v1.ControllerRevisionList", .fields = fields_apps_v1_ControllerRevisionList, .n_fields = 3 };
+const struct type type_apps_v1_ControllerRevisionList = { .name = "io.k8s.api.apps.v1.ControllerRevisionList", .fields = fields_apps_v1_ControllerRevisionList, .n_fields = 3, .doc = "A list of ControllerRevision objects." };
 
 static const struct field fields_apps_v1_DaemonSet[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Runs one pod on every node, or on those that match." },
@@ -29,49 +29,49 @@ static const struct field fields_apps_v1_DaemonSet[] = {
 const struct type type_apps_v1_DaemonSet = { .name = "io.k8s.api.apps.v1.DaemonSet", .fields = fields_apps_v1_DaemonSet, .n_fields = 4, .doc = "Runs one pod on every node, or on those that match." };
 
 static const struct field fields_apps_v1_DaemonSetCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .number = 1, .doc = "Which aspect." },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_apps_v1_DaemonSetCondition = { .name = "io.k8s.api.apps.v1.DaemonSetCondition", .fields = fields_apps_v1_DaemonSetCondition, .n_fields = 5 };
+const struct type type_apps_v1_DaemonSetCondition = { .name = "io.k8s.api.apps.v1.DaemonSetCondition", .fields = fields_apps_v1_DaemonSetCondition, .n_fields = 5, .doc = "One aspect of a DaemonSet's state." };
 
 static const struct field fields_apps_v1_DaemonSetList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of DaemonSet objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_DaemonSet },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_DaemonSet, .doc = "The objects." },
 };
-const struct type type_apps_v1_DaemonSetList = { .name = "io.k8s.api.apps.v1.DaemonSetList", .fields = fields_apps_v1_DaemonSetList, .n_fields = 3 };
+const struct type type_apps_v1_DaemonSetList = { .name = "io.k8s.api.apps.v1.DaemonSetList", .fields = fields_apps_v1_DaemonSetList, .n_fields = 3, .doc = "A list of DaemonSet objects." };
 
 static const struct field fields_apps_v1_DaemonSetSpec[] = {
 	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "Labels of its pods. Must match the template's. Cannot be changed." },
 	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
 	{ .name = "updateStrategy", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_apps_v1_DaemonSetUpdateStrategy, .doc = "How pods are replaced when the template changes." },
 	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "How long a pod must be ready to count as available." },
-	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "How many past states are kept; default 10." },
 };
-const struct type type_apps_v1_DaemonSetSpec = { .name = "io.k8s.api.apps.v1.DaemonSetSpec", .fields = fields_apps_v1_DaemonSetSpec, .n_fields = 5 };
+const struct type type_apps_v1_DaemonSetSpec = { .name = "io.k8s.api.apps.v1.DaemonSetSpec", .fields = fields_apps_v1_DaemonSetSpec, .n_fields = 5, .doc = "Which pods, and on which nodes." };
 
 static const struct field fields_apps_v1_DaemonSetStatus[] = {
-	{ .name = "currentNumberScheduled", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "numberMisscheduled", .kind = FIELD_INT32, .required = 1, .number = 2 },
-	{ .name = "desiredNumberScheduled", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "numberReady", .kind = FIELD_INT32, .required = 1, .number = 4 },
+	{ .name = "currentNumberScheduled", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "Nodes that should have the pod and have it." },
+	{ .name = "numberMisscheduled", .kind = FIELD_INT32, .required = 1, .number = 2, .doc = "Nodes that have the pod and should not." },
+	{ .name = "desiredNumberScheduled", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "Nodes that should have the pod." },
+	{ .name = "numberReady", .kind = FIELD_INT32, .required = 1, .number = 4, .doc = "Nodes whose pod is ready." },
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 5, .doc = "The metadata.generation that this was computed from." },
-	{ .name = "updatedNumberScheduled", .kind = FIELD_INT32, .omit_empty = 1, .number = 6 },
-	{ .name = "numberAvailable", .kind = FIELD_INT32, .omit_empty = 1, .number = 7 },
-	{ .name = "numberUnavailable", .kind = FIELD_INT32, .omit_empty = 1, .number = 8 },
-	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
+	{ .name = "updatedNumberScheduled", .kind = FIELD_INT32, .omit_empty = 1, .number = 6, .doc = "Nodes whose pod is of the current template." },
+	{ .name = "numberAvailable", .kind = FIELD_INT32, .omit_empty = 1, .number = 7, .doc = "Nodes whose pod has been ready for minReadySeconds." },
+	{ .name = "numberUnavailable", .kind = FIELD_INT32, .omit_empty = 1, .number = 8, .doc = "Nodes that should have an available pod and have none." },
+	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Counts clashes of revision names." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 10, .type = &type_apps_v1_DaemonSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_apps_v1_DaemonSetStatus = { .name = "io.k8s.api.apps.v1.DaemonSetStatus", .fields = fields_apps_v1_DaemonSetStatus, .n_fields = 10 };
+const struct type type_apps_v1_DaemonSetStatus = { .name = "io.k8s.api.apps.v1.DaemonSetStatus", .fields = fields_apps_v1_DaemonSetStatus, .n_fields = 10, .doc = "How many nodes have the pod." };
 
 static const struct field fields_apps_v1_DaemonSetUpdateStrategy[] = {
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "OnDelete", "RollingUpdate", NULL } },
-	{ .name = "rollingUpdate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apps_v1_RollingUpdateDaemonSet },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "OnDelete", "RollingUpdate", NULL }, .doc = "RollingUpdate (the default) or OnDelete." },
+	{ .name = "rollingUpdate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apps_v1_RollingUpdateDaemonSet, .doc = "Details of RollingUpdate." },
 };
-const struct type type_apps_v1_DaemonSetUpdateStrategy = { .name = "io.k8s.api.apps.v1.DaemonSetUpdateStrategy", .fields = fields_apps_v1_DaemonSetUpdateStrategy, .n_fields = 2 };
+const struct type type_apps_v1_DaemonSetUpdateStrategy = { .name = "io.k8s.api.apps.v1.DaemonSetUpdateStrategy", .fields = fields_apps_v1_DaemonSetUpdateStrategy, .n_fields = 2, .doc = "How pods are replaced." };
 
 static const struct field fields_apps_v1_Deployment[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps a number of equal pods running, and replaces them step by step when their template changes." },
@@ -82,21 +82,21 @@ static const struct field fields_apps_v1_Deployment[] = {
 const struct type type_apps_v1_Deployment = { .name = "io.k8s.api.apps.v1.Deployment", .fields = fields_apps_v1_Deployment, .n_fields = 4, .doc = "Keeps a number of equal pods running, and replaces them step by step when their template changes." };
 
 static const struct field fields_apps_v1_DeploymentCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
-	{ .name = "lastUpdateTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 6 },
+	{ .name = "type", .kind = FIELD_STRING, .number = 1, .doc = "Which aspect, Available, Progressing or ReplicaFailure." },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "True, False or Unknown." },
+	{ .name = "lastUpdateTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 6, .doc = "When this condition was last written." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 7, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_apps_v1_DeploymentCondition = { .name = "io.k8s.api.apps.v1.DeploymentCondition", .fields = fields_apps_v1_DeploymentCondition, .n_fields = 6 };
+const struct type type_apps_v1_DeploymentCondition = { .name = "io.k8s.api.apps.v1.DeploymentCondition", .fields = fields_apps_v1_DeploymentCondition, .n_fields = 6, .doc = "One aspect of a Deployment's state." };
 
 static const struct field fields_apps_v1_DeploymentList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Deployment objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_Deployment },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_Deployment, .doc = "The objects." },
 };
-const struct type type_apps_v1_DeploymentList = { .name = "io.k8s.api.apps.v1.DeploymentList", .fields = fields_apps_v1_DeploymentList, .n_fields = 3 };
+const struct type type_apps_v1_DeploymentList = { .name = "io.k8s.api.apps.v1.DeploymentList", .fields = fields_apps_v1_DeploymentList, .n_fields = 3, .doc = "A list of Deployment objects." };
 
 static const struct field fields_apps_v1_DeploymentSpec[] = {
 	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods are wanted. Default 1." },
@@ -108,7 +108,7 @@ static const struct field fields_apps_v1_DeploymentSpec[] = {
 	{ .name = "paused", .kind = FIELD_BOOL, .omit_empty = 1, .number = 7, .doc = "Changes of the template are not rolled out while true." },
 	{ .name = "progressDeadlineSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Without progress for so long the rollout counts as failed. Default 600." },
 };
-const struct type type_apps_v1_DeploymentSpec = { .name = "io.k8s.api.apps.v1.DeploymentSpec", .fields = fields_apps_v1_DeploymentSpec, .n_fields = 8 };
+const struct type type_apps_v1_DeploymentSpec = { .name = "io.k8s.api.apps.v1.DeploymentSpec", .fields = fields_apps_v1_DeploymentSpec, .n_fields = 8, .doc = "Which pods, how many, and how they are replaced." };
 
 static const struct field fields_apps_v1_DeploymentStatus[] = {
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
@@ -117,17 +117,17 @@ static const struct field fields_apps_v1_DeploymentStatus[] = {
 	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 7, .doc = "Pods that are ready." },
 	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Pods that have been ready for minReadySeconds." },
 	{ .name = "unavailableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "Pods that are still missing." },
-	{ .name = "terminatingReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
+	{ .name = "terminatingReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Pods that are ending." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_apps_v1_DeploymentCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8 },
+	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "Counts clashes of ReplicaSet names." },
 };
-const struct type type_apps_v1_DeploymentStatus = { .name = "io.k8s.api.apps.v1.DeploymentStatus", .fields = fields_apps_v1_DeploymentStatus, .n_fields = 9 };
+const struct type type_apps_v1_DeploymentStatus = { .name = "io.k8s.api.apps.v1.DeploymentStatus", .fields = fields_apps_v1_DeploymentStatus, .n_fields = 9, .doc = "How many pods there are." };
 
 static const struct field fields_apps_v1_DeploymentStrategy[] = {
 	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Recreate", "RollingUpdate", NULL }, .doc = "RollingUpdate (the default), or Recreate to end all old pods first." },
 	{ .name = "rollingUpdate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apps_v1_RollingUpdateDeployment, .doc = "The pace of a rolling update." },
 };
-const struct type type_apps_v1_DeploymentStrategy = { .name = "io.k8s.api.apps.v1.DeploymentStrategy", .fields = fields_apps_v1_DeploymentStrategy, .n_fields = 2 };
+const struct type type_apps_v1_DeploymentStrategy = { .name = "io.k8s.api.apps.v1.DeploymentStrategy", .fields = fields_apps_v1_DeploymentStrategy, .n_fields = 2, .doc = "How pods are replaced by new ones." };
 
 static const struct field fields_apps_v1_ReplicaSet[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps a number of equal pods running. Usually made by a Deployment." },
@@ -138,20 +138,20 @@ static const struct field fields_apps_v1_ReplicaSet[] = {
 const struct type type_apps_v1_ReplicaSet = { .name = "io.k8s.api.apps.v1.ReplicaSet", .fields = fields_apps_v1_ReplicaSet, .n_fields = 4, .doc = "Keeps a number of equal pods running. Usually made by a Deployment." };
 
 static const struct field fields_apps_v1_ReplicaSetCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .number = 1, .doc = "Which aspect, such as ReplicaFailure." },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_apps_v1_ReplicaSetCondition = { .name = "io.k8s.api.apps.v1.ReplicaSetCondition", .fields = fields_apps_v1_ReplicaSetCondition, .n_fields = 5 };
+const struct type type_apps_v1_ReplicaSetCondition = { .name = "io.k8s.api.apps.v1.ReplicaSetCondition", .fields = fields_apps_v1_ReplicaSetCondition, .n_fields = 5, .doc = "One aspect of a ReplicaSet's state." };
 
 static const struct field fields_apps_v1_ReplicaSetList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ReplicaSet objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_ReplicaSet },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_ReplicaSet, .doc = "The objects." },
 };
-const struct type type_apps_v1_ReplicaSetList = { .name = "io.k8s.api.apps.v1.ReplicaSetList", .fields = fields_apps_v1_ReplicaSetList, .n_fields = 3 };
+const struct type type_apps_v1_ReplicaSetList = { .name = "io.k8s.api.apps.v1.ReplicaSetList", .fields = fields_apps_v1_ReplicaSetList, .n_fields = 3, .doc = "A list of ReplicaSet objects." };
 
 static const struct field fields_apps_v1_ReplicaSetSpec[] = {
 	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods are wanted. Default 1." },
@@ -159,36 +159,36 @@ static const struct field fields_apps_v1_ReplicaSetSpec[] = {
 	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Labels of its pods. Must match the template's. Cannot be changed." },
 	{ .name = "template", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
 };
-const struct type type_apps_v1_ReplicaSetSpec = { .name = "io.k8s.api.apps.v1.ReplicaSetSpec", .fields = fields_apps_v1_ReplicaSetSpec, .n_fields = 4 };
+const struct type type_apps_v1_ReplicaSetSpec = { .name = "io.k8s.api.apps.v1.ReplicaSetSpec", .fields = fields_apps_v1_ReplicaSetSpec, .n_fields = 4, .doc = "Which pods, and how many." };
 
 static const struct field fields_apps_v1_ReplicaSetStatus[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "fullyLabeledReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
-	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
-	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
-	{ .name = "terminatingReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "All that are not ending." },
+	{ .name = "fullyLabeledReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 2, .doc = "Those with all labels of the template." },
+	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Those that are ready." },
+	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "Those that have been ready for minReadySeconds." },
+	{ .name = "terminatingReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Pods that are ending." },
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_apps_v1_ReplicaSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_apps_v1_ReplicaSetStatus = { .name = "io.k8s.api.apps.v1.ReplicaSetStatus", .fields = fields_apps_v1_ReplicaSetStatus, .n_fields = 7 };
+const struct type type_apps_v1_ReplicaSetStatus = { .name = "io.k8s.api.apps.v1.ReplicaSetStatus", .fields = fields_apps_v1_ReplicaSetStatus, .n_fields = 7, .doc = "How many pods there are." };
 
 static const struct field fields_apps_v1_RollingUpdateDaemonSet[] = {
-	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "maxSurge", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many nodes may be without, as number or per cent; default 1." },
+	{ .name = "maxSurge", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How many nodes may have a second pod meanwhile; default 0." },
 };
-const struct type type_apps_v1_RollingUpdateDaemonSet = { .name = "io.k8s.api.apps.v1.RollingUpdateDaemonSet", .fields = fields_apps_v1_RollingUpdateDaemonSet, .n_fields = 2 };
+const struct type type_apps_v1_RollingUpdateDaemonSet = { .name = "io.k8s.api.apps.v1.RollingUpdateDaemonSet", .fields = fields_apps_v1_RollingUpdateDaemonSet, .n_fields = 2, .doc = "How a DaemonSet's pods are replaced one by one." };
 
 static const struct field fields_apps_v1_RollingUpdateDeployment[] = {
 	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods, or what share, may be missing. Default 25%." },
 	{ .name = "maxSurge", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How many pods, or what share, may be there in excess. Default 25%." },
 };
-const struct type type_apps_v1_RollingUpdateDeployment = { .name = "io.k8s.api.apps.v1.RollingUpdateDeployment", .fields = fields_apps_v1_RollingUpdateDeployment, .n_fields = 2 };
+const struct type type_apps_v1_RollingUpdateDeployment = { .name = "io.k8s.api.apps.v1.RollingUpdateDeployment", .fields = fields_apps_v1_RollingUpdateDeployment, .n_fields = 2, .doc = "How a Deployment's pods are replaced bit by bit." };
 
 static const struct field fields_apps_v1_RollingUpdateStatefulSetStrategy[] = {
-	{ .name = "partition", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "partition", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Only pods with this ordinal or a higher one are replaced." },
+	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How many may be missing meanwhile; default 1." },
 };
-const struct type type_apps_v1_RollingUpdateStatefulSetStrategy = { .name = "io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy", .fields = fields_apps_v1_RollingUpdateStatefulSetStrategy, .n_fields = 2 };
+const struct type type_apps_v1_RollingUpdateStatefulSetStrategy = { .name = "io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy", .fields = fields_apps_v1_RollingUpdateStatefulSetStrategy, .n_fields = 2, .doc = "How a StatefulSet's pods are replaced one by one." };
 
 static const struct field fields_apps_v1_StatefulSet[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps pods running that have a lasting name, order and storage each." },
@@ -199,31 +199,31 @@ static const struct field fields_apps_v1_StatefulSet[] = {
 const struct type type_apps_v1_StatefulSet = { .name = "io.k8s.api.apps.v1.StatefulSet", .fields = fields_apps_v1_StatefulSet, .n_fields = 4, .doc = "Keeps pods running that have a lasting name, order and storage each." };
 
 static const struct field fields_apps_v1_StatefulSetCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .number = 1, .doc = "Which aspect." },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_apps_v1_StatefulSetCondition = { .name = "io.k8s.api.apps.v1.StatefulSetCondition", .fields = fields_apps_v1_StatefulSetCondition, .n_fields = 5 };
+const struct type type_apps_v1_StatefulSetCondition = { .name = "io.k8s.api.apps.v1.StatefulSetCondition", .fields = fields_apps_v1_StatefulSetCondition, .n_fields = 5, .doc = "One aspect of a StatefulSet's state." };
 
 static const struct field fields_apps_v1_StatefulSetList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of StatefulSet objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_StatefulSet },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_apps_v1_StatefulSet, .doc = "The objects." },
 };
-const struct type type_apps_v1_StatefulSetList = { .name = "io.k8s.api.apps.v1.StatefulSetList", .fields = fields_apps_v1_StatefulSetList, .n_fields = 3 };
+const struct type type_apps_v1_StatefulSetList = { .name = "io.k8s.api.apps.v1.StatefulSetList", .fields = fields_apps_v1_StatefulSetList, .n_fields = 3, .doc = "A list of StatefulSet objects." };
 
 static const struct field fields_apps_v1_StatefulSetOrdinals[] = {
-	{ .name = "start", .kind = FIELD_INT32, .number = 1 },
+	{ .name = "start", .kind = FIELD_INT32, .number = 1, .doc = "The first number; default 0." },
 };
-const struct type type_apps_v1_StatefulSetOrdinals = { .name = "io.k8s.api.apps.v1.StatefulSetOrdinals", .fields = fields_apps_v1_StatefulSetOrdinals, .n_fields = 1 };
+const struct type type_apps_v1_StatefulSetOrdinals = { .name = "io.k8s.api.apps.v1.StatefulSetOrdinals", .fields = fields_apps_v1_StatefulSetOrdinals, .n_fields = 1, .doc = "Numbers of the pods." };
 
 static const struct field fields_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy[] = {
-	{ .name = "whenDeleted", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "whenScaled", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "whenDeleted", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "When the set is deleted: Retain (the default) or Delete." },
+	{ .name = "whenScaled", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "When it shrinks: Retain (the default) or Delete." },
 };
-const struct type type_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy = { .name = "io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy", .fields = fields_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy, .n_fields = 2 };
+const struct type type_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy = { .name = "io.k8s.api.apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy", .fields = fields_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy, .n_fields = 2, .doc = "What happens to claims that are no longer needed." };
 
 static const struct field fields_apps_v1_StatefulSetSpec[] = {
 	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods are wanted. Default 1." },
@@ -233,29 +233,29 @@ static const struct field fields_apps_v1_StatefulSetSpec[] = {
 	{ .name = "serviceName", .kind = FIELD_STRING, .number = 5, .doc = "The headless Service that gives the pods their names." },
 	{ .name = "podManagementPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "OrderedReady", "Parallel", NULL }, .doc = "OrderedReady (the default), or Parallel to not wait for one another." },
 	{ .name = "updateStrategy", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 7, .type = &type_apps_v1_StatefulSetUpdateStrategy, .doc = "How pods are replaced when the template changes." },
-	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 9 },
-	{ .name = "persistentVolumeClaimRetentionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy },
-	{ .name = "ordinals", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_apps_v1_StatefulSetOrdinals },
+	{ .name = "revisionHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "How many past states are kept; default 10." },
+	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 9, .doc = "How long a pod must be ready to count as available." },
+	{ .name = "persistentVolumeClaimRetentionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_apps_v1_StatefulSetPersistentVolumeClaimRetentionPolicy, .doc = "What happens to claims that are no longer needed." },
+	{ .name = "ordinals", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_apps_v1_StatefulSetOrdinals, .doc = "Numbers of the pods." },
 };
-const struct type type_apps_v1_StatefulSetSpec = { .name = "io.k8s.api.apps.v1.StatefulSetSpec", .fields = fields_apps_v1_StatefulSetSpec, .n_fields = 11 };
+const struct type type_apps_v1_StatefulSetSpec = { .name = "io.k8s.api.apps.v1.StatefulSetSpec", .fields = fields_apps_v1_StatefulSetSpec, .n_fields = 11, .doc = "Which pods, how many, with which storage." };
 
 static const struct field fields_apps_v1_StatefulSetStatus[] = {
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
-	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 2 },
-	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
-	{ .name = "currentReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
-	{ .name = "updatedReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
-	{ .name = "currentRevision", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "updateRevision", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
-	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
+	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 2, .doc = "All of them." },
+	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3, .doc = "Those that are ready." },
+	{ .name = "currentReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Those of currentRevision." },
+	{ .name = "updatedReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "Those of updateRevision." },
+	{ .name = "currentRevision", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The state that pods had before the update." },
+	{ .name = "updateRevision", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .doc = "The state that pods are brought to." },
+	{ .name = "collisionCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Counts clashes of revision names." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 10, .type = &type_apps_v1_StatefulSetCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "availableReplicas", .kind = FIELD_INT32, .number = 11 },
+	{ .name = "availableReplicas", .kind = FIELD_INT32, .number = 11, .doc = "Those that have been ready for minReadySeconds." },
 };
-const struct type type_apps_v1_StatefulSetStatus = { .name = "io.k8s.api.apps.v1.StatefulSetStatus", .fields = fields_apps_v1_StatefulSetStatus, .n_fields = 10 };
+const struct type type_apps_v1_StatefulSetStatus = { .name = "io.k8s.api.apps.v1.StatefulSetStatus", .fields = fields_apps_v1_StatefulSetStatus, .n_fields = 10, .doc = "How many pods there are." };
 
 static const struct field fields_apps_v1_StatefulSetUpdateStrategy[] = {
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "OnDelete", "Recreate", "RollingUpdate", NULL } },
-	{ .name = "rollingUpdate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apps_v1_RollingUpdateStatefulSetStrategy },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "OnDelete", "Recreate", "RollingUpdate", NULL }, .doc = "RollingUpdate (the default) or OnDelete." },
+	{ .name = "rollingUpdate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_apps_v1_RollingUpdateStatefulSetStrategy, .doc = "Details of RollingUpdate." },
 };
-const struct type type_apps_v1_StatefulSetUpdateStrategy = { .name = "io.k8s.api.apps.v1.StatefulSetUpdateStrategy", .fields = fields_apps_v1_StatefulSetUpdateStrategy, .n_fields = 2 };
+const struct type type_apps_v1_StatefulSetUpdateStrategy = { .name = "io.k8s.api.apps.v1.StatefulSetUpdateStrategy", .fields = fields_apps_v1_StatefulSetUpdateStrategy, .n_fields = 2, .doc = "How pods are replaced." };

@@ -8,71 +8,71 @@
 static const struct field fields_authentication_v1_BoundObjectReference[] = {
 	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The kind of object, such as Pod." },
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Group and version of the schema, such as apps/v1." },
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Its name." },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Its uid." },
 };
-const struct type type_authentication_v1_BoundObjectReference = { .name = "io.k8s.api.authentication.v1.BoundObjectReference", .fields = fields_authentication_v1_BoundObjectReference, .n_fields = 4 };
+const struct type type_authentication_v1_BoundObjectReference = { .name = "io.k8s.api.authentication.v1.BoundObjectReference", .fields = fields_authentication_v1_BoundObjectReference, .n_fields = 4, .doc = "The object that a token is bound to." };
 
 static const struct field fields_authentication_v1_SelfSubjectReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks who one is to the server." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_authentication_v1_SelfSubjectReviewStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_authentication_v1_SelfSubjectReview = { .name = "io.k8s.api.authentication.v1.SelfSubjectReview", .fields = fields_authentication_v1_SelfSubjectReview, .n_fields = 3 };
+const struct type type_authentication_v1_SelfSubjectReview = { .name = "io.k8s.api.authentication.v1.SelfSubjectReview", .fields = fields_authentication_v1_SelfSubjectReview, .n_fields = 3, .doc = "Asks who one is to the server." };
 
 static const struct field fields_authentication_v1_SelfSubjectReviewStatus[] = {
-	{ .name = "userInfo", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_authentication_v1_UserInfo },
+	{ .name = "userInfo", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_authentication_v1_UserInfo, .doc = "The user." },
 };
-const struct type type_authentication_v1_SelfSubjectReviewStatus = { .name = "io.k8s.api.authentication.v1.SelfSubjectReviewStatus", .fields = fields_authentication_v1_SelfSubjectReviewStatus, .n_fields = 1 };
+const struct type type_authentication_v1_SelfSubjectReviewStatus = { .name = "io.k8s.api.authentication.v1.SelfSubjectReviewStatus", .fields = fields_authentication_v1_SelfSubjectReviewStatus, .n_fields = 1, .doc = "Who one is." };
 
 static const struct field fields_authentication_v1_TokenRequest[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks for a token of a service account." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_authentication_v1_TokenRequestSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authentication_v1_TokenRequestStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_authentication_v1_TokenRequest = { .name = "io.k8s.api.authentication.v1.TokenRequest", .fields = fields_authentication_v1_TokenRequest, .n_fields = 4 };
+const struct type type_authentication_v1_TokenRequest = { .name = "io.k8s.api.authentication.v1.TokenRequest", .fields = fields_authentication_v1_TokenRequest, .n_fields = 4, .doc = "Asks for a token of a service account." };
 
 static const struct field fields_authentication_v1_TokenRequestSpec[] = {
-	{ .name = "audiences", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 1 },
-	{ .name = "expirationSeconds", .kind = FIELD_INT64, .pointer = 1, .number = 4 },
-	{ .name = "boundObjectRef", .kind = FIELD_STRUCT, .pointer = 1, .number = 3, .type = &type_authentication_v1_BoundObjectReference },
-	{ .name = "attestations", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 5 },
+	{ .name = "audiences", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 1, .doc = "Who it is for; default the API server." },
+	{ .name = "expirationSeconds", .kind = FIELD_INT64, .pointer = 1, .number = 4, .doc = "How long it is valid." },
+	{ .name = "boundObjectRef", .kind = FIELD_STRUCT, .pointer = 1, .number = 3, .type = &type_authentication_v1_BoundObjectReference, .doc = "It is valid only as long as this object exists." },
+	{ .name = "attestations", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 5, .doc = "Facts about the bearer to put into the token." },
 };
-const struct type type_authentication_v1_TokenRequestSpec = { .name = "io.k8s.api.authentication.v1.TokenRequestSpec", .fields = fields_authentication_v1_TokenRequestSpec, .n_fields = 4 };
+const struct type type_authentication_v1_TokenRequestSpec = { .name = "io.k8s.api.authentication.v1.TokenRequestSpec", .fields = fields_authentication_v1_TokenRequestSpec, .n_fields = 4, .doc = "Which token." };
 
 static const struct field fields_authentication_v1_TokenRequestStatus[] = {
-	{ .name = "token", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "expirationTimestamp", .kind = FIELD_TIME, .number = 2 },
+	{ .name = "token", .kind = FIELD_STRING, .number = 1, .doc = "The token itself." },
+	{ .name = "expirationTimestamp", .kind = FIELD_TIME, .number = 2, .doc = "Until when it is valid." },
 };
-const struct type type_authentication_v1_TokenRequestStatus = { .name = "io.k8s.api.authentication.v1.TokenRequestStatus", .fields = fields_authentication_v1_TokenRequestStatus, .n_fields = 2 };
+const struct type type_authentication_v1_TokenRequestStatus = { .name = "io.k8s.api.authentication.v1.TokenRequestStatus", .fields = fields_authentication_v1_TokenRequestStatus, .n_fields = 2, .doc = "The token." };
 
 static const struct field fields_authentication_v1_TokenReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks whose token it is." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authentication_v1_TokenReviewSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authentication_v1_TokenReviewStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_authentication_v1_TokenReview = { .name = "io.k8s.api.authentication.v1.TokenReview", .fields = fields_authentication_v1_TokenReview, .n_fields = 4 };
+const struct type type_authentication_v1_TokenReview = { .name = "io.k8s.api.authentication.v1.TokenReview", .fields = fields_authentication_v1_TokenReview, .n_fields = 4, .doc = "Asks whose token it is." };
 
 static const struct field fields_authentication_v1_TokenReviewSpec[] = {
-	{ .name = "token", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "audiences", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
+	{ .name = "token", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "The token itself." },
+	{ .name = "audiences", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Who it should be for; default the API server." },
 };
-const struct type type_authentication_v1_TokenReviewSpec = { .name = "io.k8s.api.authentication.v1.TokenReviewSpec", .fields = fields_authentication_v1_TokenReviewSpec, .n_fields = 2 };
+const struct type type_authentication_v1_TokenReviewSpec = { .name = "io.k8s.api.authentication.v1.TokenReviewSpec", .fields = fields_authentication_v1_TokenReviewSpec, .n_fields = 2, .doc = "The token." };
 
 static const struct field fields_authentication_v1_TokenReviewStatus[] = {
-	{ .name = "authenticated", .kind = FIELD_BOOL, .omit_empty = 1, .number = 1 },
-	{ .name = "user", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_authentication_v1_UserInfo },
-	{ .name = "audiences", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
-	{ .name = "error", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "authenticated", .kind = FIELD_BOOL, .omit_empty = 1, .number = 1, .doc = "Whether it is valid." },
+	{ .name = "user", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_authentication_v1_UserInfo, .doc = "The user." },
+	{ .name = "audiences", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Those of the audiences asked for that it is for." },
+	{ .name = "error", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why it could not be judged." },
 };
-const struct type type_authentication_v1_TokenReviewStatus = { .name = "io.k8s.api.authentication.v1.TokenReviewStatus", .fields = fields_authentication_v1_TokenReviewStatus, .n_fields = 4 };
+const struct type type_authentication_v1_TokenReviewStatus = { .name = "io.k8s.api.authentication.v1.TokenReviewStatus", .fields = fields_authentication_v1_TokenReviewStatus, .n_fields = 4, .doc = "Whose token it is." };
 
 static const struct field fields_authentication_v1_UserInfo[] = {
-	{ .name = "username", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "groups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "extra", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 4 },
+	{ .name = "username", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Name." },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Identifies the user for ever." },
+	{ .name = "groups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Groups." },
+	{ .name = "extra", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 4, .doc = "Anything else." },
 };
-const struct type type_authentication_v1_UserInfo = { .name = "io.k8s.api.authentication.v1.UserInfo", .fields = fields_authentication_v1_UserInfo, .n_fields = 4 };
+const struct type type_authentication_v1_UserInfo = { .name = "io.k8s.api.authentication.v1.UserInfo", .fields = fields_authentication_v1_UserInfo, .n_fields = 4, .doc = "A user, as authentication found." };

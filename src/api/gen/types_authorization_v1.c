@@ -6,115 +6,115 @@
 #include "api/gen/types.h"
 
 static const struct field fields_authorization_v1_FieldSelectorAttributes[] = {
-	{ .name = "rawSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "requirements", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_meta_v1_FieldSelectorRequirement },
+	{ .name = "rawSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "As text." },
+	{ .name = "requirements", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_meta_v1_FieldSelectorRequirement, .doc = "As requirements." },
 };
-const struct type type_authorization_v1_FieldSelectorAttributes = { .name = "io.k8s.api.authorization.v1.FieldSelectorAttributes", .fields = fields_authorization_v1_FieldSelectorAttributes, .n_fields = 2 };
+const struct type type_authorization_v1_FieldSelectorAttributes = { .name = "io.k8s.api.authorization.v1.FieldSelectorAttributes", .fields = fields_authorization_v1_FieldSelectorAttributes, .n_fields = 2, .doc = "Field selector of the request that is asked about." };
 
 static const struct field fields_authorization_v1_LabelSelectorAttributes[] = {
-	{ .name = "rawSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "requirements", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_meta_v1_LabelSelectorRequirement },
+	{ .name = "rawSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "As text." },
+	{ .name = "requirements", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_meta_v1_LabelSelectorRequirement, .doc = "As requirements." },
 };
-const struct type type_authorization_v1_LabelSelectorAttributes = { .name = "io.k8s.api.authorization.v1.LabelSelectorAttributes", .fields = fields_authorization_v1_LabelSelectorAttributes, .n_fields = 2 };
+const struct type type_authorization_v1_LabelSelectorAttributes = { .name = "io.k8s.api.authorization.v1.LabelSelectorAttributes", .fields = fields_authorization_v1_LabelSelectorAttributes, .n_fields = 2, .doc = "Label selector of the request that is asked about." };
 
 static const struct field fields_authorization_v1_LocalSubjectAccessReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks whether somebody may do something in this namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SubjectAccessReviewSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_authorization_v1_LocalSubjectAccessReview = { .name = "io.k8s.api.authorization.v1.LocalSubjectAccessReview", .fields = fields_authorization_v1_LocalSubjectAccessReview, .n_fields = 4 };
+const struct type type_authorization_v1_LocalSubjectAccessReview = { .name = "io.k8s.api.authorization.v1.LocalSubjectAccessReview", .fields = fields_authorization_v1_LocalSubjectAccessReview, .n_fields = 4, .doc = "Asks whether somebody may do something in this namespace." };
 
 static const struct field fields_authorization_v1_NonResourceAttributes[] = {
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "verb", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its path." },
+	{ .name = "verb", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its method, in lower case." },
 };
-const struct type type_authorization_v1_NonResourceAttributes = { .name = "io.k8s.api.authorization.v1.NonResourceAttributes", .fields = fields_authorization_v1_NonResourceAttributes, .n_fields = 2 };
+const struct type type_authorization_v1_NonResourceAttributes = { .name = "io.k8s.api.authorization.v1.NonResourceAttributes", .fields = fields_authorization_v1_NonResourceAttributes, .n_fields = 2, .doc = "A request for something else than a resource." };
 
 static const struct field fields_authorization_v1_NonResourceRule[] = {
-	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "nonResourceURLs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
+	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "Methods, in lower case; * for all." },
+	{ .name = "nonResourceURLs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Paths; * at the end for everything below." },
 };
-const struct type type_authorization_v1_NonResourceRule = { .name = "io.k8s.api.authorization.v1.NonResourceRule", .fields = fields_authorization_v1_NonResourceRule, .n_fields = 2 };
+const struct type type_authorization_v1_NonResourceRule = { .name = "io.k8s.api.authorization.v1.NonResourceRule", .fields = fields_authorization_v1_NonResourceRule, .n_fields = 2, .doc = "What may be done with paths." };
 
 static const struct field fields_authorization_v1_ResourceAttributes[] = {
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "verb", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "version", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "resource", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "subresource", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
-	{ .name = "fieldSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_authorization_v1_FieldSelectorAttributes },
-	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_authorization_v1_LabelSelectorAttributes },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The namespace; empty for all." },
+	{ .name = "verb", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What is to be done; * for all." },
+	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The API group; * for all." },
+	{ .name = "version", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "The version; * for all." },
+	{ .name = "resource", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "The resource; * for all." },
+	{ .name = "subresource", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The subresource." },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .doc = "Name of the object; empty for all." },
+	{ .name = "fieldSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_authorization_v1_FieldSelectorAttributes, .doc = "Field selector of the request." },
+	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_authorization_v1_LabelSelectorAttributes, .doc = "Label selector of the request." },
 };
-const struct type type_authorization_v1_ResourceAttributes = { .name = "io.k8s.api.authorization.v1.ResourceAttributes", .fields = fields_authorization_v1_ResourceAttributes, .n_fields = 9 };
+const struct type type_authorization_v1_ResourceAttributes = { .name = "io.k8s.api.authorization.v1.ResourceAttributes", .fields = fields_authorization_v1_ResourceAttributes, .n_fields = 9, .doc = "A request for a resource." };
 
 static const struct field fields_authorization_v1_ResourceRule[] = {
-	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
-	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "resourceNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
+	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "Verbs; * for all." },
+	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "API groups; * for all." },
+	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Resources; * for all." },
+	{ .name = "resourceNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Only these names; empty for all." },
 };
-const struct type type_authorization_v1_ResourceRule = { .name = "io.k8s.api.authorization.v1.ResourceRule", .fields = fields_authorization_v1_ResourceRule, .n_fields = 4 };
+const struct type type_authorization_v1_ResourceRule = { .name = "io.k8s.api.authorization.v1.ResourceRule", .fields = fields_authorization_v1_ResourceRule, .n_fields = 4, .doc = "What may be done with resources." };
 
 static const struct field fields_authorization_v1_SelfSubjectAccessReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks whether one may do something." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SelfSubjectAccessReviewSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_authorization_v1_SelfSubjectAccessReview = { .name = "io.k8s.api.authorization.v1.SelfSubjectAccessReview", .fields = fields_authorization_v1_SelfSubjectAccessReview, .n_fields = 4 };
+const struct type type_authorization_v1_SelfSubjectAccessReview = { .name = "io.k8s.api.authorization.v1.SelfSubjectAccessReview", .fields = fields_authorization_v1_SelfSubjectAccessReview, .n_fields = 4, .doc = "Asks whether one may do something." };
 
 static const struct field fields_authorization_v1_SelfSubjectAccessReviewSpec[] = {
-	{ .name = "resourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_authorization_v1_ResourceAttributes },
-	{ .name = "nonResourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_authorization_v1_NonResourceAttributes },
+	{ .name = "resourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_authorization_v1_ResourceAttributes, .doc = "With a resource." },
+	{ .name = "nonResourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_authorization_v1_NonResourceAttributes, .doc = "With a path." },
 };
-const struct type type_authorization_v1_SelfSubjectAccessReviewSpec = { .name = "io.k8s.api.authorization.v1.SelfSubjectAccessReviewSpec", .fields = fields_authorization_v1_SelfSubjectAccessReviewSpec, .n_fields = 2 };
+const struct type type_authorization_v1_SelfSubjectAccessReviewSpec = { .name = "io.k8s.api.authorization.v1.SelfSubjectAccessReviewSpec", .fields = fields_authorization_v1_SelfSubjectAccessReviewSpec, .n_fields = 2, .doc = "What is to be done. Exactly one of the fields." };
 
 static const struct field fields_authorization_v1_SelfSubjectRulesReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks what one may do in a namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SelfSubjectRulesReviewSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectRulesReviewStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_authorization_v1_SelfSubjectRulesReview = { .name = "io.k8s.api.authorization.v1.SelfSubjectRulesReview", .fields = fields_authorization_v1_SelfSubjectRulesReview, .n_fields = 4 };
+const struct type type_authorization_v1_SelfSubjectRulesReview = { .name = "io.k8s.api.authorization.v1.SelfSubjectRulesReview", .fields = fields_authorization_v1_SelfSubjectRulesReview, .n_fields = 4, .doc = "Asks what one may do in a namespace." };
 
 static const struct field fields_authorization_v1_SelfSubjectRulesReviewSpec[] = {
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The namespace." },
 };
-const struct type type_authorization_v1_SelfSubjectRulesReviewSpec = { .name = "io.k8s.api.authorization.v1.SelfSubjectRulesReviewSpec", .fields = fields_authorization_v1_SelfSubjectRulesReviewSpec, .n_fields = 1 };
+const struct type type_authorization_v1_SelfSubjectRulesReviewSpec = { .name = "io.k8s.api.authorization.v1.SelfSubjectRulesReviewSpec", .fields = fields_authorization_v1_SelfSubjectRulesReviewSpec, .n_fields = 1, .doc = "Where." };
 
 static const struct field fields_authorization_v1_SubjectAccessReview[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks whether somebody may do something." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_authorization_v1_SubjectAccessReviewSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_authorization_v1_SubjectAccessReviewStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_authorization_v1_SubjectAccessReview = { .name = "io.k8s.api.authorization.v1.SubjectAccessReview", .fields = fields_authorization_v1_SubjectAccessReview, .n_fields = 4 };
+const struct type type_authorization_v1_SubjectAccessReview = { .name = "io.k8s.api.authorization.v1.SubjectAccessReview", .fields = fields_authorization_v1_SubjectAccessReview, .n_fields = 4, .doc = "Asks whether somebody may do something." };
 
 static const struct field fields_authorization_v1_SubjectAccessReviewSpec[] = {
-	{ .name = "resourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_authorization_v1_ResourceAttributes },
-	{ .name = "nonResourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_authorization_v1_NonResourceAttributes },
-	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "groups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
-	{ .name = "extra", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 5 },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "resourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_authorization_v1_ResourceAttributes, .doc = "Something with a resource." },
+	{ .name = "nonResourceAttributes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_authorization_v1_NonResourceAttributes, .doc = "Something with a path." },
+	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Name of the user." },
+	{ .name = "groups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Groups of the user." },
+	{ .name = "extra", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 5, .doc = "What else authentication found." },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "uid of the user." },
 };
-const struct type type_authorization_v1_SubjectAccessReviewSpec = { .name = "io.k8s.api.authorization.v1.SubjectAccessReviewSpec", .fields = fields_authorization_v1_SubjectAccessReviewSpec, .n_fields = 6 };
+const struct type type_authorization_v1_SubjectAccessReviewSpec = { .name = "io.k8s.api.authorization.v1.SubjectAccessReviewSpec", .fields = fields_authorization_v1_SubjectAccessReviewSpec, .n_fields = 6, .doc = "Who wants to do what." };
 
 static const struct field fields_authorization_v1_SubjectAccessReviewStatus[] = {
-	{ .name = "allowed", .kind = FIELD_BOOL, .required = 1, .number = 1 },
-	{ .name = "denied", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "evaluationError", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "allowed", .kind = FIELD_BOOL, .required = 1, .number = 1, .doc = "Whether it is allowed." },
+	{ .name = "denied", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Whether it is forbidden, not just not allowed." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Why." },
+	{ .name = "evaluationError", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "What went wrong; the answer may hold all the same." },
 };
-const struct type type_authorization_v1_SubjectAccessReviewStatus = { .name = "io.k8s.api.authorization.v1.SubjectAccessReviewStatus", .fields = fields_authorization_v1_SubjectAccessReviewStatus, .n_fields = 4 };
+const struct type type_authorization_v1_SubjectAccessReviewStatus = { .name = "io.k8s.api.authorization.v1.SubjectAccessReviewStatus", .fields = fields_authorization_v1_SubjectAccessReviewStatus, .n_fields = 4, .doc = "The answer." };
 
 static const struct field fields_authorization_v1_SubjectRulesReviewStatus[] = {
-	{ .name = "resourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_authorization_v1_ResourceRule },
-	{ .name = "nonResourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_authorization_v1_NonResourceRule },
-	{ .name = "incomplete", .kind = FIELD_BOOL, .required = 1, .number = 3 },
-	{ .name = "evaluationError", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "resourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_authorization_v1_ResourceRule, .doc = "With resources." },
+	{ .name = "nonResourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_authorization_v1_NonResourceRule, .doc = "With paths." },
+	{ .name = "incomplete", .kind = FIELD_BOOL, .required = 1, .number = 3, .doc = "Whether there may be more." },
+	{ .name = "evaluationError", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What went wrong." },
 };
-const struct type type_authorization_v1_SubjectRulesReviewStatus = { .name = "io.k8s.api.authorization.v1.SubjectRulesReviewStatus", .fields = fields_authorization_v1_SubjectRulesReviewStatus, .n_fields = 4 };
+const struct type type_authorization_v1_SubjectRulesReviewStatus = { .name = "io.k8s.api.authorization.v1.SubjectRulesReviewStatus", .fields = fields_authorization_v1_SubjectRulesReviewStatus, .n_fields = 4, .doc = "What may be done." };

@@ -7,58 +7,58 @@
 
 static const struct field fields_autoscaling_v1_CrossVersionObjectReference[] = {
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its name." },
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of the schema, such as apps/v1." },
 };
-const struct type type_autoscaling_v1_CrossVersionObjectReference = { .name = "io.k8s.api.autoscaling.v1.CrossVersionObjectReference", .fields = fields_autoscaling_v1_CrossVersionObjectReference, .n_fields = 3, .atomic = true };
+const struct type type_autoscaling_v1_CrossVersionObjectReference = { .name = "io.k8s.api.autoscaling.v1.CrossVersionObjectReference", .fields = fields_autoscaling_v1_CrossVersionObjectReference, .n_fields = 3, .atomic = true, .doc = "What is scaled." };
 
 static const struct field fields_autoscaling_v1_HorizontalPodAutoscaler[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Scales by the use of CPU; v2 knows more." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_autoscaling_v1_HorizontalPodAutoscalerSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v1_HorizontalPodAutoscalerStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_autoscaling_v1_HorizontalPodAutoscaler = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler", .fields = fields_autoscaling_v1_HorizontalPodAutoscaler, .n_fields = 4 };
+const struct type type_autoscaling_v1_HorizontalPodAutoscaler = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler", .fields = fields_autoscaling_v1_HorizontalPodAutoscaler, .n_fields = 4, .doc = "Scales by the use of CPU; v2 knows more." };
 
 static const struct field fields_autoscaling_v1_HorizontalPodAutoscalerList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of HorizontalPodAutoscaler objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_autoscaling_v1_HorizontalPodAutoscaler },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_autoscaling_v1_HorizontalPodAutoscaler, .doc = "The objects." },
 };
-const struct type type_autoscaling_v1_HorizontalPodAutoscalerList = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerList", .fields = fields_autoscaling_v1_HorizontalPodAutoscalerList, .n_fields = 3 };
+const struct type type_autoscaling_v1_HorizontalPodAutoscalerList = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerList", .fields = fields_autoscaling_v1_HorizontalPodAutoscalerList, .n_fields = 3, .doc = "A list of HorizontalPodAutoscaler objects." };
 
 static const struct field fields_autoscaling_v1_HorizontalPodAutoscalerSpec[] = {
-	{ .name = "scaleTargetRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 1, .type = &type_autoscaling_v1_CrossVersionObjectReference },
-	{ .name = "minReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "maxReplicas", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "targetCPUUtilizationPercentage", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "scaleTargetRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 1, .type = &type_autoscaling_v1_CrossVersionObjectReference, .doc = "What is scaled." },
+	{ .name = "minReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The least; default 1." },
+	{ .name = "maxReplicas", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "The most." },
+	{ .name = "targetCPUUtilizationPercentage", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Mean use of the CPU requested, in per cent." },
 };
-const struct type type_autoscaling_v1_HorizontalPodAutoscalerSpec = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec", .fields = fields_autoscaling_v1_HorizontalPodAutoscalerSpec, .n_fields = 4 };
+const struct type type_autoscaling_v1_HorizontalPodAutoscalerSpec = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec", .fields = fields_autoscaling_v1_HorizontalPodAutoscalerSpec, .n_fields = 4, .doc = "What is scaled, and between which limits." };
 
 static const struct field fields_autoscaling_v1_HorizontalPodAutoscalerStatus[] = {
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
-	{ .name = "lastScaleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "currentReplicas", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "desiredReplicas", .kind = FIELD_INT32, .required = 1, .number = 4 },
-	{ .name = "currentCPUUtilizationPercentage", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "lastScaleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "When the number was last changed." },
+	{ .name = "currentReplicas", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "How many pods there are." },
+	{ .name = "desiredReplicas", .kind = FIELD_INT32, .required = 1, .number = 4, .doc = "How many there should be." },
+	{ .name = "currentCPUUtilizationPercentage", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Mean use of the CPU requested, in per cent." },
 };
-const struct type type_autoscaling_v1_HorizontalPodAutoscalerStatus = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus", .fields = fields_autoscaling_v1_HorizontalPodAutoscalerStatus, .n_fields = 5 };
+const struct type type_autoscaling_v1_HorizontalPodAutoscalerStatus = { .name = "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerStatus", .fields = fields_autoscaling_v1_HorizontalPodAutoscalerStatus, .n_fields = 5, .doc = "What was last seen and decided." };
 
 static const struct field fields_autoscaling_v1_Scale[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "How many pods something has; the body of scale subresources." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v1_ScaleSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v1_ScaleStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_autoscaling_v1_Scale = { .name = "io.k8s.api.autoscaling.v1.Scale", .fields = fields_autoscaling_v1_Scale, .n_fields = 4 };
+const struct type type_autoscaling_v1_Scale = { .name = "io.k8s.api.autoscaling.v1.Scale", .fields = fields_autoscaling_v1_Scale, .n_fields = 4, .doc = "How many pods something has; the body of scale subresources." };
 
 static const struct field fields_autoscaling_v1_ScaleSpec[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 1, .default_json = "0" },
+	{ .name = "replicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 1, .default_json = "0", .doc = "The number." },
 };
-const struct type type_autoscaling_v1_ScaleSpec = { .name = "io.k8s.api.autoscaling.v1.ScaleSpec", .fields = fields_autoscaling_v1_ScaleSpec, .n_fields = 1 };
+const struct type type_autoscaling_v1_ScaleSpec = { .name = "io.k8s.api.autoscaling.v1.ScaleSpec", .fields = fields_autoscaling_v1_ScaleSpec, .n_fields = 1, .doc = "How many are wanted." };
 
 static const struct field fields_autoscaling_v1_ScaleStatus[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "selector", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "The number." },
+	{ .name = "selector", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Labels of the pods, as text." },
 };
-const struct type type_autoscaling_v1_ScaleStatus = { .name = "io.k8s.api.autoscaling.v1.ScaleStatus", .fields = fields_autoscaling_v1_ScaleStatus, .n_fields = 2 };
+const struct type type_autoscaling_v1_ScaleStatus = { .name = "io.k8s.api.autoscaling.v1.ScaleStatus", .fields = fields_autoscaling_v1_ScaleStatus, .n_fields = 2, .doc = "How many there are." };

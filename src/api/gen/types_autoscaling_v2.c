@@ -6,52 +6,52 @@
 #include "api/gen/types.h"
 
 static const struct field fields_autoscaling_v2_ContainerResourceMetricSource[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget },
-	{ .name = "container", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource." },
+	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget, .doc = "What it should be." },
+	{ .name = "container", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The container." },
 };
-const struct type type_autoscaling_v2_ContainerResourceMetricSource = { .name = "io.k8s.api.autoscaling.v2.ContainerResourceMetricSource", .fields = fields_autoscaling_v2_ContainerResourceMetricSource, .n_fields = 3 };
+const struct type type_autoscaling_v2_ContainerResourceMetricSource = { .name = "io.k8s.api.autoscaling.v2.ContainerResourceMetricSource", .fields = fields_autoscaling_v2_ContainerResourceMetricSource, .n_fields = 3, .doc = "Use of a resource by one container of each pod." };
 
 static const struct field fields_autoscaling_v2_ContainerResourceMetricStatus[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus },
-	{ .name = "container", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource." },
+	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus, .doc = "The value." },
+	{ .name = "container", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The container." },
 };
-const struct type type_autoscaling_v2_ContainerResourceMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus", .fields = fields_autoscaling_v2_ContainerResourceMetricStatus, .n_fields = 3 };
+const struct type type_autoscaling_v2_ContainerResourceMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ContainerResourceMetricStatus", .fields = fields_autoscaling_v2_ContainerResourceMetricStatus, .n_fields = 3, .doc = "Use of a resource by one container of each pod, as it is." };
 
 static const struct field fields_autoscaling_v2_CrossVersionObjectReference[] = {
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its name." },
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of the schema, such as apps/v1." },
 };
-const struct type type_autoscaling_v2_CrossVersionObjectReference = { .name = "io.k8s.api.autoscaling.v2.CrossVersionObjectReference", .fields = fields_autoscaling_v2_CrossVersionObjectReference, .n_fields = 3 };
+const struct type type_autoscaling_v2_CrossVersionObjectReference = { .name = "io.k8s.api.autoscaling.v2.CrossVersionObjectReference", .fields = fields_autoscaling_v2_CrossVersionObjectReference, .n_fields = 3, .doc = "An object, by kind and name." };
 
 static const struct field fields_autoscaling_v2_ExternalMetricSource[] = {
-	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier },
-	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget },
+	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier, .doc = "The metric." },
+	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget, .doc = "What it should be." },
 };
-const struct type type_autoscaling_v2_ExternalMetricSource = { .name = "io.k8s.api.autoscaling.v2.ExternalMetricSource", .fields = fields_autoscaling_v2_ExternalMetricSource, .n_fields = 2 };
+const struct type type_autoscaling_v2_ExternalMetricSource = { .name = "io.k8s.api.autoscaling.v2.ExternalMetricSource", .fields = fields_autoscaling_v2_ExternalMetricSource, .n_fields = 2, .doc = "A metric from outside the cluster." };
 
 static const struct field fields_autoscaling_v2_ExternalMetricStatus[] = {
-	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier },
-	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus },
+	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier, .doc = "The metric." },
+	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus, .doc = "The value." },
 };
-const struct type type_autoscaling_v2_ExternalMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ExternalMetricStatus", .fields = fields_autoscaling_v2_ExternalMetricStatus, .n_fields = 2 };
+const struct type type_autoscaling_v2_ExternalMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ExternalMetricStatus", .fields = fields_autoscaling_v2_ExternalMetricStatus, .n_fields = 2, .doc = "A metric from outside the cluster, as it is." };
 
 static const struct field fields_autoscaling_v2_HPAScalingPolicy[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_INT32, .required = 1, .number = 2 },
-	{ .name = "periodSeconds", .kind = FIELD_INT32, .required = 1, .number = 3 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Pods or Percent." },
+	{ .name = "value", .kind = FIELD_INT32, .required = 1, .number = 2, .doc = "How much." },
+	{ .name = "periodSeconds", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "In how much time; at most 1800." },
 };
-const struct type type_autoscaling_v2_HPAScalingPolicy = { .name = "io.k8s.api.autoscaling.v2.HPAScalingPolicy", .fields = fields_autoscaling_v2_HPAScalingPolicy, .n_fields = 3 };
+const struct type type_autoscaling_v2_HPAScalingPolicy = { .name = "io.k8s.api.autoscaling.v2.HPAScalingPolicy", .fields = fields_autoscaling_v2_HPAScalingPolicy, .n_fields = 3, .doc = "A limit to how fast the number changes." };
 
 static const struct field fields_autoscaling_v2_HPAScalingRules[] = {
-	{ .name = "stabilizationWindowSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "selectPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "policies", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_HPAScalingPolicy },
-	{ .name = "tolerance", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "stabilizationWindowSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "How long past recommendations count." },
+	{ .name = "selectPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Max (the default), Min or Disabled." },
+	{ .name = "policies", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_HPAScalingPolicy, .doc = "The limits." },
+	{ .name = "tolerance", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "How far a metric may be off without a change." },
 };
-const struct type type_autoscaling_v2_HPAScalingRules = { .name = "io.k8s.api.autoscaling.v2.HPAScalingRules", .fields = fields_autoscaling_v2_HPAScalingRules, .n_fields = 4 };
+const struct type type_autoscaling_v2_HPAScalingRules = { .name = "io.k8s.api.autoscaling.v2.HPAScalingRules", .fields = fields_autoscaling_v2_HPAScalingRules, .n_fields = 4, .doc = "How the number changes in one direction." };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscaler[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Changes the number of pods after how busy they are." },
@@ -62,122 +62,122 @@ static const struct field fields_autoscaling_v2_HorizontalPodAutoscaler[] = {
 const struct type type_autoscaling_v2_HorizontalPodAutoscaler = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler", .fields = fields_autoscaling_v2_HorizontalPodAutoscaler, .n_fields = 4, .doc = "Changes the number of pods after how busy they are." };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerBehavior[] = {
-	{ .name = "scaleUp", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_autoscaling_v2_HPAScalingRules },
-	{ .name = "scaleDown", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_HPAScalingRules },
+	{ .name = "scaleUp", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_autoscaling_v2_HPAScalingRules, .doc = "How it grows." },
+	{ .name = "scaleDown", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_HPAScalingRules, .doc = "How it shrinks." },
 };
-const struct type type_autoscaling_v2_HorizontalPodAutoscalerBehavior = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerBehavior, .n_fields = 2 };
+const struct type type_autoscaling_v2_HorizontalPodAutoscalerBehavior = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerBehavior, .n_fields = 2, .doc = "How the number grows and shrinks." };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect, such as AbleToScale." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "The metadata.generation that this was computed from." },
 };
-const struct type type_autoscaling_v2_HorizontalPodAutoscalerCondition = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerCondition, .n_fields = 6 };
+const struct type type_autoscaling_v2_HorizontalPodAutoscalerCondition = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerCondition", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerCondition, .n_fields = 6, .doc = "One aspect of the autoscaler's state." };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of HorizontalPodAutoscaler objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_autoscaling_v2_HorizontalPodAutoscaler },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_autoscaling_v2_HorizontalPodAutoscaler, .doc = "The objects." },
 };
-const struct type type_autoscaling_v2_HorizontalPodAutoscalerList = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerList", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerList, .n_fields = 3 };
+const struct type type_autoscaling_v2_HorizontalPodAutoscalerList = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerList", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerList, .n_fields = 3, .doc = "A list of HorizontalPodAutoscaler objects." };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerSpec[] = {
 	{ .name = "scaleTargetRef", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_CrossVersionObjectReference, .doc = "What is scaled." },
 	{ .name = "minReplicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "At least so many pods. Default 1." },
 	{ .name = "maxReplicas", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "At most so many pods." },
 	{ .name = "metrics", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_autoscaling_v2_MetricSpec, .doc = "What is measured, and the value aimed at." },
-	{ .name = "behavior", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_autoscaling_v2_HorizontalPodAutoscalerBehavior },
+	{ .name = "behavior", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_autoscaling_v2_HorizontalPodAutoscalerBehavior, .doc = "How the number grows and shrinks." },
 };
-const struct type type_autoscaling_v2_HorizontalPodAutoscalerSpec = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerSpec, .n_fields = 5 };
+const struct type type_autoscaling_v2_HorizontalPodAutoscalerSpec = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerSpec, .n_fields = 5, .doc = "What is scaled, by what, and between which limits." };
 
 static const struct field fields_autoscaling_v2_HorizontalPodAutoscalerStatus[] = {
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
-	{ .name = "lastScaleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "currentReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
-	{ .name = "desiredReplicas", .kind = FIELD_INT32, .required = 1, .number = 4 },
-	{ .name = "currentMetrics", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 5, .type = &type_autoscaling_v2_MetricStatus },
+	{ .name = "lastScaleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "When the number was last changed." },
+	{ .name = "currentReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 3, .doc = "How many pods there are." },
+	{ .name = "desiredReplicas", .kind = FIELD_INT32, .required = 1, .number = 4, .doc = "How many there should be." },
+	{ .name = "currentMetrics", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 5, .type = &type_autoscaling_v2_MetricStatus, .doc = "The metrics as they are." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_autoscaling_v2_HorizontalPodAutoscalerCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_autoscaling_v2_HorizontalPodAutoscalerStatus = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerStatus, .n_fields = 6 };
+const struct type type_autoscaling_v2_HorizontalPodAutoscalerStatus = { .name = "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerStatus", .fields = fields_autoscaling_v2_HorizontalPodAutoscalerStatus, .n_fields = 6, .doc = "What was last seen and decided." };
 
 static const struct field fields_autoscaling_v2_MetricIdentifier[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Its labels." },
 };
-const struct type type_autoscaling_v2_MetricIdentifier = { .name = "io.k8s.api.autoscaling.v2.MetricIdentifier", .fields = fields_autoscaling_v2_MetricIdentifier, .n_fields = 2 };
+const struct type type_autoscaling_v2_MetricIdentifier = { .name = "io.k8s.api.autoscaling.v2.MetricIdentifier", .fields = fields_autoscaling_v2_MetricIdentifier, .n_fields = 2, .doc = "Names a metric." };
 
 static const struct field fields_autoscaling_v2_MetricSpec[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "object", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_ObjectMetricSource },
-	{ .name = "pods", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v2_PodsMetricSource },
-	{ .name = "resource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_autoscaling_v2_ResourceMetricSource },
-	{ .name = "containerResource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_autoscaling_v2_ContainerResourceMetricSource },
-	{ .name = "external", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_autoscaling_v2_ExternalMetricSource },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Resource, ContainerResource, Pods, Object or External." },
+	{ .name = "object", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_ObjectMetricSource, .doc = "Of an object." },
+	{ .name = "pods", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v2_PodsMetricSource, .doc = "Of each pod." },
+	{ .name = "resource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_autoscaling_v2_ResourceMetricSource, .doc = "Use of a resource by each pod." },
+	{ .name = "containerResource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_autoscaling_v2_ContainerResourceMetricSource, .doc = "Use of a resource by one container of each pod." },
+	{ .name = "external", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_autoscaling_v2_ExternalMetricSource, .doc = "From outside the cluster." },
 };
-const struct type type_autoscaling_v2_MetricSpec = { .name = "io.k8s.api.autoscaling.v2.MetricSpec", .fields = fields_autoscaling_v2_MetricSpec, .n_fields = 6 };
+const struct type type_autoscaling_v2_MetricSpec = { .name = "io.k8s.api.autoscaling.v2.MetricSpec", .fields = fields_autoscaling_v2_MetricSpec, .n_fields = 6, .doc = "A metric to scale by. Exactly one of the fields, as type says." };
 
 static const struct field fields_autoscaling_v2_MetricStatus[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "object", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_ObjectMetricStatus },
-	{ .name = "pods", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v2_PodsMetricStatus },
-	{ .name = "resource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_autoscaling_v2_ResourceMetricStatus },
-	{ .name = "containerResource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_autoscaling_v2_ContainerResourceMetricStatus },
-	{ .name = "external", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_autoscaling_v2_ExternalMetricStatus },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Resource, ContainerResource, Pods, Object or External." },
+	{ .name = "object", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_autoscaling_v2_ObjectMetricStatus, .doc = "Of an object." },
+	{ .name = "pods", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_autoscaling_v2_PodsMetricStatus, .doc = "Of each pod." },
+	{ .name = "resource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_autoscaling_v2_ResourceMetricStatus, .doc = "Use of a resource by each pod." },
+	{ .name = "containerResource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_autoscaling_v2_ContainerResourceMetricStatus, .doc = "Use of a resource by one container of each pod." },
+	{ .name = "external", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_autoscaling_v2_ExternalMetricStatus, .doc = "From outside the cluster." },
 };
-const struct type type_autoscaling_v2_MetricStatus = { .name = "io.k8s.api.autoscaling.v2.MetricStatus", .fields = fields_autoscaling_v2_MetricStatus, .n_fields = 6 };
+const struct type type_autoscaling_v2_MetricStatus = { .name = "io.k8s.api.autoscaling.v2.MetricStatus", .fields = fields_autoscaling_v2_MetricStatus, .n_fields = 6, .doc = "A metric as it is." };
 
 static const struct field fields_autoscaling_v2_MetricTarget[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "averageValue", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "averageUtilization", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Utilization, Value or AverageValue." },
+	{ .name = "value", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The value." },
+	{ .name = "averageValue", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "The value divided by the number of pods." },
+	{ .name = "averageUtilization", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Per cent of what the pods request." },
 };
-const struct type type_autoscaling_v2_MetricTarget = { .name = "io.k8s.api.autoscaling.v2.MetricTarget", .fields = fields_autoscaling_v2_MetricTarget, .n_fields = 4 };
+const struct type type_autoscaling_v2_MetricTarget = { .name = "io.k8s.api.autoscaling.v2.MetricTarget", .fields = fields_autoscaling_v2_MetricTarget, .n_fields = 4, .doc = "What a metric should be." };
 
 static const struct field fields_autoscaling_v2_MetricValueStatus[] = {
-	{ .name = "value", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "averageValue", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "averageUtilization", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "value", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "The value." },
+	{ .name = "averageValue", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The value divided by the number of pods." },
+	{ .name = "averageUtilization", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Per cent of what the pods request." },
 };
-const struct type type_autoscaling_v2_MetricValueStatus = { .name = "io.k8s.api.autoscaling.v2.MetricValueStatus", .fields = fields_autoscaling_v2_MetricValueStatus, .n_fields = 3 };
+const struct type type_autoscaling_v2_MetricValueStatus = { .name = "io.k8s.api.autoscaling.v2.MetricValueStatus", .fields = fields_autoscaling_v2_MetricValueStatus, .n_fields = 3, .doc = "What a metric is." };
 
 static const struct field fields_autoscaling_v2_ObjectMetricSource[] = {
-	{ .name = "describedObject", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_CrossVersionObjectReference },
-	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget },
-	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_autoscaling_v2_MetricIdentifier },
+	{ .name = "describedObject", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_CrossVersionObjectReference, .doc = "The object." },
+	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget, .doc = "What it should be." },
+	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_autoscaling_v2_MetricIdentifier, .doc = "The metric." },
 };
-const struct type type_autoscaling_v2_ObjectMetricSource = { .name = "io.k8s.api.autoscaling.v2.ObjectMetricSource", .fields = fields_autoscaling_v2_ObjectMetricSource, .n_fields = 3 };
+const struct type type_autoscaling_v2_ObjectMetricSource = { .name = "io.k8s.api.autoscaling.v2.ObjectMetricSource", .fields = fields_autoscaling_v2_ObjectMetricSource, .n_fields = 3, .doc = "A metric of an object." };
 
 static const struct field fields_autoscaling_v2_ObjectMetricStatus[] = {
-	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier },
-	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus },
-	{ .name = "describedObject", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_autoscaling_v2_CrossVersionObjectReference },
+	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier, .doc = "The metric." },
+	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus, .doc = "The value." },
+	{ .name = "describedObject", .kind = FIELD_STRUCT, .required = 1, .number = 3, .type = &type_autoscaling_v2_CrossVersionObjectReference, .doc = "The object." },
 };
-const struct type type_autoscaling_v2_ObjectMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ObjectMetricStatus", .fields = fields_autoscaling_v2_ObjectMetricStatus, .n_fields = 3 };
+const struct type type_autoscaling_v2_ObjectMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ObjectMetricStatus", .fields = fields_autoscaling_v2_ObjectMetricStatus, .n_fields = 3, .doc = "A metric of an object, as it is." };
 
 static const struct field fields_autoscaling_v2_PodsMetricSource[] = {
-	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier },
-	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget },
+	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier, .doc = "The metric." },
+	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget, .doc = "What its mean should be." },
 };
-const struct type type_autoscaling_v2_PodsMetricSource = { .name = "io.k8s.api.autoscaling.v2.PodsMetricSource", .fields = fields_autoscaling_v2_PodsMetricSource, .n_fields = 2 };
+const struct type type_autoscaling_v2_PodsMetricSource = { .name = "io.k8s.api.autoscaling.v2.PodsMetricSource", .fields = fields_autoscaling_v2_PodsMetricSource, .n_fields = 2, .doc = "A metric of each pod." };
 
 static const struct field fields_autoscaling_v2_PodsMetricStatus[] = {
-	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier },
-	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus },
+	{ .name = "metric", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_autoscaling_v2_MetricIdentifier, .doc = "The metric." },
+	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus, .doc = "The mean." },
 };
-const struct type type_autoscaling_v2_PodsMetricStatus = { .name = "io.k8s.api.autoscaling.v2.PodsMetricStatus", .fields = fields_autoscaling_v2_PodsMetricStatus, .n_fields = 2 };
+const struct type type_autoscaling_v2_PodsMetricStatus = { .name = "io.k8s.api.autoscaling.v2.PodsMetricStatus", .fields = fields_autoscaling_v2_PodsMetricStatus, .n_fields = 2, .doc = "A metric of each pod, as it is." };
 
 static const struct field fields_autoscaling_v2_ResourceMetricSource[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource." },
+	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricTarget, .doc = "What it should be." },
 };
-const struct type type_autoscaling_v2_ResourceMetricSource = { .name = "io.k8s.api.autoscaling.v2.ResourceMetricSource", .fields = fields_autoscaling_v2_ResourceMetricSource, .n_fields = 2 };
+const struct type type_autoscaling_v2_ResourceMetricSource = { .name = "io.k8s.api.autoscaling.v2.ResourceMetricSource", .fields = fields_autoscaling_v2_ResourceMetricSource, .n_fields = 2, .doc = "Use of a resource by each pod." };
 
 static const struct field fields_autoscaling_v2_ResourceMetricStatus[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource." },
+	{ .name = "current", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_autoscaling_v2_MetricValueStatus, .doc = "The value." },
 };
-const struct type type_autoscaling_v2_ResourceMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ResourceMetricStatus", .fields = fields_autoscaling_v2_ResourceMetricStatus, .n_fields = 2 };
+const struct type type_autoscaling_v2_ResourceMetricStatus = { .name = "io.k8s.api.autoscaling.v2.ResourceMetricStatus", .fields = fields_autoscaling_v2_ResourceMetricStatus, .n_fields = 2, .doc = "Use of a resource by each pod, as it is." };

@@ -14,11 +14,11 @@ static const struct field fields_batch_v1_CronJob[] = {
 const struct type type_batch_v1_CronJob = { .name = "io.k8s.api.batch.v1.CronJob", .fields = fields_batch_v1_CronJob, .n_fields = 4, .doc = "Makes Jobs at certain times." };
 
 static const struct field fields_batch_v1_CronJobList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of CronJob objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_batch_v1_CronJob },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_batch_v1_CronJob, .doc = "The objects." },
 };
-const struct type type_batch_v1_CronJobList = { .name = "io.k8s.api.batch.v1.CronJobList", .fields = fields_batch_v1_CronJobList, .n_fields = 3 };
+const struct type type_batch_v1_CronJobList = { .name = "io.k8s.api.batch.v1.CronJobList", .fields = fields_batch_v1_CronJobList, .n_fields = 3, .doc = "A list of CronJob objects." };
 
 static const struct field fields_batch_v1_CronJobSpec[] = {
 	{ .name = "schedule", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "When, in cron's five fields." },
@@ -27,17 +27,17 @@ static const struct field fields_batch_v1_CronJobSpec[] = {
 	{ .name = "concurrencyPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Allow", "Forbid", "Replace", NULL }, .doc = "What happens when the previous Job still runs, Allow (the default), Forbid or Replace." },
 	{ .name = "suspend", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "No Jobs are made while true." },
 	{ .name = "jobTemplate", .kind = FIELD_STRUCT, .required = 1, .number = 5, .type = &type_batch_v1_JobTemplateSpec, .doc = "The Jobs." },
-	{ .name = "successfulJobsHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "failedJobsHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "successfulJobsHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "How many finished Jobs are kept; default 3." },
+	{ .name = "failedJobsHistoryLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "How many failed Jobs are kept; default 1." },
 };
-const struct type type_batch_v1_CronJobSpec = { .name = "io.k8s.api.batch.v1.CronJobSpec", .fields = fields_batch_v1_CronJobSpec, .n_fields = 8 };
+const struct type type_batch_v1_CronJobSpec = { .name = "io.k8s.api.batch.v1.CronJobSpec", .fields = fields_batch_v1_CronJobSpec, .n_fields = 8, .doc = "Which Jobs, and when." };
 
 static const struct field fields_batch_v1_CronJobStatus[] = {
-	{ .name = "active", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_ObjectReference },
-	{ .name = "lastScheduleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "lastSuccessfulTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "active", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_ObjectReference, .doc = "Jobs that run." },
+	{ .name = "lastScheduleTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When a Job was last made." },
+	{ .name = "lastSuccessfulTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "When a Job last finished." },
 };
-const struct type type_batch_v1_CronJobStatus = { .name = "io.k8s.api.batch.v1.CronJobStatus", .fields = fields_batch_v1_CronJobStatus, .n_fields = 3 };
+const struct type type_batch_v1_CronJobStatus = { .name = "io.k8s.api.batch.v1.CronJobStatus", .fields = fields_batch_v1_CronJobStatus, .n_fields = 3, .doc = "What has been made." };
 
 static const struct field fields_batch_v1_Job[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Runs pods until enough of them have succeeded." },
@@ -48,110 +48,110 @@ static const struct field fields_batch_v1_Job[] = {
 const struct type type_batch_v1_Job = { .name = "io.k8s.api.batch.v1.Job", .fields = fields_batch_v1_Job, .n_fields = 4, .doc = "Runs pods until enough of them have succeeded." };
 
 static const struct field fields_batch_v1_JobCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
-	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Complete, Failed, Suspended, FailureTarget or SuccessCriteriaMet." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
+	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When this condition was last checked." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Why, as text for people." },
 };
-const struct type type_batch_v1_JobCondition = { .name = "io.k8s.api.batch.v1.JobCondition", .fields = fields_batch_v1_JobCondition, .n_fields = 6 };
+const struct type type_batch_v1_JobCondition = { .name = "io.k8s.api.batch.v1.JobCondition", .fields = fields_batch_v1_JobCondition, .n_fields = 6, .doc = "One aspect of a Job's state." };
 
 static const struct field fields_batch_v1_JobList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Job objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_batch_v1_Job },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_batch_v1_Job, .doc = "The objects." },
 };
-const struct type type_batch_v1_JobList = { .name = "io.k8s.api.batch.v1.JobList", .fields = fields_batch_v1_JobList, .n_fields = 3 };
+const struct type type_batch_v1_JobList = { .name = "io.k8s.api.batch.v1.JobList", .fields = fields_batch_v1_JobList, .n_fields = 3, .doc = "A list of Job objects." };
 
 static const struct field fields_batch_v1_JobSchedulingConfiguration[] = {
-	{ .name = "schedulingPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_WorkloadPodGroupSchedulingPolicy },
-	{ .name = "schedulingConstraints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_scheduling_v1alpha3_WorkloadPodGroupSchedulingConstraints },
-	{ .name = "disruptionMode", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_scheduling_v1alpha3_WorkloadPodGroupDisruptionMode },
-	{ .name = "resourceClaims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_scheduling_v1alpha3_WorkloadPodGroupResourceClaim, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "schedulingPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_WorkloadPodGroupSchedulingPolicy, .doc = "Pod by pod, or all or none." },
+	{ .name = "schedulingConstraints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_scheduling_v1alpha3_WorkloadPodGroupSchedulingConstraints, .doc = "Where they must be, such as in one rack." },
+	{ .name = "disruptionMode", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_scheduling_v1alpha3_WorkloadPodGroupDisruptionMode, .doc = "Whether they may be displaced one by one or only together." },
+	{ .name = "resourceClaims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_scheduling_v1alpha3_WorkloadPodGroupResourceClaim, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Claims that the pods share." },
 };
-const struct type type_batch_v1_JobSchedulingConfiguration = { .name = "io.k8s.api.batch.v1.JobSchedulingConfiguration", .fields = fields_batch_v1_JobSchedulingConfiguration, .n_fields = 4 };
+const struct type type_batch_v1_JobSchedulingConfiguration = { .name = "io.k8s.api.batch.v1.JobSchedulingConfiguration", .fields = fields_batch_v1_JobSchedulingConfiguration, .n_fields = 4, .doc = "How a Job's pods are scheduled together." };
 
 static const struct field fields_batch_v1_JobSpec[] = {
 	{ .name = "parallelism", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods run at a time. Default 1." },
 	{ .name = "completions", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How many pods must succeed." },
 	{ .name = "activeDeadlineSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "After this time the Job fails." },
-	{ .name = "podFailurePolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_batch_v1_PodFailurePolicy },
-	{ .name = "successPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_batch_v1_SuccessPolicy },
+	{ .name = "podFailurePolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_batch_v1_PodFailurePolicy, .doc = "What certain failures of pods do." },
+	{ .name = "successPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_batch_v1_SuccessPolicy, .doc = "When the Job counts as finished before all pods are." },
 	{ .name = "backoffLimit", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "How many failures are tolerated. Default 6." },
-	{ .name = "backoffLimitPerIndex", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 12 },
-	{ .name = "maxFailedIndexes", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 13 },
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector },
-	{ .name = "manualSelector", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "backoffLimitPerIndex", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 12, .doc = "How many failures an index may have." },
+	{ .name = "maxFailedIndexes", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 13, .doc = "How many indexes may fail before the Job does." },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector, .doc = "Labels of the pods. Set by the system." },
+	{ .name = "manualSelector", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Whether selector is given by hand." },
 	{ .name = "template", .kind = FIELD_STRUCT, .required = 1, .number = 6, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
 	{ .name = "ttlSecondsAfterFinished", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "How long after its end the Job is removed." },
 	{ .name = "completionMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Indexed", "NonIndexed", NULL }, .doc = "NonIndexed (the default), or Indexed to give each pod a number." },
 	{ .name = "suspend", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "No pods run while true." },
-	{ .name = "podReplacementPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Failed", "TerminatingOrFailed", NULL } },
-	{ .name = "managedBy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 15 },
-	{ .name = "scheduling", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_batch_v1_JobSchedulingConfiguration },
+	{ .name = "podReplacementPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Failed", "TerminatingOrFailed", NULL }, .doc = "When a pod is replaced: TerminatingOrFailed or Failed." },
+	{ .name = "managedBy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 15, .doc = "Which controller is in charge; cannot be changed." },
+	{ .name = "scheduling", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_batch_v1_JobSchedulingConfiguration, .doc = "How the pods are scheduled together." },
 };
-const struct type type_batch_v1_JobSpec = { .name = "io.k8s.api.batch.v1.JobSpec", .fields = fields_batch_v1_JobSpec, .n_fields = 17 };
+const struct type type_batch_v1_JobSpec = { .name = "io.k8s.api.batch.v1.JobSpec", .fields = fields_batch_v1_JobSpec, .n_fields = 17, .doc = "Which pods, how many, and when the Job is done." };
 
 static const struct field fields_batch_v1_JobStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_batch_v1_JobCondition, .patch_merge_key = "type", .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "startTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "completionTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "active", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
-	{ .name = "succeeded", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
-	{ .name = "failed", .kind = FIELD_INT32, .omit_empty = 1, .number = 6 },
-	{ .name = "terminating", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 11 },
-	{ .name = "completedIndexes", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
-	{ .name = "failedIndexes", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10 },
-	{ .name = "uncountedTerminatedPods", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_batch_v1_UncountedTerminatedPods },
-	{ .name = "ready", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9 },
+	{ .name = "startTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "When it was started." },
+	{ .name = "completionTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "When it finished." },
+	{ .name = "active", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Pods that have not ended." },
+	{ .name = "succeeded", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "Pods that finished." },
+	{ .name = "failed", .kind = FIELD_INT32, .omit_empty = 1, .number = 6, .doc = "Pods that failed." },
+	{ .name = "terminating", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 11, .doc = "Pods that are ending." },
+	{ .name = "completedIndexes", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .doc = "Indexes that finished, such as 1,3-5." },
+	{ .name = "failedIndexes", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "Indexes that failed, such as 1,3-5." },
+	{ .name = "uncountedTerminatedPods", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_batch_v1_UncountedTerminatedPods, .doc = "Pods that ended and are not yet counted." },
+	{ .name = "ready", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Pods that are ready." },
 };
-const struct type type_batch_v1_JobStatus = { .name = "io.k8s.api.batch.v1.JobStatus", .fields = fields_batch_v1_JobStatus, .n_fields = 11 };
+const struct type type_batch_v1_JobStatus = { .name = "io.k8s.api.batch.v1.JobStatus", .fields = fields_batch_v1_JobStatus, .n_fields = 11, .doc = "State of a Job." };
 
 static const struct field fields_batch_v1_JobTemplateSpec[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_batch_v1_JobSpec, .doc = "What is wanted." },
 };
-const struct type type_batch_v1_JobTemplateSpec = { .name = "io.k8s.api.batch.v1.JobTemplateSpec", .fields = fields_batch_v1_JobTemplateSpec, .n_fields = 2 };
+const struct type type_batch_v1_JobTemplateSpec = { .name = "io.k8s.api.batch.v1.JobTemplateSpec", .fields = fields_batch_v1_JobTemplateSpec, .n_fields = 2, .doc = "The Jobs that a CronJob makes." };
 
 static const struct field fields_batch_v1_PodFailurePolicy[] = {
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_batch_v1_PodFailurePolicyRule },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_batch_v1_PodFailurePolicyRule, .doc = "The first that matches counts." },
 };
-const struct type type_batch_v1_PodFailurePolicy = { .name = "io.k8s.api.batch.v1.PodFailurePolicy", .fields = fields_batch_v1_PodFailurePolicy, .n_fields = 1 };
+const struct type type_batch_v1_PodFailurePolicy = { .name = "io.k8s.api.batch.v1.PodFailurePolicy", .fields = fields_batch_v1_PodFailurePolicy, .n_fields = 1, .doc = "What certain failures of pods do." };
 
 static const struct field fields_batch_v1_PodFailurePolicyOnExitCodesRequirement[] = {
-	{ .name = "containerName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "In", "NotIn", NULL } },
-	{ .name = "values", .kind = FIELD_INT32, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 3 },
+	{ .name = "containerName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Only this container." },
+	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "In", "NotIn", NULL }, .doc = "In or NotIn." },
+	{ .name = "values", .kind = FIELD_INT32, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 3, .doc = "The codes." },
 };
-const struct type type_batch_v1_PodFailurePolicyOnExitCodesRequirement = { .name = "io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement", .fields = fields_batch_v1_PodFailurePolicyOnExitCodesRequirement, .n_fields = 3 };
+const struct type type_batch_v1_PodFailurePolicyOnExitCodesRequirement = { .name = "io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement", .fields = fields_batch_v1_PodFailurePolicyOnExitCodesRequirement, .n_fields = 3, .doc = "Exit codes of containers." };
 
 static const struct field fields_batch_v1_PodFailurePolicyOnPodConditionsPattern[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The condition, such as DisruptionTarget." },
+	{ .name = "status", .kind = FIELD_STRING, .number = 2, .doc = "Default True." },
 };
-const struct type type_batch_v1_PodFailurePolicyOnPodConditionsPattern = { .name = "io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", .fields = fields_batch_v1_PodFailurePolicyOnPodConditionsPattern, .n_fields = 2 };
+const struct type type_batch_v1_PodFailurePolicyOnPodConditionsPattern = { .name = "io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", .fields = fields_batch_v1_PodFailurePolicyOnPodConditionsPattern, .n_fields = 2, .doc = "A condition of a pod." };
 
 static const struct field fields_batch_v1_PodFailurePolicyRule[] = {
-	{ .name = "action", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "Count", "FailIndex", "FailJob", "Ignore", NULL } },
-	{ .name = "onExitCodes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_batch_v1_PodFailurePolicyOnExitCodesRequirement },
-	{ .name = "onPodConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_batch_v1_PodFailurePolicyOnPodConditionsPattern },
+	{ .name = "action", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "Count", "FailIndex", "FailJob", "Ignore", NULL }, .doc = "FailJob, FailIndex, Ignore or Count." },
+	{ .name = "onExitCodes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_batch_v1_PodFailurePolicyOnExitCodesRequirement, .doc = "Exit codes that it is about." },
+	{ .name = "onPodConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_batch_v1_PodFailurePolicyOnPodConditionsPattern, .doc = "Conditions that it is about." },
 };
-const struct type type_batch_v1_PodFailurePolicyRule = { .name = "io.k8s.api.batch.v1.PodFailurePolicyRule", .fields = fields_batch_v1_PodFailurePolicyRule, .n_fields = 3 };
+const struct type type_batch_v1_PodFailurePolicyRule = { .name = "io.k8s.api.batch.v1.PodFailurePolicyRule", .fields = fields_batch_v1_PodFailurePolicyRule, .n_fields = 3, .doc = "What one sort of failure does." };
 
 static const struct field fields_batch_v1_SuccessPolicy[] = {
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_batch_v1_SuccessPolicyRule },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_batch_v1_SuccessPolicyRule, .doc = "One that holds suffices." },
 };
-const struct type type_batch_v1_SuccessPolicy = { .name = "io.k8s.api.batch.v1.SuccessPolicy", .fields = fields_batch_v1_SuccessPolicy, .n_fields = 1 };
+const struct type type_batch_v1_SuccessPolicy = { .name = "io.k8s.api.batch.v1.SuccessPolicy", .fields = fields_batch_v1_SuccessPolicy, .n_fields = 1, .doc = "When a Job counts as finished." };
 
 static const struct field fields_batch_v1_SuccessPolicyRule[] = {
-	{ .name = "succeededIndexes", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "succeededCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "succeededIndexes", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Which indexes, such as 0,2-4." },
+	{ .name = "succeededCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How many of them." },
 };
-const struct type type_batch_v1_SuccessPolicyRule = { .name = "io.k8s.api.batch.v1.SuccessPolicyRule", .fields = fields_batch_v1_SuccessPolicyRule, .n_fields = 2 };
+const struct type type_batch_v1_SuccessPolicyRule = { .name = "io.k8s.api.batch.v1.SuccessPolicyRule", .fields = fields_batch_v1_SuccessPolicyRule, .n_fields = 2, .doc = "Indexes that suffice." };
 
 static const struct field fields_batch_v1_UncountedTerminatedPods[] = {
-	{ .name = "succeeded", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 1 },
-	{ .name = "failed", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 2 },
+	{ .name = "succeeded", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 1, .doc = "uids of those that finished." },
+	{ .name = "failed", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 2, .doc = "uids of those that failed." },
 };
-const struct type type_batch_v1_UncountedTerminatedPods = { .name = "io.k8s.api.batch.v1.UncountedTerminatedPods", .fields = fields_batch_v1_UncountedTerminatedPods, .n_fields = 2 };
+const struct type type_batch_v1_UncountedTerminatedPods = { .name = "io.k8s.api.batch.v1.UncountedTerminatedPods", .fields = fields_batch_v1_UncountedTerminatedPods, .n_fields = 2, .doc = "Pods that ended and are not yet counted." };

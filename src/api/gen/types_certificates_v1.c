@@ -6,102 +6,102 @@
 #include "api/gen/types.h"
 
 static const struct field fields_certificates_v1_CertificateSigningRequest[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks for a certificate." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_CertificateSigningRequestSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_certificates_v1_CertificateSigningRequestStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_certificates_v1_CertificateSigningRequest = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequest", .fields = fields_certificates_v1_CertificateSigningRequest, .n_fields = 4 };
+const struct type type_certificates_v1_CertificateSigningRequest = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequest", .fields = fields_certificates_v1_CertificateSigningRequest, .n_fields = 4, .doc = "Asks for a certificate." };
 
 static const struct field fields_certificates_v1_CertificateSigningRequestCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "What was last observed. Written by the system." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "lastUpdateTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Approved, Denied or Failed." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "True, False or Unknown." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as text for people." },
+	{ .name = "lastUpdateTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When this condition was last written." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 5, .doc = "When the status of this condition last changed." },
 };
-const struct type type_certificates_v1_CertificateSigningRequestCondition = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestCondition", .fields = fields_certificates_v1_CertificateSigningRequestCondition, .n_fields = 6 };
+const struct type type_certificates_v1_CertificateSigningRequestCondition = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestCondition", .fields = fields_certificates_v1_CertificateSigningRequestCondition, .n_fields = 6, .doc = "What was decided about a request." };
 
 static const struct field fields_certificates_v1_CertificateSigningRequestList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of CertificateSigningRequest objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_certificates_v1_CertificateSigningRequest },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_certificates_v1_CertificateSigningRequest, .doc = "The objects." },
 };
-const struct type type_certificates_v1_CertificateSigningRequestList = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestList", .fields = fields_certificates_v1_CertificateSigningRequestList, .n_fields = 3 };
+const struct type type_certificates_v1_CertificateSigningRequestList = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestList", .fields = fields_certificates_v1_CertificateSigningRequestList, .n_fields = 3, .doc = "A list of CertificateSigningRequest objects." };
 
 static const struct field fields_certificates_v1_CertificateSigningRequestSpec[] = {
-	{ .name = "request", .kind = FIELD_BYTES, .required = 1, .number = 1 },
-	{ .name = "signerName", .kind = FIELD_STRING, .required = 1, .number = 7 },
-	{ .name = "expirationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "usages", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime", "server auth", "signing", "timestamping", NULL } },
-	{ .name = "username", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "groups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
-	{ .name = "extra", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 6 },
+	{ .name = "request", .kind = FIELD_BYTES, .required = 1, .number = 1, .doc = "The PKCS#10 request, in PEM." },
+	{ .name = "signerName", .kind = FIELD_STRING, .required = 1, .number = 7, .doc = "Who shall sign." },
+	{ .name = "expirationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "How long it should be valid; at least 10 minutes." },
+	{ .name = "usages", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system", "ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime", "server auth", "signing", "timestamping", NULL }, .doc = "What it is for." },
+	{ .name = "username", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Who asked. Set by the server." },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "uid of who asked. Set by the server." },
+	{ .name = "groups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Groups of who asked. Set by the server." },
+	{ .name = "extra", .kind = FIELD_STRING, .shape = SHAPE_MAP_OF_LISTS, .omit_empty = 1, .number = 6, .doc = "More of who asked. Set by the server." },
 };
-const struct type type_certificates_v1_CertificateSigningRequestSpec = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestSpec", .fields = fields_certificates_v1_CertificateSigningRequestSpec, .n_fields = 8 };
+const struct type type_certificates_v1_CertificateSigningRequestSpec = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestSpec", .fields = fields_certificates_v1_CertificateSigningRequestSpec, .n_fields = 8, .doc = "Which certificate." };
 
 static const struct field fields_certificates_v1_CertificateSigningRequestStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 1, .type = &type_certificates_v1_CertificateSigningRequestCondition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "certificate", .kind = FIELD_BYTES, .omit_empty = 1, .number = 2 },
+	{ .name = "certificate", .kind = FIELD_BYTES, .omit_empty = 1, .number = 2, .doc = "The certificate, in PEM." },
 };
-const struct type type_certificates_v1_CertificateSigningRequestStatus = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestStatus", .fields = fields_certificates_v1_CertificateSigningRequestStatus, .n_fields = 2 };
+const struct type type_certificates_v1_CertificateSigningRequestStatus = { .name = "io.k8s.api.certificates.v1.CertificateSigningRequestStatus", .fields = fields_certificates_v1_CertificateSigningRequestStatus, .n_fields = 2, .doc = "What became of the request." };
 
 static const struct field fields_certificates_v1_ClusterTrustBundle[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Certificates to trust, for the whole cluster." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_ClusterTrustBundleSpec, .doc = "What is wanted." },
 };
-const struct type type_certificates_v1_ClusterTrustBundle = { .name = "io.k8s.api.certificates.v1.ClusterTrustBundle", .fields = fields_certificates_v1_ClusterTrustBundle, .n_fields = 3 };
+const struct type type_certificates_v1_ClusterTrustBundle = { .name = "io.k8s.api.certificates.v1.ClusterTrustBundle", .fields = fields_certificates_v1_ClusterTrustBundle, .n_fields = 3, .doc = "Certificates to trust, for the whole cluster." };
 
 static const struct field fields_certificates_v1_ClusterTrustBundleList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ClusterTrustBundle objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_certificates_v1_ClusterTrustBundle },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_certificates_v1_ClusterTrustBundle, .doc = "The objects." },
 };
-const struct type type_certificates_v1_ClusterTrustBundleList = { .name = "io.k8s.api.certificates.v1.ClusterTrustBundleList", .fields = fields_certificates_v1_ClusterTrustBundleList, .n_fields = 3 };
+const struct type type_certificates_v1_ClusterTrustBundleList = { .name = "io.k8s.api.certificates.v1.ClusterTrustBundleList", .fields = fields_certificates_v1_ClusterTrustBundleList, .n_fields = 3, .doc = "A list of ClusterTrustBundle objects." };
 
 static const struct field fields_certificates_v1_ClusterTrustBundleSpec[] = {
-	{ .name = "signerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "trustBundle", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "signerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The signer they belong to." },
+	{ .name = "trustBundle", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The certificates, in PEM." },
 };
-const struct type type_certificates_v1_ClusterTrustBundleSpec = { .name = "io.k8s.api.certificates.v1.ClusterTrustBundleSpec", .fields = fields_certificates_v1_ClusterTrustBundleSpec, .n_fields = 2 };
+const struct type type_certificates_v1_ClusterTrustBundleSpec = { .name = "io.k8s.api.certificates.v1.ClusterTrustBundleSpec", .fields = fields_certificates_v1_ClusterTrustBundleSpec, .n_fields = 2, .doc = "The certificates." };
 
 static const struct field fields_certificates_v1_PodCertificateRequest[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A node's request for a certificate of a pod." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_certificates_v1_PodCertificateRequestSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_certificates_v1_PodCertificateRequestStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_certificates_v1_PodCertificateRequest = { .name = "io.k8s.api.certificates.v1.PodCertificateRequest", .fields = fields_certificates_v1_PodCertificateRequest, .n_fields = 4 };
+const struct type type_certificates_v1_PodCertificateRequest = { .name = "io.k8s.api.certificates.v1.PodCertificateRequest", .fields = fields_certificates_v1_PodCertificateRequest, .n_fields = 4, .doc = "A node's request for a certificate of a pod." };
 
 static const struct field fields_certificates_v1_PodCertificateRequestList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PodCertificateRequest objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_certificates_v1_PodCertificateRequest },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_certificates_v1_PodCertificateRequest, .doc = "The objects." },
 };
-const struct type type_certificates_v1_PodCertificateRequestList = { .name = "io.k8s.api.certificates.v1.PodCertificateRequestList", .fields = fields_certificates_v1_PodCertificateRequestList, .n_fields = 3 };
+const struct type type_certificates_v1_PodCertificateRequestList = { .name = "io.k8s.api.certificates.v1.PodCertificateRequestList", .fields = fields_certificates_v1_PodCertificateRequestList, .n_fields = 3, .doc = "A list of PodCertificateRequest objects." };
 
 static const struct field fields_certificates_v1_PodCertificateRequestSpec[] = {
-	{ .name = "signerName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "podName", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "podUID", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "serviceAccountName", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "serviceAccountUID", .kind = FIELD_STRING, .required = 1, .number = 5 },
-	{ .name = "nodeName", .kind = FIELD_STRING, .required = 1, .number = 6 },
-	{ .name = "nodeUID", .kind = FIELD_STRING, .required = 1, .number = 7 },
-	{ .name = "maxExpirationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8, .default_json = "86400" },
-	{ .name = "stubPKCS10Request", .kind = FIELD_BYTES, .required = 1, .number = 12 },
-	{ .name = "unverifiedUserAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 11 },
+	{ .name = "signerName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Who shall sign." },
+	{ .name = "podName", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The pod." },
+	{ .name = "podUID", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Its uid." },
+	{ .name = "serviceAccountName", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "Its service account." },
+	{ .name = "serviceAccountUID", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "The service account's uid." },
+	{ .name = "nodeName", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "Its node." },
+	{ .name = "nodeUID", .kind = FIELD_STRING, .required = 1, .number = 7, .doc = "The node's uid." },
+	{ .name = "maxExpirationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 8, .default_json = "86400", .doc = "How long it may be valid." },
+	{ .name = "stubPKCS10Request", .kind = FIELD_BYTES, .required = 1, .number = 12, .doc = "A PKCS#10 request with the public key, signed with the private one; nothing else in it counts." },
+	{ .name = "unverifiedUserAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 11, .doc = "What the pod's author wants the signer to know." },
 };
-const struct type type_certificates_v1_PodCertificateRequestSpec = { .name = "io.k8s.api.certificates.v1.PodCertificateRequestSpec", .fields = fields_certificates_v1_PodCertificateRequestSpec, .n_fields = 10 };
+const struct type type_certificates_v1_PodCertificateRequestSpec = { .name = "io.k8s.api.certificates.v1.PodCertificateRequestSpec", .fields = fields_certificates_v1_PodCertificateRequestSpec, .n_fields = 10, .doc = "Which certificate." };
 
 static const struct field fields_certificates_v1_PodCertificateRequestStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "certificateChain", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "notBefore", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "beginRefreshAt", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "notAfter", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "certificateChain", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The certificates, in PEM." },
+	{ .name = "notBefore", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "From when it is valid." },
+	{ .name = "beginRefreshAt", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "From when a new one should be asked for." },
+	{ .name = "notAfter", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "Until when it is valid." },
 };
-const struct type type_certificates_v1_PodCertificateRequestStatus = { .name = "io.k8s.api.certificates.v1.PodCertificateRequestStatus", .fields = fields_certificates_v1_PodCertificateRequestStatus, .n_fields = 5 };
+const struct type type_certificates_v1_PodCertificateRequestStatus = { .name = "io.k8s.api.certificates.v1.PodCertificateRequestStatus", .fields = fields_certificates_v1_PodCertificateRequestStatus, .n_fields = 5, .doc = "What became of the request." };

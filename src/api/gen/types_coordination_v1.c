@@ -13,19 +13,19 @@ static const struct field fields_coordination_v1_Lease[] = {
 const struct type type_coordination_v1_Lease = { .name = "io.k8s.api.coordination.v1.Lease", .fields = fields_coordination_v1_Lease, .n_fields = 3, .doc = "Says who holds something, and until when." };
 
 static const struct field fields_coordination_v1_LeaseList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Lease objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_coordination_v1_Lease },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_coordination_v1_Lease, .doc = "The objects." },
 };
-const struct type type_coordination_v1_LeaseList = { .name = "io.k8s.api.coordination.v1.LeaseList", .fields = fields_coordination_v1_LeaseList, .n_fields = 3 };
+const struct type type_coordination_v1_LeaseList = { .name = "io.k8s.api.coordination.v1.LeaseList", .fields = fields_coordination_v1_LeaseList, .n_fields = 3, .doc = "A list of Lease objects." };
 
 static const struct field fields_coordination_v1_LeaseSpec[] = {
 	{ .name = "holderIdentity", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Who holds it." },
 	{ .name = "leaseDurationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "After this time without renewal another may take it." },
-	{ .name = "acquireTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "acquireTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "When the holder got it." },
 	{ .name = "renewTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When it was last renewed." },
-	{ .name = "leaseTransitions", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "strategy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "preferredHolder", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "leaseTransitions", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "How often the holder changed." },
+	{ .name = "strategy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "How the holder is chosen." },
+	{ .name = "preferredHolder", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Who should get it next." },
 };
-const struct type type_coordination_v1_LeaseSpec = { .name = "io.k8s.api.coordination.v1.LeaseSpec", .fields = fields_coordination_v1_LeaseSpec, .n_fields = 7 };
+const struct type type_coordination_v1_LeaseSpec = { .name = "io.k8s.api.coordination.v1.LeaseSpec", .fields = fields_coordination_v1_LeaseSpec, .n_fields = 7, .doc = "Who holds a lease." };

@@ -6,165 +6,165 @@
 #include "api/gen/types.h"
 
 static const struct field fields_core_v1_AWSElasticBlockStoreVolumeSource[] = {
-	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "partition", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
+	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The volume's id." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "partition", .kind = FIELD_INT32, .omit_empty = 1, .number = 3, .doc = "Partition number; 0 for the whole disk." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_AWSElasticBlockStoreVolumeSource = { .name = "io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource", .fields = fields_core_v1_AWSElasticBlockStoreVolumeSource, .n_fields = 4 };
+const struct type type_core_v1_AWSElasticBlockStoreVolumeSource = { .name = "io.k8s.api.core.v1.AWSElasticBlockStoreVolumeSource", .fields = fields_core_v1_AWSElasticBlockStoreVolumeSource, .n_fields = 4, .doc = "An AWS EBS volume, served by its CSI driver." };
 
 static const struct field fields_core_v1_Affinity[] = {
 	{ .name = "nodeAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_NodeAffinity, .doc = "By labels of the node." },
 	{ .name = "podAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodAffinity, .doc = "Close to certain pods." },
 	{ .name = "podAntiAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodAntiAffinity, .doc = "Away from certain pods." },
 };
-const struct type type_core_v1_Affinity = { .name = "io.k8s.api.core.v1.Affinity", .fields = fields_core_v1_Affinity, .n_fields = 3 };
+const struct type type_core_v1_Affinity = { .name = "io.k8s.api.core.v1.Affinity", .fields = fields_core_v1_Affinity, .n_fields = 3, .doc = "Rules that draw a pod to nodes or other pods, or keep it away." };
 
 static const struct field fields_core_v1_AppArmorProfile[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "Localhost", "RuntimeDefault", "Unconfined", NULL } },
-	{ .name = "localhostProfile", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "Localhost", "RuntimeDefault", "Unconfined", NULL }, .doc = "RuntimeDefault, Unconfined or Localhost." },
+	{ .name = "localhostProfile", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "For Localhost, the name of a profile loaded on the node." },
 };
-const struct type type_core_v1_AppArmorProfile = { .name = "io.k8s.api.core.v1.AppArmorProfile", .fields = fields_core_v1_AppArmorProfile, .n_fields = 2 };
+const struct type type_core_v1_AppArmorProfile = { .name = "io.k8s.api.core.v1.AppArmorProfile", .fields = fields_core_v1_AppArmorProfile, .n_fields = 2, .doc = "Which AppArmor profile confines a container." };
 
 static const struct field fields_core_v1_AttachedVolume[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "devicePath", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The volume." },
+	{ .name = "devicePath", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its device on the node." },
 };
-const struct type type_core_v1_AttachedVolume = { .name = "io.k8s.api.core.v1.AttachedVolume", .fields = fields_core_v1_AttachedVolume, .n_fields = 2 };
+const struct type type_core_v1_AttachedVolume = { .name = "io.k8s.api.core.v1.AttachedVolume", .fields = fields_core_v1_AttachedVolume, .n_fields = 2, .doc = "A volume that is attached to a node." };
 
 static const struct field fields_core_v1_AzureDiskVolumeSource[] = {
-	{ .name = "diskName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "diskURI", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "cachingMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .default_json = "\"ReadWrite\"", .enum_values = (const char *const[]){ "None", "ReadOnly", "ReadWrite", NULL } },
-	{ .name = "fsType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .default_json = "\"ext4\"" },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .default_json = "false" },
-	{ .name = "kind", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .default_json = "\"Shared\"", .enum_values = (const char *const[]){ "Dedicated", "Managed", "Shared", NULL }, .doc = "The kind of object, such as Pod." },
+	{ .name = "diskName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Name of the disk." },
+	{ .name = "diskURI", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "URI of the disk." },
+	{ .name = "cachingMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .default_json = "\"ReadWrite\"", .enum_values = (const char *const[]){ "None", "ReadOnly", "ReadWrite", NULL }, .doc = "None, ReadOnly or ReadWrite." },
+	{ .name = "fsType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .default_json = "\"ext4\"", .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .default_json = "false", .doc = "Mount without the right to write." },
+	{ .name = "kind", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .default_json = "\"Shared\"", .enum_values = (const char *const[]){ "Dedicated", "Managed", "Shared", NULL }, .doc = "Shared, Dedicated or Managed." },
 };
-const struct type type_core_v1_AzureDiskVolumeSource = { .name = "io.k8s.api.core.v1.AzureDiskVolumeSource", .fields = fields_core_v1_AzureDiskVolumeSource, .n_fields = 6 };
+const struct type type_core_v1_AzureDiskVolumeSource = { .name = "io.k8s.api.core.v1.AzureDiskVolumeSource", .fields = fields_core_v1_AzureDiskVolumeSource, .n_fields = 6, .doc = "An Azure data disk, served by its CSI driver." };
 
 static const struct field fields_core_v1_AzureFilePersistentVolumeSource[] = {
-	{ .name = "secretName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "shareName", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "secretNamespace", .kind = FIELD_STRING, .pointer = 1, .number = 4 },
+	{ .name = "secretName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Secret with the account and key." },
+	{ .name = "shareName", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The share." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
+	{ .name = "secretNamespace", .kind = FIELD_STRING, .pointer = 1, .number = 4, .doc = "Namespace of the Secret; default that of the claim." },
 };
-const struct type type_core_v1_AzureFilePersistentVolumeSource = { .name = "io.k8s.api.core.v1.AzureFilePersistentVolumeSource", .fields = fields_core_v1_AzureFilePersistentVolumeSource, .n_fields = 4 };
+const struct type type_core_v1_AzureFilePersistentVolumeSource = { .name = "io.k8s.api.core.v1.AzureFilePersistentVolumeSource", .fields = fields_core_v1_AzureFilePersistentVolumeSource, .n_fields = 4, .doc = "An Azure file share, served by its CSI driver." };
 
 static const struct field fields_core_v1_AzureFileVolumeSource[] = {
-	{ .name = "secretName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "shareName", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
+	{ .name = "secretName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Secret with the account and key." },
+	{ .name = "shareName", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The share." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_AzureFileVolumeSource = { .name = "io.k8s.api.core.v1.AzureFileVolumeSource", .fields = fields_core_v1_AzureFileVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_AzureFileVolumeSource = { .name = "io.k8s.api.core.v1.AzureFileVolumeSource", .fields = fields_core_v1_AzureFileVolumeSource, .n_fields = 3, .doc = "An Azure file share, served by its CSI driver." };
 
 static const struct field fields_core_v1_Binding[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Assigns a pod to a node." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectReference },
+	{ .name = "target", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectReference, .doc = "The node." },
 };
-const struct type type_core_v1_Binding = { .name = "io.k8s.api.core.v1.Binding", .fields = fields_core_v1_Binding, .n_fields = 3 };
+const struct type type_core_v1_Binding = { .name = "io.k8s.api.core.v1.Binding", .fields = fields_core_v1_Binding, .n_fields = 3, .doc = "Assigns a pod to a node." };
 
 static const struct field fields_core_v1_CSIPersistentVolumeSource[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "volumeHandle", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "volumeAttributes", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },
-	{ .name = "controllerPublishSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 6, .type = &type_core_v1_SecretReference },
-	{ .name = "nodeStageSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_SecretReference },
-	{ .name = "nodePublishSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 8, .type = &type_core_v1_SecretReference },
-	{ .name = "controllerExpandSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 9, .type = &type_core_v1_SecretReference },
-	{ .name = "nodeExpandSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_core_v1_SecretReference },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "volumeHandle", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What the driver calls the volume." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "volumeAttributes", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5, .doc = "Attributes of the volume, for the driver." },
+	{ .name = "controllerPublishSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 6, .type = &type_core_v1_SecretReference, .doc = "Secret for attaching and detaching." },
+	{ .name = "nodeStageSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_SecretReference, .doc = "Secret for preparing the volume on a node." },
+	{ .name = "nodePublishSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 8, .type = &type_core_v1_SecretReference, .doc = "Secret for mounting." },
+	{ .name = "controllerExpandSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 9, .type = &type_core_v1_SecretReference, .doc = "Secret for growing the volume." },
+	{ .name = "nodeExpandSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_core_v1_SecretReference, .doc = "Secret for growing it on the node." },
 };
-const struct type type_core_v1_CSIPersistentVolumeSource = { .name = "io.k8s.api.core.v1.CSIPersistentVolumeSource", .fields = fields_core_v1_CSIPersistentVolumeSource, .n_fields = 10 };
+const struct type type_core_v1_CSIPersistentVolumeSource = { .name = "io.k8s.api.core.v1.CSIPersistentVolumeSource", .fields = fields_core_v1_CSIPersistentVolumeSource, .n_fields = 10, .doc = "A volume of a CSI driver." };
 
 static const struct field fields_core_v1_CSIVolumeSource[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "fsType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "volumeAttributes", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 4 },
-	{ .name = "nodePublishSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_LocalObjectReference },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Mount without the right to write." },
+	{ .name = "fsType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "volumeAttributes", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 4, .doc = "Attributes of the volume, for the driver." },
+	{ .name = "nodePublishSecretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_LocalObjectReference, .doc = "Secret for mounting." },
 };
-const struct type type_core_v1_CSIVolumeSource = { .name = "io.k8s.api.core.v1.CSIVolumeSource", .fields = fields_core_v1_CSIVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_CSIVolumeSource = { .name = "io.k8s.api.core.v1.CSIVolumeSource", .fields = fields_core_v1_CSIVolumeSource, .n_fields = 5, .doc = "A volume of a CSI driver that lives as long as the pod." };
 
 static const struct field fields_core_v1_Capabilities[] = {
-	{ .name = "add", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "drop", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
+	{ .name = "add", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "Capabilities to give, without the CAP_ prefix." },
+	{ .name = "drop", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Capabilities to take away; ALL for every one." },
 };
-const struct type type_core_v1_Capabilities = { .name = "io.k8s.api.core.v1.Capabilities", .fields = fields_core_v1_Capabilities, .n_fields = 2 };
+const struct type type_core_v1_Capabilities = { .name = "io.k8s.api.core.v1.Capabilities", .fields = fields_core_v1_Capabilities, .n_fields = 2, .doc = "Linux capabilities to change from the runtime's default set." };
 
 static const struct field fields_core_v1_CephFSPersistentVolumeSource[] = {
-	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "secretFile", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_SecretReference },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6 },
+	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "The Ceph monitors." },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Directory to mount; default /." },
+	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Ceph user; default admin." },
+	{ .name = "secretFile", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "File with the user's key." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_SecretReference, .doc = "Secret with the user's key." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_CephFSPersistentVolumeSource = { .name = "io.k8s.api.core.v1.CephFSPersistentVolumeSource", .fields = fields_core_v1_CephFSPersistentVolumeSource, .n_fields = 6 };
+const struct type type_core_v1_CephFSPersistentVolumeSource = { .name = "io.k8s.api.core.v1.CephFSPersistentVolumeSource", .fields = fields_core_v1_CephFSPersistentVolumeSource, .n_fields = 6, .doc = "A CephFS file system. Not supported any more." };
 
 static const struct field fields_core_v1_CephFSVolumeSource[] = {
-	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "secretFile", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6 },
+	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "The Ceph monitors." },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Directory to mount; default /." },
+	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Ceph user; default admin." },
+	{ .name = "secretFile", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "File with the user's key." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_LocalObjectReference, .doc = "Secret with the user's key." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_CephFSVolumeSource = { .name = "io.k8s.api.core.v1.CephFSVolumeSource", .fields = fields_core_v1_CephFSVolumeSource, .n_fields = 6 };
+const struct type type_core_v1_CephFSVolumeSource = { .name = "io.k8s.api.core.v1.CephFSVolumeSource", .fields = fields_core_v1_CephFSVolumeSource, .n_fields = 6, .doc = "A CephFS file system. Not supported any more." };
 
 static const struct field fields_core_v1_CinderPersistentVolumeSource[] = {
-	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_SecretReference },
+	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The volume's id." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_SecretReference, .doc = "Secret with the parameters for OpenStack." },
 };
-const struct type type_core_v1_CinderPersistentVolumeSource = { .name = "io.k8s.api.core.v1.CinderPersistentVolumeSource", .fields = fields_core_v1_CinderPersistentVolumeSource, .n_fields = 4 };
+const struct type type_core_v1_CinderPersistentVolumeSource = { .name = "io.k8s.api.core.v1.CinderPersistentVolumeSource", .fields = fields_core_v1_CinderPersistentVolumeSource, .n_fields = 4, .doc = "An OpenStack Cinder volume, served by its CSI driver." };
 
 static const struct field fields_core_v1_CinderVolumeSource[] = {
-	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_LocalObjectReference },
+	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The volume's id." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_LocalObjectReference, .doc = "Secret with the parameters for OpenStack." },
 };
-const struct type type_core_v1_CinderVolumeSource = { .name = "io.k8s.api.core.v1.CinderVolumeSource", .fields = fields_core_v1_CinderVolumeSource, .n_fields = 4 };
+const struct type type_core_v1_CinderVolumeSource = { .name = "io.k8s.api.core.v1.CinderVolumeSource", .fields = fields_core_v1_CinderVolumeSource, .n_fields = 4, .doc = "An OpenStack Cinder volume, served by its CSI driver." };
 
 static const struct field fields_core_v1_ClientIPConfig[] = {
-	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "timeoutSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How long a client keeps its endpoint; default 10800." },
 };
-const struct type type_core_v1_ClientIPConfig = { .name = "io.k8s.api.core.v1.ClientIPConfig", .fields = fields_core_v1_ClientIPConfig, .n_fields = 1 };
+const struct type type_core_v1_ClientIPConfig = { .name = "io.k8s.api.core.v1.ClientIPConfig", .fields = fields_core_v1_ClientIPConfig, .n_fields = 1, .doc = "Session affinity by the client's address." };
 
 static const struct field fields_core_v1_ClusterTrustBundleProjection[] = {
-	{ .name = "name", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "signerName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_meta_v1_LabelSelector },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "name", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "A single ClusterTrustBundle, by name." },
+	{ .name = "signerName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "All bundles of this signer; labelSelector narrows them down." },
+	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_meta_v1_LabelSelector, .doc = "Which bundles of the signer; absent selects none, empty all." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Whether the bundle may be missing." },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "Where the file is in the volume." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "User id that owns the file." },
 };
-const struct type type_core_v1_ClusterTrustBundleProjection = { .name = "io.k8s.api.core.v1.ClusterTrustBundleProjection", .fields = fields_core_v1_ClusterTrustBundleProjection, .n_fields = 6 };
+const struct type type_core_v1_ClusterTrustBundleProjection = { .name = "io.k8s.api.core.v1.ClusterTrustBundleProjection", .fields = fields_core_v1_ClusterTrustBundleProjection, .n_fields = 6, .doc = "Puts the certificates of ClusterTrustBundles into a file." };
 
 static const struct field fields_core_v1_ComponentCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "error", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Healthy." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "What it said." },
+	{ .name = "error", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What went wrong." },
 };
-const struct type type_core_v1_ComponentCondition = { .name = "io.k8s.api.core.v1.ComponentCondition", .fields = fields_core_v1_ComponentCondition, .n_fields = 4 };
+const struct type type_core_v1_ComponentCondition = { .name = "io.k8s.api.core.v1.ComponentCondition", .fields = fields_core_v1_ComponentCondition, .n_fields = 4, .doc = "Whether a component is healthy." };
 
 static const struct field fields_core_v1_ComponentStatus[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Health of a component of the control plane. Deprecated." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_ComponentCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_core_v1_ComponentStatus = { .name = "io.k8s.api.core.v1.ComponentStatus", .fields = fields_core_v1_ComponentStatus, .n_fields = 3 };
+const struct type type_core_v1_ComponentStatus = { .name = "io.k8s.api.core.v1.ComponentStatus", .fields = fields_core_v1_ComponentStatus, .n_fields = 3, .doc = "Health of a component of the control plane. Deprecated." };
 
 static const struct field fields_core_v1_ComponentStatusList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ComponentStatus objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ComponentStatus },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ComponentStatus, .doc = "The objects." },
 };
-const struct type type_core_v1_ComponentStatusList = { .name = "io.k8s.api.core.v1.ComponentStatusList", .fields = fields_core_v1_ComponentStatusList, .n_fields = 3 };
+const struct type type_core_v1_ComponentStatusList = { .name = "io.k8s.api.core.v1.ComponentStatusList", .fields = fields_core_v1_ComponentStatusList, .n_fields = 3, .doc = "A list of ComponentStatus objects." };
 
 static const struct field fields_core_v1_ConfigMap[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Configuration as keys and values, for pods to use as variables or files." },
@@ -176,49 +176,49 @@ static const struct field fields_core_v1_ConfigMap[] = {
 const struct type type_core_v1_ConfigMap = { .name = "io.k8s.api.core.v1.ConfigMap", .fields = fields_core_v1_ConfigMap, .n_fields = 5, .doc = "Configuration as keys and values, for pods to use as variables or files." };
 
 static const struct field fields_core_v1_ConfigMapEnvSource[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference, .doc = "Takes environment variables from the keys of a ConfigMap." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Whether it may be missing." },
 };
-const struct type type_core_v1_ConfigMapEnvSource = { .name = "io.k8s.api.core.v1.ConfigMapEnvSource", .fields = fields_core_v1_ConfigMapEnvSource, .n_fields = 2 };
+const struct type type_core_v1_ConfigMapEnvSource = { .name = "io.k8s.api.core.v1.ConfigMapEnvSource", .fields = fields_core_v1_ConfigMapEnvSource, .n_fields = 2, .doc = "Takes environment variables from the keys of a ConfigMap." };
 
 static const struct field fields_core_v1_ConfigMapKeySelector[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference, .doc = "One key of a ConfigMap." },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The key." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Whether it may be missing." },
 };
-const struct type type_core_v1_ConfigMapKeySelector = { .name = "io.k8s.api.core.v1.ConfigMapKeySelector", .fields = fields_core_v1_ConfigMapKeySelector, .n_fields = 3, .atomic = true };
+const struct type type_core_v1_ConfigMapKeySelector = { .name = "io.k8s.api.core.v1.ConfigMapKeySelector", .fields = fields_core_v1_ConfigMapKeySelector, .n_fields = 3, .atomic = true, .doc = "One key of a ConfigMap." };
 
 static const struct field fields_core_v1_ConfigMapList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ConfigMap objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ConfigMap },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ConfigMap, .doc = "The objects." },
 };
-const struct type type_core_v1_ConfigMapList = { .name = "io.k8s.api.core.v1.ConfigMapList", .fields = fields_core_v1_ConfigMapList, .n_fields = 3 };
+const struct type type_core_v1_ConfigMapList = { .name = "io.k8s.api.core.v1.ConfigMapList", .fields = fields_core_v1_ConfigMapList, .n_fields = 3, .doc = "A list of ConfigMap objects." };
 
 static const struct field fields_core_v1_ConfigMapNodeConfigSource[] = {
-	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "kubeletConfigKey", .kind = FIELD_STRING, .required = 1, .number = 5 },
+	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its namespace." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its name." },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Its uid." },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Its version." },
+	{ .name = "kubeletConfigKey", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "The key." },
 };
-const struct type type_core_v1_ConfigMapNodeConfigSource = { .name = "io.k8s.api.core.v1.ConfigMapNodeConfigSource", .fields = fields_core_v1_ConfigMapNodeConfigSource, .n_fields = 5 };
+const struct type type_core_v1_ConfigMapNodeConfigSource = { .name = "io.k8s.api.core.v1.ConfigMapNodeConfigSource", .fields = fields_core_v1_ConfigMapNodeConfigSource, .n_fields = 5, .doc = "A ConfigMap with a node's configuration. Not supported any more." };
 
 static const struct field fields_core_v1_ConfigMapProjection[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference, .doc = "Puts a ConfigMap's keys into a projected volume." },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath, .doc = "Which keys become which files; default all, by name." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether it may be missing." },
 };
-const struct type type_core_v1_ConfigMapProjection = { .name = "io.k8s.api.core.v1.ConfigMapProjection", .fields = fields_core_v1_ConfigMapProjection, .n_fields = 3 };
+const struct type type_core_v1_ConfigMapProjection = { .name = "io.k8s.api.core.v1.ConfigMapProjection", .fields = fields_core_v1_ConfigMapProjection, .n_fields = 3, .doc = "Puts a ConfigMap's keys into a projected volume." };
 
 static const struct field fields_core_v1_ConfigMapVolumeSource[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath },
-	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference, .doc = "The keys of a ConfigMap as files." },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath, .doc = "Which keys become which files; default all, by name." },
+	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits of files that say none; default 0644." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether it may be missing." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "User id that owns files that say none." },
 };
-const struct type type_core_v1_ConfigMapVolumeSource = { .name = "io.k8s.api.core.v1.ConfigMapVolumeSource", .fields = fields_core_v1_ConfigMapVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_ConfigMapVolumeSource = { .name = "io.k8s.api.core.v1.ConfigMapVolumeSource", .fields = fields_core_v1_ConfigMapVolumeSource, .n_fields = 5, .doc = "The keys of a ConfigMap as files." };
 
 static const struct field fields_core_v1_Container[] = {
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Unique among the pod's containers. Cannot be changed." },
@@ -230,9 +230,9 @@ static const struct field fields_core_v1_Container[] = {
 	{ .name = "envFrom", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .type = &type_core_v1_EnvFromSource, .doc = "ConfigMaps and Secrets whose entries become environment variables." },
 	{ .name = "env", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_core_v1_EnvVar, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Environment variables." },
 	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 8, .type = &type_core_v1_ResourceRequirements, .doc = "What the container needs at least and may use at most." },
-	{ .name = "resizePolicy", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 23, .type = &type_core_v1_ContainerResizePolicy },
+	{ .name = "resizePolicy", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 23, .type = &type_core_v1_ContainerResizePolicy, .doc = "Per resource, whether a change in place restarts the container." },
 	{ .name = "restartPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 24, .doc = "Overrides the pod's; Always makes an init container a sidecar." },
-	{ .name = "restartPolicyRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 25, .type = &type_core_v1_ContainerRestartRule },
+	{ .name = "restartPolicyRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 25, .type = &type_core_v1_ContainerRestartRule, .doc = "Rules about exit codes that come before restartPolicy." },
 	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 9, .type = &type_core_v1_VolumeMount, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL }, .doc = "Where volumes appear in the file system." },
 	{ .name = "volumeDevices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_VolumeDevice, .patch_merge_key = "devicePath", .list_keys = (const char *const[]){ "devicePath", NULL }, .doc = "Volumes that appear as block devices." },
 	{ .name = "livenessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_Probe, .doc = "When it fails, the container is restarted." },
@@ -250,17 +250,17 @@ static const struct field fields_core_v1_Container[] = {
 const struct type type_core_v1_Container = { .name = "io.k8s.api.core.v1.Container", .fields = fields_core_v1_Container, .n_fields = 25, .doc = "One container of a pod." };
 
 static const struct field fields_core_v1_ContainerExtendedResourceRequest[] = {
-	{ .name = "containerName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "resourceName", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "requestName", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "containerName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The container." },
+	{ .name = "resourceName", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The extended resource." },
+	{ .name = "requestName", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The request in the generated ResourceClaim." },
 };
-const struct type type_core_v1_ContainerExtendedResourceRequest = { .name = "io.k8s.api.core.v1.ContainerExtendedResourceRequest", .fields = fields_core_v1_ContainerExtendedResourceRequest, .n_fields = 3 };
+const struct type type_core_v1_ContainerExtendedResourceRequest = { .name = "io.k8s.api.core.v1.ContainerExtendedResourceRequest", .fields = fields_core_v1_ContainerExtendedResourceRequest, .n_fields = 3, .doc = "Which device request stands for an extended resource of a container." };
 
 static const struct field fields_core_v1_ContainerImage[] = {
-	{ .name = "names", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 1 },
-	{ .name = "sizeBytes", .kind = FIELD_INT64, .omit_empty = 1, .number = 2 },
+	{ .name = "names", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 1, .doc = "Its names and digests." },
+	{ .name = "sizeBytes", .kind = FIELD_INT64, .omit_empty = 1, .number = 2, .doc = "Its size." },
 };
-const struct type type_core_v1_ContainerImage = { .name = "io.k8s.api.core.v1.ContainerImage", .fields = fields_core_v1_ContainerImage, .n_fields = 2 };
+const struct type type_core_v1_ContainerImage = { .name = "io.k8s.api.core.v1.ContainerImage", .fields = fields_core_v1_ContainerImage, .n_fields = 2, .doc = "An image that is on the node." };
 
 static const struct field fields_core_v1_ContainerPort[] = {
 	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "A name that Services can use." },
@@ -269,25 +269,25 @@ static const struct field fields_core_v1_ContainerPort[] = {
 	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"TCP\"", .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP (the default), UDP or SCTP." },
 	{ .name = "hostIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "The node's address that hostPort is bound to." },
 };
-const struct type type_core_v1_ContainerPort = { .name = "io.k8s.api.core.v1.ContainerPort", .fields = fields_core_v1_ContainerPort, .n_fields = 5 };
+const struct type type_core_v1_ContainerPort = { .name = "io.k8s.api.core.v1.ContainerPort", .fields = fields_core_v1_ContainerPort, .n_fields = 5, .doc = "A port that a container listens on." };
 
 static const struct field fields_core_v1_ContainerResizePolicy[] = {
-	{ .name = "resourceName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "restartPolicy", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "resourceName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource, cpu or memory." },
+	{ .name = "restartPolicy", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "NotRequired or RestartContainer." },
 };
-const struct type type_core_v1_ContainerResizePolicy = { .name = "io.k8s.api.core.v1.ContainerResizePolicy", .fields = fields_core_v1_ContainerResizePolicy, .n_fields = 2 };
+const struct type type_core_v1_ContainerResizePolicy = { .name = "io.k8s.api.core.v1.ContainerResizePolicy", .fields = fields_core_v1_ContainerResizePolicy, .n_fields = 2, .doc = "What a change of one resource in place does to the container." };
 
 static const struct field fields_core_v1_ContainerRestartRule[] = {
-	{ .name = "action", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "exitCodes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ContainerRestartRuleOnExitCodes },
+	{ .name = "action", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "Restart, or RestartAllContainers." },
+	{ .name = "exitCodes", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ContainerRestartRuleOnExitCodes, .doc = "The exit codes that it is about." },
 };
-const struct type type_core_v1_ContainerRestartRule = { .name = "io.k8s.api.core.v1.ContainerRestartRule", .fields = fields_core_v1_ContainerRestartRule, .n_fields = 2 };
+const struct type type_core_v1_ContainerRestartRule = { .name = "io.k8s.api.core.v1.ContainerRestartRule", .fields = fields_core_v1_ContainerRestartRule, .n_fields = 2, .doc = "What happens when a container ends in a certain way." };
 
 static const struct field fields_core_v1_ContainerRestartRuleOnExitCodes[] = {
-	{ .name = "operator", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "values", .kind = FIELD_INT32, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 2 },
+	{ .name = "operator", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "In or NotIn." },
+	{ .name = "values", .kind = FIELD_INT32, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 2, .doc = "The codes." },
 };
-const struct type type_core_v1_ContainerRestartRuleOnExitCodes = { .name = "io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes", .fields = fields_core_v1_ContainerRestartRuleOnExitCodes, .n_fields = 2 };
+const struct type type_core_v1_ContainerRestartRuleOnExitCodes = { .name = "io.k8s.api.core.v1.ContainerRestartRuleOnExitCodes", .fields = fields_core_v1_ContainerRestartRuleOnExitCodes, .n_fields = 2, .doc = "A set of exit codes." };
 
 static const struct field fields_core_v1_ContainerState[] = {
 	{ .name = "waiting", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ContainerStateWaiting, .doc = "Not running yet, and why." },
@@ -297,26 +297,26 @@ static const struct field fields_core_v1_ContainerState[] = {
 const struct type type_core_v1_ContainerState = { .name = "io.k8s.api.core.v1.ContainerState", .fields = fields_core_v1_ContainerState, .n_fields = 3, .doc = "Exactly one of these is set." };
 
 static const struct field fields_core_v1_ContainerStateRunning[] = {
-	{ .name = "startedAt", .kind = FIELD_TIME, .omit_empty = 1, .number = 1 },
+	{ .name = "startedAt", .kind = FIELD_TIME, .omit_empty = 1, .number = 1, .doc = "When it was started." },
 };
-const struct type type_core_v1_ContainerStateRunning = { .name = "io.k8s.api.core.v1.ContainerStateRunning", .fields = fields_core_v1_ContainerStateRunning, .n_fields = 1 };
+const struct type type_core_v1_ContainerStateRunning = { .name = "io.k8s.api.core.v1.ContainerStateRunning", .fields = fields_core_v1_ContainerStateRunning, .n_fields = 1, .doc = "A container that runs." };
 
 static const struct field fields_core_v1_ContainerStateTerminated[] = {
-	{ .name = "exitCode", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "signal", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "startedAt", .kind = FIELD_TIME, .omit_empty = 1, .number = 5 },
-	{ .name = "finishedAt", .kind = FIELD_TIME, .omit_empty = 1, .number = 6 },
-	{ .name = "containerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
+	{ .name = "exitCode", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "The exit code of its first process." },
+	{ .name = "signal", .kind = FIELD_INT32, .omit_empty = 1, .number = 2, .doc = "The signal that ended it." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What the container wrote into its termination message file, or why it ended." },
+	{ .name = "startedAt", .kind = FIELD_TIME, .omit_empty = 1, .number = 5, .doc = "When it was started." },
+	{ .name = "finishedAt", .kind = FIELD_TIME, .omit_empty = 1, .number = 6, .doc = "When it ended." },
+	{ .name = "containerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .doc = "Which container it was, as type://id." },
 };
-const struct type type_core_v1_ContainerStateTerminated = { .name = "io.k8s.api.core.v1.ContainerStateTerminated", .fields = fields_core_v1_ContainerStateTerminated, .n_fields = 7 };
+const struct type type_core_v1_ContainerStateTerminated = { .name = "io.k8s.api.core.v1.ContainerStateTerminated", .fields = fields_core_v1_ContainerStateTerminated, .n_fields = 7, .doc = "A container that has ended." };
 
 static const struct field fields_core_v1_ContainerStateWaiting[] = {
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Why, as text for people." },
 };
-const struct type type_core_v1_ContainerStateWaiting = { .name = "io.k8s.api.core.v1.ContainerStateWaiting", .fields = fields_core_v1_ContainerStateWaiting, .n_fields = 2 };
+const struct type type_core_v1_ContainerStateWaiting = { .name = "io.k8s.api.core.v1.ContainerStateWaiting", .fields = fields_core_v1_ContainerStateWaiting, .n_fields = 2, .doc = "A container that is not running yet, or not again yet." };
 
 static const struct field fields_core_v1_ContainerStatus[] = {
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which container this is about." },
@@ -328,152 +328,152 @@ static const struct field fields_core_v1_ContainerStatus[] = {
 	{ .name = "imageID", .kind = FIELD_STRING, .required = 1, .number = 7, .doc = "The exact image it runs." },
 	{ .name = "containerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The runtime's name and its id of the container." },
 	{ .name = "started", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Whether its startup probe and postStart hook have finished." },
-	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 10 },
-	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_ResourceRequirements },
-	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_core_v1_VolumeMountStatus, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL } },
-	{ .name = "user", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_ContainerUser },
-	{ .name = "allocatedResourcesStatus", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 14, .type = &type_core_v1_ResourceStatus, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "stopSignal", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 15, .enum_values = (const char *const[]){ "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL } },
+	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 10, .doc = "Resources the node has set aside for the container." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_ResourceRequirements, .doc = "Requests and limits that are in force." },
+	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_core_v1_VolumeMountStatus, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL }, .doc = "The mounts as they are." },
+	{ .name = "user", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_ContainerUser, .doc = "User and groups of the first process when it started." },
+	{ .name = "allocatedResourcesStatus", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 14, .type = &type_core_v1_ResourceStatus, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Health of devices that the container was given." },
+	{ .name = "stopSignal", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 15, .enum_values = (const char *const[]){ "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL }, .doc = "The signal that asks the container to end." },
 };
-const struct type type_core_v1_ContainerStatus = { .name = "io.k8s.api.core.v1.ContainerStatus", .fields = fields_core_v1_ContainerStatus, .n_fields = 15 };
+const struct type type_core_v1_ContainerStatus = { .name = "io.k8s.api.core.v1.ContainerStatus", .fields = fields_core_v1_ContainerStatus, .n_fields = 15, .doc = "The state of one container." };
 
 static const struct field fields_core_v1_ContainerUser[] = {
-	{ .name = "linux", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_LinuxContainerUser },
+	{ .name = "linux", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_LinuxContainerUser, .doc = "As Linux has it." },
 };
-const struct type type_core_v1_ContainerUser = { .name = "io.k8s.api.core.v1.ContainerUser", .fields = fields_core_v1_ContainerUser, .n_fields = 1 };
+const struct type type_core_v1_ContainerUser = { .name = "io.k8s.api.core.v1.ContainerUser", .fields = fields_core_v1_ContainerUser, .n_fields = 1, .doc = "The identity a container started with." };
 
 static const struct field fields_core_v1_DaemonEndpoint[] = {
-	{ .name = "Port", .kind = FIELD_INT32, .required = 1, .number = 1 },
+	{ .name = "Port", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "The port." },
 };
-const struct type type_core_v1_DaemonEndpoint = { .name = "io.k8s.api.core.v1.DaemonEndpoint", .fields = fields_core_v1_DaemonEndpoint, .n_fields = 1 };
+const struct type type_core_v1_DaemonEndpoint = { .name = "io.k8s.api.core.v1.DaemonEndpoint", .fields = fields_core_v1_DaemonEndpoint, .n_fields = 1, .doc = "Where a daemon listens." };
 
 static const struct field fields_core_v1_DownwardAPIProjection[] = {
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_DownwardAPIVolumeFile },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_DownwardAPIVolumeFile, .doc = "The files." },
 };
-const struct type type_core_v1_DownwardAPIProjection = { .name = "io.k8s.api.core.v1.DownwardAPIProjection", .fields = fields_core_v1_DownwardAPIProjection, .n_fields = 1 };
+const struct type type_core_v1_DownwardAPIProjection = { .name = "io.k8s.api.core.v1.DownwardAPIProjection", .fields = fields_core_v1_DownwardAPIProjection, .n_fields = 1, .doc = "Puts facts about the pod into files." };
 
 static const struct field fields_core_v1_DownwardAPIVolumeFile[] = {
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectFieldSelector },
-	{ .name = "resourceFieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ResourceFieldSelector },
-	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Where it is in the volume. Relative, without \"..\"." },
+	{ .name = "fieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectFieldSelector, .doc = "A field of the pod." },
+	{ .name = "resourceFieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ResourceFieldSelector, .doc = "A resource request or limit of a container." },
+	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Permission bits; default those of the volume." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "User id that owns the file." },
 };
-const struct type type_core_v1_DownwardAPIVolumeFile = { .name = "io.k8s.api.core.v1.DownwardAPIVolumeFile", .fields = fields_core_v1_DownwardAPIVolumeFile, .n_fields = 5 };
+const struct type type_core_v1_DownwardAPIVolumeFile = { .name = "io.k8s.api.core.v1.DownwardAPIVolumeFile", .fields = fields_core_v1_DownwardAPIVolumeFile, .n_fields = 5, .doc = "One file with a fact about the pod." };
 
 static const struct field fields_core_v1_DownwardAPIVolumeSource[] = {
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_DownwardAPIVolumeFile },
-	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_DownwardAPIVolumeFile, .doc = "The files." },
+	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Permission bits of files that say none; default 0644." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "User id that owns files that say none." },
 };
-const struct type type_core_v1_DownwardAPIVolumeSource = { .name = "io.k8s.api.core.v1.DownwardAPIVolumeSource", .fields = fields_core_v1_DownwardAPIVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_DownwardAPIVolumeSource = { .name = "io.k8s.api.core.v1.DownwardAPIVolumeSource", .fields = fields_core_v1_DownwardAPIVolumeSource, .n_fields = 3, .doc = "Facts about the pod as files." };
 
 static const struct field fields_core_v1_EmptyDirVolumeSource[] = {
 	{ .name = "medium", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Memory for a tmpfs; empty for the node's disk." },
 	{ .name = "sizeLimit", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The pod is evicted when it uses more." },
-	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits of the directory; default 0777." },
 };
-const struct type type_core_v1_EmptyDirVolumeSource = { .name = "io.k8s.api.core.v1.EmptyDirVolumeSource", .fields = fields_core_v1_EmptyDirVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_EmptyDirVolumeSource = { .name = "io.k8s.api.core.v1.EmptyDirVolumeSource", .fields = fields_core_v1_EmptyDirVolumeSource, .n_fields = 3, .doc = "A directory that begins empty and lives as long as the pod." };
 
 static const struct field fields_core_v1_EndpointAddress[] = {
-	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "targetRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectReference },
+	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The address." },
+	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Its host name." },
+	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "The node it is on." },
+	{ .name = "targetRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectReference, .doc = "The pod it belongs to." },
 };
-const struct type type_core_v1_EndpointAddress = { .name = "io.k8s.api.core.v1.EndpointAddress", .fields = fields_core_v1_EndpointAddress, .n_fields = 4, .atomic = true };
+const struct type type_core_v1_EndpointAddress = { .name = "io.k8s.api.core.v1.EndpointAddress", .fields = fields_core_v1_EndpointAddress, .n_fields = 4, .atomic = true, .doc = "One address behind a service." };
 
 static const struct field fields_core_v1_EndpointPort[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 2 },
-	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL } },
-	{ .name = "appProtocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its name, that of the service's port." },
+	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 2, .doc = "The number." },
+	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP, UDP or SCTP." },
+	{ .name = "appProtocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "What is spoken on it." },
 };
-const struct type type_core_v1_EndpointPort = { .name = "io.k8s.api.core.v1.EndpointPort", .fields = fields_core_v1_EndpointPort, .n_fields = 4, .atomic = true };
+const struct type type_core_v1_EndpointPort = { .name = "io.k8s.api.core.v1.EndpointPort", .fields = fields_core_v1_EndpointPort, .n_fields = 4, .atomic = true, .doc = "One port behind a service." };
 
 static const struct field fields_core_v1_EndpointSubset[] = {
-	{ .name = "addresses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_EndpointAddress },
-	{ .name = "notReadyAddresses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_EndpointAddress },
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_core_v1_EndpointPort },
+	{ .name = "addresses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_EndpointAddress, .doc = "Those that are ready." },
+	{ .name = "notReadyAddresses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_EndpointAddress, .doc = "Those that are not." },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_core_v1_EndpointPort, .doc = "The ports." },
 };
-const struct type type_core_v1_EndpointSubset = { .name = "io.k8s.api.core.v1.EndpointSubset", .fields = fields_core_v1_EndpointSubset, .n_fields = 3 };
+const struct type type_core_v1_EndpointSubset = { .name = "io.k8s.api.core.v1.EndpointSubset", .fields = fields_core_v1_EndpointSubset, .n_fields = 3, .doc = "Addresses that have the same ports." };
 
 static const struct field fields_core_v1_Endpoints[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "The addresses behind a service. EndpointSlices take its place." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "subsets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_EndpointSubset },
+	{ .name = "subsets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_EndpointSubset, .doc = "The addresses and ports." },
 };
-const struct type type_core_v1_Endpoints = { .name = "io.k8s.api.core.v1.Endpoints", .fields = fields_core_v1_Endpoints, .n_fields = 3 };
+const struct type type_core_v1_Endpoints = { .name = "io.k8s.api.core.v1.Endpoints", .fields = fields_core_v1_Endpoints, .n_fields = 3, .doc = "The addresses behind a service. EndpointSlices take its place." };
 
 static const struct field fields_core_v1_EndpointsList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Endpoints objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Endpoints },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Endpoints, .doc = "The objects." },
 };
-const struct type type_core_v1_EndpointsList = { .name = "io.k8s.api.core.v1.EndpointsList", .fields = fields_core_v1_EndpointsList, .n_fields = 3 };
+const struct type type_core_v1_EndpointsList = { .name = "io.k8s.api.core.v1.EndpointsList", .fields = fields_core_v1_EndpointsList, .n_fields = 3, .doc = "A list of Endpoints objects." };
 
 static const struct field fields_core_v1_EnvFromSource[] = {
-	{ .name = "prefix", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "configMapRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ConfigMapEnvSource },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_SecretEnvSource },
+	{ .name = "prefix", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Put before each name." },
+	{ .name = "configMapRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ConfigMapEnvSource, .doc = "A ConfigMap." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_SecretEnvSource, .doc = "A Secret." },
 };
-const struct type type_core_v1_EnvFromSource = { .name = "io.k8s.api.core.v1.EnvFromSource", .fields = fields_core_v1_EnvFromSource, .n_fields = 3 };
+const struct type type_core_v1_EnvFromSource = { .name = "io.k8s.api.core.v1.EnvFromSource", .fields = fields_core_v1_EnvFromSource, .n_fields = 3, .doc = "Takes environment variables from all keys of an object." };
 
 static const struct field fields_core_v1_EnvVar[] = {
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Name of the variable." },
 	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its value; $(NAME) is replaced by variables defined before." },
 	{ .name = "valueFrom", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_EnvVarSource, .doc = "Where its value comes from." },
 };
-const struct type type_core_v1_EnvVar = { .name = "io.k8s.api.core.v1.EnvVar", .fields = fields_core_v1_EnvVar, .n_fields = 3 };
+const struct type type_core_v1_EnvVar = { .name = "io.k8s.api.core.v1.EnvVar", .fields = fields_core_v1_EnvVar, .n_fields = 3, .doc = "An environment variable." };
 
 static const struct field fields_core_v1_EnvVarSource[] = {
 	{ .name = "fieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_core_v1_ObjectFieldSelector, .doc = "A field of the pod, such as metadata.name or status.podIP." },
 	{ .name = "resourceFieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ResourceFieldSelector, .doc = "A request or limit of a container." },
 	{ .name = "configMapKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ConfigMapKeySelector, .doc = "An entry of a ConfigMap." },
 	{ .name = "secretKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_SecretKeySelector, .doc = "An entry of a Secret." },
-	{ .name = "fileKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_FileKeySelector },
+	{ .name = "fileKeyRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_FileKeySelector, .doc = "A variable in a file of an emptyDir volume." },
 };
-const struct type type_core_v1_EnvVarSource = { .name = "io.k8s.api.core.v1.EnvVarSource", .fields = fields_core_v1_EnvVarSource, .n_fields = 5 };
+const struct type type_core_v1_EnvVarSource = { .name = "io.k8s.api.core.v1.EnvVarSource", .fields = fields_core_v1_EnvVarSource, .n_fields = 5, .doc = "Where the value of a variable comes from. Exactly one." };
 
 static const struct field fields_core_v1_EphemeralContainer[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 1, .type = &type_core_v1_EphemeralContainerCommon },
-	{ .name = "targetContainerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 1, .type = &type_core_v1_EphemeralContainerCommon, .doc = "A container added to a running pod, to look into it. It has no guarantees, is not restarted and cannot be removed." },
+	{ .name = "targetContainerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The container whose processes it sees." },
 };
-const struct type type_core_v1_EphemeralContainer = { .name = "io.k8s.api.core.v1.EphemeralContainer", .fields = fields_core_v1_EphemeralContainer, .n_fields = 2 };
+const struct type type_core_v1_EphemeralContainer = { .name = "io.k8s.api.core.v1.EphemeralContainer", .fields = fields_core_v1_EphemeralContainer, .n_fields = 2, .doc = "A container added to a running pod, to look into it. It has no guarantees, is not restarted and cannot be removed." };
 
 static const struct field fields_core_v1_EphemeralContainerCommon[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "image", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "args", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4 },
-	{ .name = "workingDir", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_core_v1_ContainerPort, .patch_merge_key = "containerPort", .list_keys = (const char *const[]){ "containerPort", "protocol", NULL } },
-	{ .name = "envFrom", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .type = &type_core_v1_EnvFromSource },
-	{ .name = "env", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_core_v1_EnvVar, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 8, .type = &type_core_v1_ResourceRequirements },
-	{ .name = "resizePolicy", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 23, .type = &type_core_v1_ContainerResizePolicy },
-	{ .name = "restartPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 24 },
-	{ .name = "restartPolicyRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 25, .type = &type_core_v1_ContainerRestartRule },
-	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 9, .type = &type_core_v1_VolumeMount, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL } },
-	{ .name = "volumeDevices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_VolumeDevice, .patch_merge_key = "devicePath", .list_keys = (const char *const[]){ "devicePath", NULL } },
-	{ .name = "livenessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_Probe },
-	{ .name = "readinessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_Probe },
-	{ .name = "startupProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_Probe },
-	{ .name = "lifecycle", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_Lifecycle },
-	{ .name = "terminationMessagePath", .kind = FIELD_STRING, .omit_empty = 1, .number = 13 },
-	{ .name = "terminationMessagePolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 20, .enum_values = (const char *const[]){ "FallbackToLogsOnError", "File", NULL } },
-	{ .name = "imagePullPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Always", "IfNotPresent", "Never", NULL } },
-	{ .name = "securityContext", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_SecurityContext },
-	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 16 },
-	{ .name = "stdinOnce", .kind = FIELD_BOOL, .omit_empty = 1, .number = 17 },
-	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 18 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Unique among all containers of the pod." },
+	{ .name = "image", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Reference of the image." },
+	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "The program, in place of the image's entry point." },
+	{ .name = "args", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Its arguments, in place of the image's." },
+	{ .name = "workingDir", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Directory it starts in." },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_core_v1_ContainerPort, .patch_merge_key = "containerPort", .list_keys = (const char *const[]){ "containerPort", "protocol", NULL }, .doc = "Not allowed here." },
+	{ .name = "envFrom", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .type = &type_core_v1_EnvFromSource, .doc = "Environment variables from ConfigMaps and Secrets." },
+	{ .name = "env", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_core_v1_EnvVar, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Environment variables." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 8, .type = &type_core_v1_ResourceRequirements, .doc = "Not allowed here; it uses what the pod has." },
+	{ .name = "resizePolicy", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 23, .type = &type_core_v1_ContainerResizePolicy, .doc = "Not allowed here." },
+	{ .name = "restartPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 24, .doc = "Not allowed here." },
+	{ .name = "restartPolicyRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 25, .type = &type_core_v1_ContainerRestartRule, .doc = "Not allowed here." },
+	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 9, .type = &type_core_v1_VolumeMount, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL }, .doc = "Volumes of the pod to mount. No subPath." },
+	{ .name = "volumeDevices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_VolumeDevice, .patch_merge_key = "devicePath", .list_keys = (const char *const[]){ "devicePath", NULL }, .doc = "Block devices of the pod." },
+	{ .name = "livenessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_Probe, .doc = "Not allowed here." },
+	{ .name = "readinessProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_Probe, .doc = "Not allowed here." },
+	{ .name = "startupProbe", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_Probe, .doc = "Not allowed here." },
+	{ .name = "lifecycle", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_Lifecycle, .doc = "Not allowed here." },
+	{ .name = "terminationMessagePath", .kind = FIELD_STRING, .omit_empty = 1, .number = 13, .doc = "File whose content becomes the message when it ends." },
+	{ .name = "terminationMessagePolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 20, .enum_values = (const char *const[]){ "FallbackToLogsOnError", "File", NULL }, .doc = "File, or FallbackToLogsOnError." },
+	{ .name = "imagePullPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Always", "IfNotPresent", "Never", NULL }, .doc = "Always, IfNotPresent or Never." },
+	{ .name = "securityContext", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_SecurityContext, .doc = "User, groups and rights." },
+	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 16, .doc = "Keep the input open." },
+	{ .name = "stdinOnce", .kind = FIELD_BOOL, .omit_empty = 1, .number = 17, .doc = "Close the input when the first client detaches." },
+	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 18, .doc = "Give it a terminal." },
 };
-const struct type type_core_v1_EphemeralContainerCommon = { .name = "io.k8s.api.core.v1.EphemeralContainerCommon", .fields = fields_core_v1_EphemeralContainerCommon, .n_fields = 25 };
+const struct type type_core_v1_EphemeralContainerCommon = { .name = "io.k8s.api.core.v1.EphemeralContainerCommon", .fields = fields_core_v1_EphemeralContainerCommon, .n_fields = 25, .doc = "The fields that an ephemeral container shares with others." };
 
 static const struct field fields_core_v1_EphemeralVolumeSource[] = {
-	{ .name = "volumeClaimTemplate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_PersistentVolumeClaimTemplate },
+	{ .name = "volumeClaimTemplate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_PersistentVolumeClaimTemplate, .doc = "The claim." },
 };
-const struct type type_core_v1_EphemeralVolumeSource = { .name = "io.k8s.api.core.v1.EphemeralVolumeSource", .fields = fields_core_v1_EphemeralVolumeSource, .n_fields = 1 };
+const struct type type_core_v1_EphemeralVolumeSource = { .name = "io.k8s.api.core.v1.EphemeralVolumeSource", .fields = fields_core_v1_EphemeralVolumeSource, .n_fields = 1, .doc = "A claim made for the pod and removed with it." };
 
 static const struct field fields_core_v1_Event[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A report of something that happened to an object. Kept for a short time." },
@@ -481,127 +481,127 @@ static const struct field fields_core_v1_Event[] = {
 	{ .name = "involvedObject", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectReference, .doc = "What it is about." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as one word in CamelCase." },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What happened, as text for people." },
-	{ .name = "source", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 5, .type = &type_core_v1_EventSource },
-	{ .name = "firstTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 6 },
-	{ .name = "lastTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 7 },
+	{ .name = "source", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 5, .type = &type_core_v1_EventSource, .doc = "Who saw it, in older clients." },
+	{ .name = "firstTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 6, .doc = "When it was first seen, in older clients." },
+	{ .name = "lastTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 7, .doc = "When it was last seen, in older clients." },
 	{ .name = "count", .kind = FIELD_INT32, .omit_empty = 1, .number = 8, .doc = "How often it happened." },
 	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .doc = "Normal or Warning." },
-	{ .name = "eventTime", .kind = FIELD_MICRO_TIME, .omit_empty = 1, .number = 10 },
-	{ .name = "series", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_EventSeries },
-	{ .name = "action", .kind = FIELD_STRING, .omit_empty = 1, .number = 12 },
-	{ .name = "related", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 13, .type = &type_core_v1_ObjectReference },
-	{ .name = "reportingComponent", .kind = FIELD_STRING, .number = 14 },
-	{ .name = "reportingInstance", .kind = FIELD_STRING, .number = 15 },
+	{ .name = "eventTime", .kind = FIELD_MICRO_TIME, .omit_empty = 1, .number = 10, .doc = "When it was first seen." },
+	{ .name = "series", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_EventSeries, .doc = "How often it was seen." },
+	{ .name = "action", .kind = FIELD_STRING, .omit_empty = 1, .number = 12, .doc = "What was done." },
+	{ .name = "related", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 13, .type = &type_core_v1_ObjectReference, .doc = "A further object concerned." },
+	{ .name = "reportingComponent", .kind = FIELD_STRING, .number = 14, .doc = "Who saw it." },
+	{ .name = "reportingInstance", .kind = FIELD_STRING, .number = 15, .doc = "Which instance of it." },
 };
 const struct type type_core_v1_Event = { .name = "io.k8s.api.core.v1.Event", .fields = fields_core_v1_Event, .n_fields = 16, .doc = "A report of something that happened to an object. Kept for a short time." };
 
 static const struct field fields_core_v1_EventList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Event objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Event },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Event, .doc = "The objects." },
 };
-const struct type type_core_v1_EventList = { .name = "io.k8s.api.core.v1.EventList", .fields = fields_core_v1_EventList, .n_fields = 3 };
+const struct type type_core_v1_EventList = { .name = "io.k8s.api.core.v1.EventList", .fields = fields_core_v1_EventList, .n_fields = 3, .doc = "A list of Event objects." };
 
 static const struct field fields_core_v1_EventSeries[] = {
-	{ .name = "count", .kind = FIELD_INT32, .omit_empty = 1, .number = 1 },
-	{ .name = "lastObservedTime", .kind = FIELD_MICRO_TIME, .omit_empty = 1, .number = 2 },
+	{ .name = "count", .kind = FIELD_INT32, .omit_empty = 1, .number = 1, .doc = "How often so far." },
+	{ .name = "lastObservedTime", .kind = FIELD_MICRO_TIME, .omit_empty = 1, .number = 2, .doc = "When last." },
 };
-const struct type type_core_v1_EventSeries = { .name = "io.k8s.api.core.v1.EventSeries", .fields = fields_core_v1_EventSeries, .n_fields = 2 };
+const struct type type_core_v1_EventSeries = { .name = "io.k8s.api.core.v1.EventSeries", .fields = fields_core_v1_EventSeries, .n_fields = 2, .doc = "An event that happens again and again." };
 
 static const struct field fields_core_v1_EventSource[] = {
-	{ .name = "component", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "component", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The component." },
+	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The node it runs on." },
 };
-const struct type type_core_v1_EventSource = { .name = "io.k8s.api.core.v1.EventSource", .fields = fields_core_v1_EventSource, .n_fields = 2 };
+const struct type type_core_v1_EventSource = { .name = "io.k8s.api.core.v1.EventSource", .fields = fields_core_v1_EventSource, .n_fields = 2, .doc = "Who saw an event." };
 
 static const struct field fields_core_v1_EvictionResponder[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "priority", .kind = FIELD_INT32, .pointer = 1, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The responder, as a domain-prefixed name." },
+	{ .name = "priority", .kind = FIELD_INT32, .pointer = 1, .required = 1, .number = 2, .doc = "Higher ones come first." },
 };
-const struct type type_core_v1_EvictionResponder = { .name = "io.k8s.api.core.v1.EvictionResponder", .fields = fields_core_v1_EvictionResponder, .n_fields = 2, .atomic = true };
+const struct type type_core_v1_EvictionResponder = { .name = "io.k8s.api.core.v1.EvictionResponder", .fields = fields_core_v1_EvictionResponder, .n_fields = 2, .atomic = true, .doc = "Somebody who helps to end the pod gracefully when an eviction is asked for." };
 
 static const struct field fields_core_v1_ExecAction[] = {
-	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
+	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "The program and its arguments. Not through a shell." },
 };
-const struct type type_core_v1_ExecAction = { .name = "io.k8s.api.core.v1.ExecAction", .fields = fields_core_v1_ExecAction, .n_fields = 1 };
+const struct type type_core_v1_ExecAction = { .name = "io.k8s.api.core.v1.ExecAction", .fields = fields_core_v1_ExecAction, .n_fields = 1, .doc = "Runs a program in the container; exit code 0 is success." };
 
 static const struct field fields_core_v1_FCVolumeSource[] = {
-	{ .name = "targetWWNs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "lun", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "wwids", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
+	{ .name = "targetWWNs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "World wide names of the targets." },
+	{ .name = "lun", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Number of the unit." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Mount without the right to write." },
+	{ .name = "wwids", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "World wide identifiers; these, or targetWWNs and lun." },
 };
-const struct type type_core_v1_FCVolumeSource = { .name = "io.k8s.api.core.v1.FCVolumeSource", .fields = fields_core_v1_FCVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_FCVolumeSource = { .name = "io.k8s.api.core.v1.FCVolumeSource", .fields = fields_core_v1_FCVolumeSource, .n_fields = 5, .doc = "A Fibre Channel disk." };
 
 static const struct field fields_core_v1_FileKeySelector[] = {
-	{ .name = "volumeName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .default_json = "false" },
+	{ .name = "volumeName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "An emptyDir volume of the pod." },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The file, relative to the volume." },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The variable's name in the file." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .default_json = "false", .doc = "Whether it may be missing." },
 };
-const struct type type_core_v1_FileKeySelector = { .name = "io.k8s.api.core.v1.FileKeySelector", .fields = fields_core_v1_FileKeySelector, .n_fields = 4, .atomic = true };
+const struct type type_core_v1_FileKeySelector = { .name = "io.k8s.api.core.v1.FileKeySelector", .fields = fields_core_v1_FileKeySelector, .n_fields = 4, .atomic = true, .doc = "One variable in a file of a volume." };
 
 static const struct field fields_core_v1_FlexPersistentVolumeSource[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_SecretReference },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "options", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_SecretReference, .doc = "Secret for the driver." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Mount without the right to write." },
+	{ .name = "options", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5, .doc = "Options for the driver." },
 };
-const struct type type_core_v1_FlexPersistentVolumeSource = { .name = "io.k8s.api.core.v1.FlexPersistentVolumeSource", .fields = fields_core_v1_FlexPersistentVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_FlexPersistentVolumeSource = { .name = "io.k8s.api.core.v1.FlexPersistentVolumeSource", .fields = fields_core_v1_FlexPersistentVolumeSource, .n_fields = 5, .doc = "A volume of a Flex driver. Deprecated; CSI takes its place." };
 
 static const struct field fields_core_v1_FlexVolumeSource[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "options", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_LocalObjectReference, .doc = "Secret for the driver." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Mount without the right to write." },
+	{ .name = "options", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5, .doc = "Options for the driver." },
 };
-const struct type type_core_v1_FlexVolumeSource = { .name = "io.k8s.api.core.v1.FlexVolumeSource", .fields = fields_core_v1_FlexVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_FlexVolumeSource = { .name = "io.k8s.api.core.v1.FlexVolumeSource", .fields = fields_core_v1_FlexVolumeSource, .n_fields = 5, .doc = "A volume of a Flex driver. Deprecated; CSI takes its place." };
 
 static const struct field fields_core_v1_FlockerVolumeSource[] = {
-	{ .name = "datasetName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "datasetUUID", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "datasetName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The dataset's name." },
+	{ .name = "datasetUUID", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The dataset's id." },
 };
-const struct type type_core_v1_FlockerVolumeSource = { .name = "io.k8s.api.core.v1.FlockerVolumeSource", .fields = fields_core_v1_FlockerVolumeSource, .n_fields = 2 };
+const struct type type_core_v1_FlockerVolumeSource = { .name = "io.k8s.api.core.v1.FlockerVolumeSource", .fields = fields_core_v1_FlockerVolumeSource, .n_fields = 2, .doc = "A Flocker dataset. Not supported any more." };
 
 static const struct field fields_core_v1_GCEPersistentDiskVolumeSource[] = {
-	{ .name = "pdName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "partition", .kind = FIELD_INT32, .omit_empty = 1, .number = 3 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
+	{ .name = "pdName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Name of the disk." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "partition", .kind = FIELD_INT32, .omit_empty = 1, .number = 3, .doc = "Partition number; 0 for the whole disk." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_GCEPersistentDiskVolumeSource = { .name = "io.k8s.api.core.v1.GCEPersistentDiskVolumeSource", .fields = fields_core_v1_GCEPersistentDiskVolumeSource, .n_fields = 4 };
+const struct type type_core_v1_GCEPersistentDiskVolumeSource = { .name = "io.k8s.api.core.v1.GCEPersistentDiskVolumeSource", .fields = fields_core_v1_GCEPersistentDiskVolumeSource, .n_fields = 4, .doc = "A Google persistent disk, served by its CSI driver." };
 
 static const struct field fields_core_v1_GRPCAction[] = {
-	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "service", .kind = FIELD_STRING, .pointer = 1, .number = 2, .default_json = "\"\"" },
-	{ .name = "mode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Plaintext", "TLS", NULL } },
+	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "Port number." },
+	{ .name = "service", .kind = FIELD_STRING, .pointer = 1, .number = 2, .default_json = "\"\"", .doc = "The service to ask about; default empty, the server as a whole." },
+	{ .name = "mode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Plaintext", "TLS", NULL }, .doc = "Plaintext (the default) or TLS without verification." },
 };
-const struct type type_core_v1_GRPCAction = { .name = "io.k8s.api.core.v1.GRPCAction", .fields = fields_core_v1_GRPCAction, .n_fields = 3 };
+const struct type type_core_v1_GRPCAction = { .name = "io.k8s.api.core.v1.GRPCAction", .fields = fields_core_v1_GRPCAction, .n_fields = 3, .doc = "Asks by the gRPC health protocol." };
 
 static const struct field fields_core_v1_GitRepoVolumeSource[] = {
-	{ .name = "repository", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "revision", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "directory", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "repository", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "URL of the repository." },
+	{ .name = "revision", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Commit to check out." },
+	{ .name = "directory", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Directory in the volume." },
 };
-const struct type type_core_v1_GitRepoVolumeSource = { .name = "io.k8s.api.core.v1.GitRepoVolumeSource", .fields = fields_core_v1_GitRepoVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_GitRepoVolumeSource = { .name = "io.k8s.api.core.v1.GitRepoVolumeSource", .fields = fields_core_v1_GitRepoVolumeSource, .n_fields = 3, .doc = "A clone of a Git repository. Not supported any more; use an init container." };
 
 static const struct field fields_core_v1_GlusterfsPersistentVolumeSource[] = {
-	{ .name = "endpoints", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "endpointsNamespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "endpoints", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Endpoints object that names the servers." },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The volume." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
+	{ .name = "endpointsNamespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Namespace of the Endpoints object." },
 };
-const struct type type_core_v1_GlusterfsPersistentVolumeSource = { .name = "io.k8s.api.core.v1.GlusterfsPersistentVolumeSource", .fields = fields_core_v1_GlusterfsPersistentVolumeSource, .n_fields = 4 };
+const struct type type_core_v1_GlusterfsPersistentVolumeSource = { .name = "io.k8s.api.core.v1.GlusterfsPersistentVolumeSource", .fields = fields_core_v1_GlusterfsPersistentVolumeSource, .n_fields = 4, .doc = "A GlusterFS volume. Not supported any more." };
 
 static const struct field fields_core_v1_GlusterfsVolumeSource[] = {
-	{ .name = "endpoints", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
+	{ .name = "endpoints", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Endpoints object that names the servers." },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The volume." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_GlusterfsVolumeSource = { .name = "io.k8s.api.core.v1.GlusterfsVolumeSource", .fields = fields_core_v1_GlusterfsVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_GlusterfsVolumeSource = { .name = "io.k8s.api.core.v1.GlusterfsVolumeSource", .fields = fields_core_v1_GlusterfsVolumeSource, .n_fields = 3, .doc = "A GlusterFS volume. Not supported any more." };
 
 static const struct field fields_core_v1_HTTPGetAction[] = {
 	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The path to ask for." },
@@ -609,96 +609,96 @@ static const struct field fields_core_v1_HTTPGetAction[] = {
 	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Where to connect; default the pod's address." },
 	{ .name = "scheme", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "HTTP", "HTTPS", NULL }, .doc = "HTTP (the default) or HTTPS." },
 	{ .name = "httpHeaders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_HTTPHeader, .doc = "More headers to send." },
-	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "HTTP1", "HTTP2", NULL } },
+	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "HTTP1", "HTTP2", NULL }, .doc = "HTTP version of the connection; default HTTP/1.1." },
 };
-const struct type type_core_v1_HTTPGetAction = { .name = "io.k8s.api.core.v1.HTTPGetAction", .fields = fields_core_v1_HTTPGetAction, .n_fields = 6 };
+const struct type type_core_v1_HTTPGetAction = { .name = "io.k8s.api.core.v1.HTTPGetAction", .fields = fields_core_v1_HTTPGetAction, .n_fields = 6, .doc = "Sends an HTTP GET; 200 to 399 is success." };
 
 static const struct field fields_core_v1_HTTPHeader[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The header." },
+	{ .name = "value", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its value." },
 };
-const struct type type_core_v1_HTTPHeader = { .name = "io.k8s.api.core.v1.HTTPHeader", .fields = fields_core_v1_HTTPHeader, .n_fields = 2 };
+const struct type type_core_v1_HTTPHeader = { .name = "io.k8s.api.core.v1.HTTPHeader", .fields = fields_core_v1_HTTPHeader, .n_fields = 2, .doc = "A header of a probe's request." };
 
 static const struct field fields_core_v1_HostAlias[] = {
-	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "hostnames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
+	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The address." },
+	{ .name = "hostnames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Names for it." },
 };
-const struct type type_core_v1_HostAlias = { .name = "io.k8s.api.core.v1.HostAlias", .fields = fields_core_v1_HostAlias, .n_fields = 2 };
+const struct type type_core_v1_HostAlias = { .name = "io.k8s.api.core.v1.HostAlias", .fields = fields_core_v1_HostAlias, .n_fields = 2, .doc = "One line of /etc/hosts." };
 
 static const struct field fields_core_v1_HostIP[] = {
-	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The address." },
 };
-const struct type type_core_v1_HostIP = { .name = "io.k8s.api.core.v1.HostIP", .fields = fields_core_v1_HostIP, .n_fields = 1 };
+const struct type type_core_v1_HostIP = { .name = "io.k8s.api.core.v1.HostIP", .fields = fields_core_v1_HostIP, .n_fields = 1, .doc = "An address of the node." };
 
 static const struct field fields_core_v1_HostPathVolumeSource[] = {
 	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The path on the node." },
 	{ .name = "type", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL }, .doc = "What must be there, or is created." },
 };
-const struct type type_core_v1_HostPathVolumeSource = { .name = "io.k8s.api.core.v1.HostPathVolumeSource", .fields = fields_core_v1_HostPathVolumeSource, .n_fields = 2 };
+const struct type type_core_v1_HostPathVolumeSource = { .name = "io.k8s.api.core.v1.HostPathVolumeSource", .fields = fields_core_v1_HostPathVolumeSource, .n_fields = 2, .doc = "A file or directory of the node." };
 
 static const struct field fields_core_v1_ISCSIPersistentVolumeSource[] = {
-	{ .name = "targetPortal", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "iqn", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "lun", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "iscsiInterface", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"default\"" },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6 },
-	{ .name = "portals", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
-	{ .name = "chapAuthDiscovery", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8 },
-	{ .name = "chapAuthSession", .kind = FIELD_BOOL, .omit_empty = 1, .number = 11 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_core_v1_SecretReference },
-	{ .name = "initiatorName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 12 },
+	{ .name = "targetPortal", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Address and port of the target." },
+	{ .name = "iqn", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Qualified name of the target." },
+	{ .name = "lun", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "Number of the unit." },
+	{ .name = "iscsiInterface", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"default\"", .doc = "Interface to use; default \"default\"." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6, .doc = "Mount without the right to write." },
+	{ .name = "portals", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "More addresses of the target." },
+	{ .name = "chapAuthDiscovery", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8, .doc = "Authenticate for discovery by CHAP." },
+	{ .name = "chapAuthSession", .kind = FIELD_BOOL, .omit_empty = 1, .number = 11, .doc = "Authenticate for the session by CHAP." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_core_v1_SecretReference, .doc = "Secret with the CHAP credentials." },
+	{ .name = "initiatorName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 12, .doc = "Name of the initiator." },
 };
-const struct type type_core_v1_ISCSIPersistentVolumeSource = { .name = "io.k8s.api.core.v1.ISCSIPersistentVolumeSource", .fields = fields_core_v1_ISCSIPersistentVolumeSource, .n_fields = 11 };
+const struct type type_core_v1_ISCSIPersistentVolumeSource = { .name = "io.k8s.api.core.v1.ISCSIPersistentVolumeSource", .fields = fields_core_v1_ISCSIPersistentVolumeSource, .n_fields = 11, .doc = "A disk reached by iSCSI." };
 
 static const struct field fields_core_v1_ISCSIVolumeSource[] = {
-	{ .name = "targetPortal", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "iqn", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "lun", .kind = FIELD_INT32, .required = 1, .number = 3 },
-	{ .name = "iscsiInterface", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"default\"" },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6 },
-	{ .name = "portals", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
-	{ .name = "chapAuthDiscovery", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8 },
-	{ .name = "chapAuthSession", .kind = FIELD_BOOL, .omit_empty = 1, .number = 11 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "initiatorName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 12 },
+	{ .name = "targetPortal", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Address and port of the target." },
+	{ .name = "iqn", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Qualified name of the target." },
+	{ .name = "lun", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "Number of the unit." },
+	{ .name = "iscsiInterface", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"default\"", .doc = "Interface to use; default \"default\"." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6, .doc = "Mount without the right to write." },
+	{ .name = "portals", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "More addresses of the target." },
+	{ .name = "chapAuthDiscovery", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8, .doc = "Authenticate for discovery by CHAP." },
+	{ .name = "chapAuthSession", .kind = FIELD_BOOL, .omit_empty = 1, .number = 11, .doc = "Authenticate for the session by CHAP." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 10, .type = &type_core_v1_LocalObjectReference, .doc = "Secret with the CHAP credentials." },
+	{ .name = "initiatorName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 12, .doc = "Name of the initiator." },
 };
-const struct type type_core_v1_ISCSIVolumeSource = { .name = "io.k8s.api.core.v1.ISCSIVolumeSource", .fields = fields_core_v1_ISCSIVolumeSource, .n_fields = 11 };
+const struct type type_core_v1_ISCSIVolumeSource = { .name = "io.k8s.api.core.v1.ISCSIVolumeSource", .fields = fields_core_v1_ISCSIVolumeSource, .n_fields = 11, .doc = "A disk reached by iSCSI." };
 
 static const struct field fields_core_v1_ImageVolumeSource[] = {
-	{ .name = "reference", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "pullPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "Always", "IfNotPresent", "Never", NULL } },
+	{ .name = "reference", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The image." },
+	{ .name = "pullPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "Always", "IfNotPresent", "Never", NULL }, .doc = "Always, IfNotPresent or Never." },
 };
-const struct type type_core_v1_ImageVolumeSource = { .name = "io.k8s.api.core.v1.ImageVolumeSource", .fields = fields_core_v1_ImageVolumeSource, .n_fields = 2 };
+const struct type type_core_v1_ImageVolumeSource = { .name = "io.k8s.api.core.v1.ImageVolumeSource", .fields = fields_core_v1_ImageVolumeSource, .n_fields = 2, .doc = "The content of an image, read-only." };
 
 static const struct field fields_core_v1_ImageVolumeStatus[] = {
-	{ .name = "imageRef", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
+	{ .name = "imageRef", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "The image with its digest." },
 };
-const struct type type_core_v1_ImageVolumeStatus = { .name = "io.k8s.api.core.v1.ImageVolumeStatus", .fields = fields_core_v1_ImageVolumeStatus, .n_fields = 1 };
+const struct type type_core_v1_ImageVolumeStatus = { .name = "io.k8s.api.core.v1.ImageVolumeStatus", .fields = fields_core_v1_ImageVolumeStatus, .n_fields = 1, .doc = "Which image a volume shows." };
 
 static const struct field fields_core_v1_KeyToPath[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The key." },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Where the file is in the volume. Relative, without \"..\"." },
+	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits; default those of the volume." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "User id that owns the file." },
 };
-const struct type type_core_v1_KeyToPath = { .name = "io.k8s.api.core.v1.KeyToPath", .fields = fields_core_v1_KeyToPath, .n_fields = 4 };
+const struct type type_core_v1_KeyToPath = { .name = "io.k8s.api.core.v1.KeyToPath", .fields = fields_core_v1_KeyToPath, .n_fields = 4, .doc = "Which key becomes which file." };
 
 static const struct field fields_core_v1_Lifecycle[] = {
 	{ .name = "postStart", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_LifecycleHandler, .doc = "Runs right after the container was created, beside its process." },
 	{ .name = "preStop", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_LifecycleHandler, .doc = "Runs before the process gets its signal to end." },
-	{ .name = "stopSignal", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL } },
+	{ .name = "stopSignal", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL }, .doc = "The signal that asks it to end; default the image's, or SIGTERM. Needs spec.os.name." },
 };
-const struct type type_core_v1_Lifecycle = { .name = "io.k8s.api.core.v1.Lifecycle", .fields = fields_core_v1_Lifecycle, .n_fields = 3 };
+const struct type type_core_v1_Lifecycle = { .name = "io.k8s.api.core.v1.Lifecycle", .fields = fields_core_v1_Lifecycle, .n_fields = 3, .doc = "What to do when a container starts and before it ends." };
 
 static const struct field fields_core_v1_LifecycleHandler[] = {
-	{ .name = "exec", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ExecAction },
-	{ .name = "httpGet", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_HTTPGetAction },
-	{ .name = "tcpSocket", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_TCPSocketAction },
-	{ .name = "sleep", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_SleepAction },
+	{ .name = "exec", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ExecAction, .doc = "Run a program in the container." },
+	{ .name = "httpGet", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_HTTPGetAction, .doc = "Send an HTTP request." },
+	{ .name = "tcpSocket", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_TCPSocketAction, .doc = "Not supported; kept for old objects." },
+	{ .name = "sleep", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_SleepAction, .doc = "Wait." },
 };
-const struct type type_core_v1_LifecycleHandler = { .name = "io.k8s.api.core.v1.LifecycleHandler", .fields = fields_core_v1_LifecycleHandler, .n_fields = 4 };
+const struct type type_core_v1_LifecycleHandler = { .name = "io.k8s.api.core.v1.LifecycleHandler", .fields = fields_core_v1_LifecycleHandler, .n_fields = 4, .doc = "One action of a hook. Exactly one." };
 
 static const struct field fields_core_v1_LimitRange[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Limits and defaults for each object of a namespace." },
@@ -708,77 +708,77 @@ static const struct field fields_core_v1_LimitRange[] = {
 const struct type type_core_v1_LimitRange = { .name = "io.k8s.api.core.v1.LimitRange", .fields = fields_core_v1_LimitRange, .n_fields = 3, .doc = "Limits and defaults for each object of a namespace." };
 
 static const struct field fields_core_v1_LimitRangeItem[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "max", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
-	{ .name = "min", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3 },
-	{ .name = "default", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 4 },
-	{ .name = "defaultRequest", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },
-	{ .name = "maxLimitRequestRatio", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 6 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Container, Pod or PersistentVolumeClaim." },
+	{ .name = "max", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "The most of each resource." },
+	{ .name = "min", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3, .doc = "The least of each resource." },
+	{ .name = "default", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 4, .doc = "Limits for containers that have none." },
+	{ .name = "defaultRequest", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5, .doc = "Requests for containers that have none." },
+	{ .name = "maxLimitRequestRatio", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 6, .doc = "How many times the request the limit may be." },
 };
-const struct type type_core_v1_LimitRangeItem = { .name = "io.k8s.api.core.v1.LimitRangeItem", .fields = fields_core_v1_LimitRangeItem, .n_fields = 6 };
+const struct type type_core_v1_LimitRangeItem = { .name = "io.k8s.api.core.v1.LimitRangeItem", .fields = fields_core_v1_LimitRangeItem, .n_fields = 6, .doc = "Limits for one sort of thing." };
 
 static const struct field fields_core_v1_LimitRangeList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of LimitRange objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_LimitRange },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_LimitRange, .doc = "The objects." },
 };
-const struct type type_core_v1_LimitRangeList = { .name = "io.k8s.api.core.v1.LimitRangeList", .fields = fields_core_v1_LimitRangeList, .n_fields = 3 };
+const struct type type_core_v1_LimitRangeList = { .name = "io.k8s.api.core.v1.LimitRangeList", .fields = fields_core_v1_LimitRangeList, .n_fields = 3, .doc = "A list of LimitRange objects." };
 
 static const struct field fields_core_v1_LimitRangeSpec[] = {
-	{ .name = "limits", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_core_v1_LimitRangeItem },
+	{ .name = "limits", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_core_v1_LimitRangeItem, .doc = "The limits." },
 };
-const struct type type_core_v1_LimitRangeSpec = { .name = "io.k8s.api.core.v1.LimitRangeSpec", .fields = fields_core_v1_LimitRangeSpec, .n_fields = 1 };
+const struct type type_core_v1_LimitRangeSpec = { .name = "io.k8s.api.core.v1.LimitRangeSpec", .fields = fields_core_v1_LimitRangeSpec, .n_fields = 1, .doc = "Limits for what is in the namespace." };
 
 static const struct field fields_core_v1_LinuxContainerUser[] = {
-	{ .name = "uid", .kind = FIELD_INT64, .required = 1, .number = 1 },
-	{ .name = "gid", .kind = FIELD_INT64, .required = 1, .number = 2 },
-	{ .name = "supplementalGroups", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
+	{ .name = "uid", .kind = FIELD_INT64, .required = 1, .number = 1, .doc = "User id." },
+	{ .name = "gid", .kind = FIELD_INT64, .required = 1, .number = 2, .doc = "Group id." },
+	{ .name = "supplementalGroups", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Further group ids." },
 };
-const struct type type_core_v1_LinuxContainerUser = { .name = "io.k8s.api.core.v1.LinuxContainerUser", .fields = fields_core_v1_LinuxContainerUser, .n_fields = 3 };
+const struct type type_core_v1_LinuxContainerUser = { .name = "io.k8s.api.core.v1.LinuxContainerUser", .fields = fields_core_v1_LinuxContainerUser, .n_fields = 3, .doc = "User and groups of a process." };
 
 static const struct field fields_core_v1_List[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Objects of any kind, for command lines." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_RAW, .shape = SHAPE_LIST, .required = 1, .number = 2 },
+	{ .name = "items", .kind = FIELD_RAW, .shape = SHAPE_LIST, .required = 1, .number = 2, .doc = "The objects." },
 };
-const struct type type_core_v1_List = { .name = "io.k8s.api.core.v1.List", .fields = fields_core_v1_List, .n_fields = 3 };
+const struct type type_core_v1_List = { .name = "io.k8s.api.core.v1.List", .fields = fields_core_v1_List, .n_fields = 3, .doc = "Objects of any kind, for command lines." };
 
 static const struct field fields_core_v1_LoadBalancerIngress[] = {
-	{ .name = "ip", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "ipMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_core_v1_PortStatus },
+	{ .name = "ip", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its address." },
+	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its host name." },
+	{ .name = "ipMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "VIP (the default), or Proxy: traffic must pass through the balancer." },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_core_v1_PortStatus, .doc = "State of the service's ports there." },
 };
-const struct type type_core_v1_LoadBalancerIngress = { .name = "io.k8s.api.core.v1.LoadBalancerIngress", .fields = fields_core_v1_LoadBalancerIngress, .n_fields = 4 };
+const struct type type_core_v1_LoadBalancerIngress = { .name = "io.k8s.api.core.v1.LoadBalancerIngress", .fields = fields_core_v1_LoadBalancerIngress, .n_fields = 4, .doc = "Where a load balancer is reached." };
 
 static const struct field fields_core_v1_LoadBalancerStatus[] = {
-	{ .name = "ingress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_LoadBalancerIngress },
+	{ .name = "ingress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_LoadBalancerIngress, .doc = "Where it is reached." },
 };
-const struct type type_core_v1_LoadBalancerStatus = { .name = "io.k8s.api.core.v1.LoadBalancerStatus", .fields = fields_core_v1_LoadBalancerStatus, .n_fields = 1 };
+const struct type type_core_v1_LoadBalancerStatus = { .name = "io.k8s.api.core.v1.LoadBalancerStatus", .fields = fields_core_v1_LoadBalancerStatus, .n_fields = 1, .doc = "State of a load balancer." };
 
 static const struct field fields_core_v1_LocalObjectReference[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .default_json = "\"\"" },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .default_json = "\"\"", .doc = "Its name." },
 };
-const struct type type_core_v1_LocalObjectReference = { .name = "io.k8s.api.core.v1.LocalObjectReference", .fields = fields_core_v1_LocalObjectReference, .n_fields = 1, .atomic = true };
+const struct type type_core_v1_LocalObjectReference = { .name = "io.k8s.api.core.v1.LocalObjectReference", .fields = fields_core_v1_LocalObjectReference, .n_fields = 1, .atomic = true, .doc = "An object of the same namespace." };
 
 static const struct field fields_core_v1_LocalVolumeSource[] = {
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Where it is on the node." },
+	{ .name = "fsType", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
 };
-const struct type type_core_v1_LocalVolumeSource = { .name = "io.k8s.api.core.v1.LocalVolumeSource", .fields = fields_core_v1_LocalVolumeSource, .n_fields = 2 };
+const struct type type_core_v1_LocalVolumeSource = { .name = "io.k8s.api.core.v1.LocalVolumeSource", .fields = fields_core_v1_LocalVolumeSource, .n_fields = 2, .doc = "A disk or directory of one node." };
 
 static const struct field fields_core_v1_ModifyVolumeStatus[] = {
-	{ .name = "targetVolumeAttributesClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "InProgress", "Infeasible", "Pending", NULL }, .doc = "What was last observed. Written by the system." },
+	{ .name = "targetVolumeAttributesClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The class that is being applied." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "InProgress", "Infeasible", "Pending", NULL }, .doc = "Pending, InProgress or Infeasible." },
 };
-const struct type type_core_v1_ModifyVolumeStatus = { .name = "io.k8s.api.core.v1.ModifyVolumeStatus", .fields = fields_core_v1_ModifyVolumeStatus, .n_fields = 2 };
+const struct type type_core_v1_ModifyVolumeStatus = { .name = "io.k8s.api.core.v1.ModifyVolumeStatus", .fields = fields_core_v1_ModifyVolumeStatus, .n_fields = 2, .doc = "How far a change of the volume's attributes is." };
 
 static const struct field fields_core_v1_NFSVolumeSource[] = {
-	{ .name = "server", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
+	{ .name = "server", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The server." },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The directory it exports." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_NFSVolumeSource = { .name = "io.k8s.api.core.v1.NFSVolumeSource", .fields = fields_core_v1_NFSVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_NFSVolumeSource = { .name = "io.k8s.api.core.v1.NFSVolumeSource", .fields = fields_core_v1_NFSVolumeSource, .n_fields = 3, .doc = "A directory of an NFS server." };
 
 static const struct field fields_core_v1_Namespace[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A space of names, and what quotas and permissions are given for." },
@@ -789,31 +789,31 @@ static const struct field fields_core_v1_Namespace[] = {
 const struct type type_core_v1_Namespace = { .name = "io.k8s.api.core.v1.Namespace", .fields = fields_core_v1_Namespace, .n_fields = 4, .doc = "A space of names, and what quotas and permissions are given for." };
 
 static const struct field fields_core_v1_NamespaceCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect, such as NamespaceContentRemaining." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Why, as text for people." },
 };
-const struct type type_core_v1_NamespaceCondition = { .name = "io.k8s.api.core.v1.NamespaceCondition", .fields = fields_core_v1_NamespaceCondition, .n_fields = 5 };
+const struct type type_core_v1_NamespaceCondition = { .name = "io.k8s.api.core.v1.NamespaceCondition", .fields = fields_core_v1_NamespaceCondition, .n_fields = 5, .doc = "One aspect of a namespace's state." };
 
 static const struct field fields_core_v1_NamespaceList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Namespace objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Namespace },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Namespace, .doc = "The objects." },
 };
-const struct type type_core_v1_NamespaceList = { .name = "io.k8s.api.core.v1.NamespaceList", .fields = fields_core_v1_NamespaceList, .n_fields = 3 };
+const struct type type_core_v1_NamespaceList = { .name = "io.k8s.api.core.v1.NamespaceList", .fields = fields_core_v1_NamespaceList, .n_fields = 3, .doc = "A list of Namespace objects." };
 
 static const struct field fields_core_v1_NamespaceSpec[] = {
-	{ .name = "finalizers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
+	{ .name = "finalizers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "What must still be emptied before it goes away." },
 };
-const struct type type_core_v1_NamespaceSpec = { .name = "io.k8s.api.core.v1.NamespaceSpec", .fields = fields_core_v1_NamespaceSpec, .n_fields = 1 };
+const struct type type_core_v1_NamespaceSpec = { .name = "io.k8s.api.core.v1.NamespaceSpec", .fields = fields_core_v1_NamespaceSpec, .n_fields = 1, .doc = "What is wanted of a namespace." };
 
 static const struct field fields_core_v1_NamespaceStatus[] = {
-	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Active", "Terminating", NULL } },
+	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Active", "Terminating", NULL }, .doc = "Active or Terminating." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_NamespaceCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_core_v1_NamespaceStatus = { .name = "io.k8s.api.core.v1.NamespaceStatus", .fields = fields_core_v1_NamespaceStatus, .n_fields = 2 };
+const struct type type_core_v1_NamespaceStatus = { .name = "io.k8s.api.core.v1.NamespaceStatus", .fields = fields_core_v1_NamespaceStatus, .n_fields = 2, .doc = "State of a namespace." };
 
 static const struct field fields_core_v1_Node[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A machine that runs pods." },
@@ -824,186 +824,186 @@ static const struct field fields_core_v1_Node[] = {
 const struct type type_core_v1_Node = { .name = "io.k8s.api.core.v1.Node", .fields = fields_core_v1_Node, .n_fields = 4, .doc = "A machine that runs pods." };
 
 static const struct field fields_core_v1_NodeAddress[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "address", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS." },
+	{ .name = "address", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The address." },
 };
-const struct type type_core_v1_NodeAddress = { .name = "io.k8s.api.core.v1.NodeAddress", .fields = fields_core_v1_NodeAddress, .n_fields = 2 };
+const struct type type_core_v1_NodeAddress = { .name = "io.k8s.api.core.v1.NodeAddress", .fields = fields_core_v1_NodeAddress, .n_fields = 2, .doc = "An address of a node." };
 
 static const struct field fields_core_v1_NodeAffinity[] = {
-	{ .name = "requiredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_core_v1_NodeSelector },
-	{ .name = "preferredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_PreferredSchedulingTerm },
+	{ .name = "requiredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_core_v1_NodeSelector, .doc = "What the node must match." },
+	{ .name = "preferredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_PreferredSchedulingTerm, .doc = "What the node should match, with weights." },
 };
-const struct type type_core_v1_NodeAffinity = { .name = "io.k8s.api.core.v1.NodeAffinity", .fields = fields_core_v1_NodeAffinity, .n_fields = 2 };
+const struct type type_core_v1_NodeAffinity = { .name = "io.k8s.api.core.v1.NodeAffinity", .fields = fields_core_v1_NodeAffinity, .n_fields = 2, .doc = "Rules about nodes." };
 
 static const struct field fields_core_v1_NodeAllocatableMappedResources[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "quantity", .kind = FIELD_QUANTITY, .pointer = 1, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource." },
+	{ .name = "quantity", .kind = FIELD_QUANTITY, .pointer = 1, .required = 1, .number = 2, .doc = "How much." },
 };
-const struct type type_core_v1_NodeAllocatableMappedResources = { .name = "io.k8s.api.core.v1.NodeAllocatableMappedResources", .fields = fields_core_v1_NodeAllocatableMappedResources, .n_fields = 2 };
+const struct type type_core_v1_NodeAllocatableMappedResources = { .name = "io.k8s.api.core.v1.NodeAllocatableMappedResources", .fields = fields_core_v1_NodeAllocatableMappedResources, .n_fields = 2, .doc = "An amount of a node resource that a device stands for." };
 
 static const struct field fields_core_v1_NodeAllocatableOverheadResources[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "perPod", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "perContainer", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource." },
+	{ .name = "perPod", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Once for the pod." },
+	{ .name = "perContainer", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "For each container that refers to the claim." },
 };
-const struct type type_core_v1_NodeAllocatableOverheadResources = { .name = "io.k8s.api.core.v1.NodeAllocatableOverheadResources", .fields = fields_core_v1_NodeAllocatableOverheadResources, .n_fields = 3 };
+const struct type type_core_v1_NodeAllocatableOverheadResources = { .name = "io.k8s.api.core.v1.NodeAllocatableOverheadResources", .fields = fields_core_v1_NodeAllocatableOverheadResources, .n_fields = 3, .doc = "An amount of a node resource that using a device costs." };
 
 static const struct field fields_core_v1_NodeAllocatableResourceClaimStatus[] = {
-	{ .name = "resourceClaimName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "containers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 2 },
-	{ .name = "mapping", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_NodeAllocatableMappedResources, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "overhead", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 5, .type = &type_core_v1_NodeAllocatableOverheadResources, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "resourceClaimName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The claim." },
+	{ .name = "containers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 2, .doc = "The containers that refer to it." },
+	{ .name = "mapping", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_NodeAllocatableMappedResources, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Resources that the devices stand for." },
+	{ .name = "overhead", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 5, .type = &type_core_v1_NodeAllocatableOverheadResources, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Resources that the devices cost in addition." },
 };
-const struct type type_core_v1_NodeAllocatableResourceClaimStatus = { .name = "io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus", .fields = fields_core_v1_NodeAllocatableResourceClaimStatus, .n_fields = 4 };
+const struct type type_core_v1_NodeAllocatableResourceClaimStatus = { .name = "io.k8s.api.core.v1.NodeAllocatableResourceClaimStatus", .fields = fields_core_v1_NodeAllocatableResourceClaimStatus, .n_fields = 4, .doc = "Node resources that a pod was given through a ResourceClaim." };
 
 static const struct field fields_core_v1_NodeCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
-	{ .name = "lastHeartbeatTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect, such as Ready or MemoryPressure." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
+	{ .name = "lastHeartbeatTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the node last said so." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Why, as text for people." },
 };
-const struct type type_core_v1_NodeCondition = { .name = "io.k8s.api.core.v1.NodeCondition", .fields = fields_core_v1_NodeCondition, .n_fields = 6 };
+const struct type type_core_v1_NodeCondition = { .name = "io.k8s.api.core.v1.NodeCondition", .fields = fields_core_v1_NodeCondition, .n_fields = 6, .doc = "One aspect of a node's state." };
 
 static const struct field fields_core_v1_NodeConfigSource[] = {
-	{ .name = "configMap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ConfigMapNodeConfigSource },
+	{ .name = "configMap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_ConfigMapNodeConfigSource, .doc = "A ConfigMap." },
 };
-const struct type type_core_v1_NodeConfigSource = { .name = "io.k8s.api.core.v1.NodeConfigSource", .fields = fields_core_v1_NodeConfigSource, .n_fields = 1 };
+const struct type type_core_v1_NodeConfigSource = { .name = "io.k8s.api.core.v1.NodeConfigSource", .fields = fields_core_v1_NodeConfigSource, .n_fields = 1, .doc = "Where a node's configuration comes from. Not supported any more." };
 
 static const struct field fields_core_v1_NodeConfigStatus[] = {
-	{ .name = "assigned", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_NodeConfigSource },
-	{ .name = "active", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeConfigSource },
-	{ .name = "lastKnownGood", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_NodeConfigSource },
-	{ .name = "error", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "assigned", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_NodeConfigSource, .doc = "The one it should use." },
+	{ .name = "active", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeConfigSource, .doc = "The one it uses." },
+	{ .name = "lastKnownGood", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_NodeConfigSource, .doc = "The one it falls back to." },
+	{ .name = "error", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What went wrong." },
 };
-const struct type type_core_v1_NodeConfigStatus = { .name = "io.k8s.api.core.v1.NodeConfigStatus", .fields = fields_core_v1_NodeConfigStatus, .n_fields = 4 };
+const struct type type_core_v1_NodeConfigStatus = { .name = "io.k8s.api.core.v1.NodeConfigStatus", .fields = fields_core_v1_NodeConfigStatus, .n_fields = 4, .doc = "State of a node's configuration. Not supported any more." };
 
 static const struct field fields_core_v1_NodeDaemonEndpoints[] = {
-	{ .name = "kubeletEndpoint", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_core_v1_DaemonEndpoint },
+	{ .name = "kubeletEndpoint", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_core_v1_DaemonEndpoint, .doc = "The node agent." },
 };
-const struct type type_core_v1_NodeDaemonEndpoints = { .name = "io.k8s.api.core.v1.NodeDaemonEndpoints", .fields = fields_core_v1_NodeDaemonEndpoints, .n_fields = 1 };
+const struct type type_core_v1_NodeDaemonEndpoints = { .name = "io.k8s.api.core.v1.NodeDaemonEndpoints", .fields = fields_core_v1_NodeDaemonEndpoints, .n_fields = 1, .doc = "Where the node's daemons listen." };
 
 static const struct field fields_core_v1_NodeFeatures[] = {
-	{ .name = "supplementalGroupsPolicy", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "supplementalGroupsPolicy", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Whether it knows supplementalGroupsPolicy." },
 };
-const struct type type_core_v1_NodeFeatures = { .name = "io.k8s.api.core.v1.NodeFeatures", .fields = fields_core_v1_NodeFeatures, .n_fields = 1 };
+const struct type type_core_v1_NodeFeatures = { .name = "io.k8s.api.core.v1.NodeFeatures", .fields = fields_core_v1_NodeFeatures, .n_fields = 1, .doc = "What the node's runtime can do." };
 
 static const struct field fields_core_v1_NodeList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Node objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Node },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Node, .doc = "The objects." },
 };
-const struct type type_core_v1_NodeList = { .name = "io.k8s.api.core.v1.NodeList", .fields = fields_core_v1_NodeList, .n_fields = 3 };
+const struct type type_core_v1_NodeList = { .name = "io.k8s.api.core.v1.NodeList", .fields = fields_core_v1_NodeList, .n_fields = 3, .doc = "A list of Node objects." };
 
 static const struct field fields_core_v1_NodePodPreemptionPolicy[] = {
-	{ .name = "disableResizePreemption", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 1 },
+	{ .name = "disableResizePreemption", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 1, .doc = "Who asked that growing in place displaces nobody." },
 };
-const struct type type_core_v1_NodePodPreemptionPolicy = { .name = "io.k8s.api.core.v1.NodePodPreemptionPolicy", .fields = fields_core_v1_NodePodPreemptionPolicy, .n_fields = 1 };
+const struct type type_core_v1_NodePodPreemptionPolicy = { .name = "io.k8s.api.core.v1.NodePodPreemptionPolicy", .fields = fields_core_v1_NodePodPreemptionPolicy, .n_fields = 1, .doc = "When pods of this node may be displaced." };
 
 static const struct field fields_core_v1_NodeProxyOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a proxy request to a node." },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The path to ask for." },
 };
-const struct type type_core_v1_NodeProxyOptions = { .name = "io.k8s.api.core.v1.NodeProxyOptions", .fields = fields_core_v1_NodeProxyOptions, .n_fields = 2 };
+const struct type type_core_v1_NodeProxyOptions = { .name = "io.k8s.api.core.v1.NodeProxyOptions", .fields = fields_core_v1_NodeProxyOptions, .n_fields = 2, .doc = "Parameters of a proxy request to a node." };
 
 static const struct field fields_core_v1_NodeRuntimeHandler[] = {
-	{ .name = "name", .kind = FIELD_STRING, .number = 1 },
-	{ .name = "features", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeRuntimeHandlerFeatures },
+	{ .name = "name", .kind = FIELD_STRING, .number = 1, .doc = "Its name; empty for the default." },
+	{ .name = "features", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeRuntimeHandlerFeatures, .doc = "What it can do." },
 };
-const struct type type_core_v1_NodeRuntimeHandler = { .name = "io.k8s.api.core.v1.NodeRuntimeHandler", .fields = fields_core_v1_NodeRuntimeHandler, .n_fields = 2 };
+const struct type type_core_v1_NodeRuntimeHandler = { .name = "io.k8s.api.core.v1.NodeRuntimeHandler", .fields = fields_core_v1_NodeRuntimeHandler, .n_fields = 2, .doc = "A way in which the node can run containers." };
 
 static const struct field fields_core_v1_NodeRuntimeHandlerFeatures[] = {
-	{ .name = "recursiveReadOnlyMounts", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "userNamespaces", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "recursiveReadOnlyMounts", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Whether mounts can be read-only recursively." },
+	{ .name = "userNamespaces", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Whether pods can have user namespaces." },
 };
-const struct type type_core_v1_NodeRuntimeHandlerFeatures = { .name = "io.k8s.api.core.v1.NodeRuntimeHandlerFeatures", .fields = fields_core_v1_NodeRuntimeHandlerFeatures, .n_fields = 2 };
+const struct type type_core_v1_NodeRuntimeHandlerFeatures = { .name = "io.k8s.api.core.v1.NodeRuntimeHandlerFeatures", .fields = fields_core_v1_NodeRuntimeHandlerFeatures, .n_fields = 2, .doc = "What a runtime handler can do." };
 
 static const struct field fields_core_v1_NodeSelector[] = {
-	{ .name = "nodeSelectorTerms", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_core_v1_NodeSelectorTerm },
+	{ .name = "nodeSelectorTerms", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_core_v1_NodeSelectorTerm, .doc = "The terms." },
 };
-const struct type type_core_v1_NodeSelector = { .name = "io.k8s.api.core.v1.NodeSelector", .fields = fields_core_v1_NodeSelector, .n_fields = 1, .atomic = true };
+const struct type type_core_v1_NodeSelector = { .name = "io.k8s.api.core.v1.NodeSelector", .fields = fields_core_v1_NodeSelector, .n_fields = 1, .atomic = true, .doc = "Terms on nodes; one that matches suffices." };
 
 static const struct field fields_core_v1_NodeSelectorRequirement[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn", NULL } },
-	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "A label or field." },
+	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "DoesNotExist", "Exists", "Gt", "In", "Lt", "NotIn", NULL }, .doc = "In, NotIn, Exists, DoesNotExist, Gt or Lt." },
+	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "For In and NotIn the set; for Gt and Lt one number." },
 };
-const struct type type_core_v1_NodeSelectorRequirement = { .name = "io.k8s.api.core.v1.NodeSelectorRequirement", .fields = fields_core_v1_NodeSelectorRequirement, .n_fields = 3 };
+const struct type type_core_v1_NodeSelectorRequirement = { .name = "io.k8s.api.core.v1.NodeSelectorRequirement", .fields = fields_core_v1_NodeSelectorRequirement, .n_fields = 3, .doc = "One requirement on a node." };
 
 static const struct field fields_core_v1_NodeSelectorTerm[] = {
-	{ .name = "matchExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_NodeSelectorRequirement },
-	{ .name = "matchFields", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeSelectorRequirement },
+	{ .name = "matchExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_NodeSelectorRequirement, .doc = "Requirements on labels." },
+	{ .name = "matchFields", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_NodeSelectorRequirement, .doc = "Requirements on fields; metadata.name only." },
 };
-const struct type type_core_v1_NodeSelectorTerm = { .name = "io.k8s.api.core.v1.NodeSelectorTerm", .fields = fields_core_v1_NodeSelectorTerm, .n_fields = 2, .atomic = true };
+const struct type type_core_v1_NodeSelectorTerm = { .name = "io.k8s.api.core.v1.NodeSelectorTerm", .fields = fields_core_v1_NodeSelectorTerm, .n_fields = 2, .atomic = true, .doc = "Requirements that must all hold. An empty term matches nothing." };
 
 static const struct field fields_core_v1_NodeSpec[] = {
 	{ .name = "podCIDR", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The range its pods get their addresses from." },
-	{ .name = "podCIDRs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .patch_merge = 1, .number = 7 },
-	{ .name = "providerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "podCIDRs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .patch_merge = 1, .number = 7, .doc = "Networks of the node's pods, at most one of each family." },
+	{ .name = "providerID", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "What the cloud calls the node." },
 	{ .name = "unschedulable", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "No new pods are placed here." },
 	{ .name = "taints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_Taint, .doc = "Keep pods away that don't tolerate them." },
-	{ .name = "configSource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_NodeConfigSource },
-	{ .name = "externalID", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "podPreemptionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_NodePodPreemptionPolicy },
+	{ .name = "configSource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_NodeConfigSource, .doc = "Not supported any more." },
+	{ .name = "externalID", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Not used any more." },
+	{ .name = "podPreemptionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_NodePodPreemptionPolicy, .doc = "When pods of this node may be displaced." },
 };
-const struct type type_core_v1_NodeSpec = { .name = "io.k8s.api.core.v1.NodeSpec", .fields = fields_core_v1_NodeSpec, .n_fields = 8 };
+const struct type type_core_v1_NodeSpec = { .name = "io.k8s.api.core.v1.NodeSpec", .fields = fields_core_v1_NodeSpec, .n_fields = 8, .doc = "What is wanted of a node." };
 
 static const struct field fields_core_v1_NodeStatus[] = {
 	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "What the machine has." },
 	{ .name = "allocatable", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "What of it pods may use." },
-	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Pending", "Running", "Terminated", NULL } },
+	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Pending", "Running", "Terminated", NULL }, .doc = "Not used any more." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_NodeCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "addresses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 5, .type = &type_core_v1_NodeAddress, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Its names and addresses." },
-	{ .name = "daemonEndpoints", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 6, .type = &type_core_v1_NodeDaemonEndpoints },
+	{ .name = "daemonEndpoints", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 6, .type = &type_core_v1_NodeDaemonEndpoints, .doc = "Where its daemons listen." },
 	{ .name = "nodeInfo", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 7, .type = &type_core_v1_NodeSystemInfo, .doc = "Versions of what it runs." },
 	{ .name = "images", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_ContainerImage, .doc = "Images that are present." },
-	{ .name = "volumesInUse", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9 },
-	{ .name = "volumesAttached", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .type = &type_core_v1_AttachedVolume },
-	{ .name = "config", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_NodeConfigStatus },
-	{ .name = "runtimeHandlers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 12, .type = &type_core_v1_NodeRuntimeHandler },
-	{ .name = "features", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_NodeFeatures },
-	{ .name = "declaredFeatures", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 14 },
+	{ .name = "volumesInUse", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9, .doc = "Volumes that must not be detached." },
+	{ .name = "volumesAttached", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .type = &type_core_v1_AttachedVolume, .doc = "Volumes that are attached." },
+	{ .name = "config", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_NodeConfigStatus, .doc = "Not used any more." },
+	{ .name = "runtimeHandlers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 12, .type = &type_core_v1_NodeRuntimeHandler, .doc = "Ways in which it can run containers." },
+	{ .name = "features", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_NodeFeatures, .doc = "What its runtime can do." },
+	{ .name = "declaredFeatures", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 14, .doc = "Features that depend on gates and that the node has." },
 };
-const struct type type_core_v1_NodeStatus = { .name = "io.k8s.api.core.v1.NodeStatus", .fields = fields_core_v1_NodeStatus, .n_fields = 14 };
+const struct type type_core_v1_NodeStatus = { .name = "io.k8s.api.core.v1.NodeStatus", .fields = fields_core_v1_NodeStatus, .n_fields = 14, .doc = "State of a node." };
 
 static const struct field fields_core_v1_NodeSwapStatus[] = {
-	{ .name = "capacity", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "capacity", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Its size in bytes." },
 };
-const struct type type_core_v1_NodeSwapStatus = { .name = "io.k8s.api.core.v1.NodeSwapStatus", .fields = fields_core_v1_NodeSwapStatus, .n_fields = 1 };
+const struct type type_core_v1_NodeSwapStatus = { .name = "io.k8s.api.core.v1.NodeSwapStatus", .fields = fields_core_v1_NodeSwapStatus, .n_fields = 1, .doc = "Swap of a node." };
 
 static const struct field fields_core_v1_NodeSystemInfo[] = {
-	{ .name = "machineID", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "systemUUID", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "bootID", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "kernelVersion", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "osImage", .kind = FIELD_STRING, .required = 1, .number = 5 },
-	{ .name = "containerRuntimeVersion", .kind = FIELD_STRING, .required = 1, .number = 6 },
-	{ .name = "kubeletVersion", .kind = FIELD_STRING, .required = 1, .number = 7 },
-	{ .name = "kubeProxyVersion", .kind = FIELD_STRING, .required = 1, .number = 8 },
-	{ .name = "operatingSystem", .kind = FIELD_STRING, .required = 1, .number = 9 },
-	{ .name = "architecture", .kind = FIELD_STRING, .required = 1, .number = 10 },
-	{ .name = "swap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_NodeSwapStatus },
-	{ .name = "runningInUserNamespace", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 12 },
+	{ .name = "machineID", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Content of /etc/machine-id." },
+	{ .name = "systemUUID", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The machine's UUID." },
+	{ .name = "bootID", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Changes at each boot." },
+	{ .name = "kernelVersion", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "Version of the kernel." },
+	{ .name = "osImage", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "Name of the system." },
+	{ .name = "containerRuntimeVersion", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "Name and version of the container runtime." },
+	{ .name = "kubeletVersion", .kind = FIELD_STRING, .required = 1, .number = 7, .doc = "Version of the node agent." },
+	{ .name = "kubeProxyVersion", .kind = FIELD_STRING, .required = 1, .number = 8, .doc = "Not used any more." },
+	{ .name = "operatingSystem", .kind = FIELD_STRING, .required = 1, .number = 9, .doc = "linux or windows." },
+	{ .name = "architecture", .kind = FIELD_STRING, .required = 1, .number = 10, .doc = "Such as amd64 or arm64." },
+	{ .name = "swap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_NodeSwapStatus, .doc = "Its swap." },
+	{ .name = "runningInUserNamespace", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 12, .doc = "Whether the node agent has no real root rights." },
 };
-const struct type type_core_v1_NodeSystemInfo = { .name = "io.k8s.api.core.v1.NodeSystemInfo", .fields = fields_core_v1_NodeSystemInfo, .n_fields = 12 };
+const struct type type_core_v1_NodeSystemInfo = { .name = "io.k8s.api.core.v1.NodeSystemInfo", .fields = fields_core_v1_NodeSystemInfo, .n_fields = 12, .doc = "Machine and system of a node." };
 
 static const struct field fields_core_v1_ObjectFieldSelector[] = {
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group and version of the schema, such as apps/v1." },
-	{ .name = "fieldPath", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "fieldPath", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The field, such as metadata.name or status.podIP." },
 };
-const struct type type_core_v1_ObjectFieldSelector = { .name = "io.k8s.api.core.v1.ObjectFieldSelector", .fields = fields_core_v1_ObjectFieldSelector, .n_fields = 2, .atomic = true };
+const struct type type_core_v1_ObjectFieldSelector = { .name = "io.k8s.api.core.v1.ObjectFieldSelector", .fields = fields_core_v1_ObjectFieldSelector, .n_fields = 2, .atomic = true, .doc = "A field of the pod." };
 
 static const struct field fields_core_v1_ObjectReference[] = {
 	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The kind of object, such as Pod." },
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its namespace." },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Its name." },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Its uid." },
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Group and version of the schema, such as apps/v1." },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "fieldPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Its version." },
+	{ .name = "fieldPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .doc = "A part of it, such as spec.containers{name}." },
 };
-const struct type type_core_v1_ObjectReference = { .name = "io.k8s.api.core.v1.ObjectReference", .fields = fields_core_v1_ObjectReference, .n_fields = 7, .atomic = true };
+const struct type type_core_v1_ObjectReference = { .name = "io.k8s.api.core.v1.ObjectReference", .fields = fields_core_v1_ObjectReference, .n_fields = 7, .atomic = true, .doc = "Names an object, or a part of one." };
 
 static const struct field fields_core_v1_PersistentVolume[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Storage of the cluster that outlives pods." },
@@ -1022,120 +1022,120 @@ static const struct field fields_core_v1_PersistentVolumeClaim[] = {
 const struct type type_core_v1_PersistentVolumeClaim = { .name = "io.k8s.api.core.v1.PersistentVolumeClaim", .fields = fields_core_v1_PersistentVolumeClaim, .n_fields = 4, .doc = "A request for storage." };
 
 static const struct field fields_core_v1_PersistentVolumeClaimCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
-	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect, such as Resizing." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
+	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When this condition was last checked." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Why, as text for people." },
 };
-const struct type type_core_v1_PersistentVolumeClaimCondition = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimCondition", .fields = fields_core_v1_PersistentVolumeClaimCondition, .n_fields = 6 };
+const struct type type_core_v1_PersistentVolumeClaimCondition = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimCondition", .fields = fields_core_v1_PersistentVolumeClaimCondition, .n_fields = 6, .doc = "One aspect of a claim's state." };
 
 static const struct field fields_core_v1_PersistentVolumeClaimList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PersistentVolumeClaim objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_PersistentVolumeClaim },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_PersistentVolumeClaim, .doc = "The objects." },
 };
-const struct type type_core_v1_PersistentVolumeClaimList = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimList", .fields = fields_core_v1_PersistentVolumeClaimList, .n_fields = 3 };
+const struct type type_core_v1_PersistentVolumeClaimList = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimList", .fields = fields_core_v1_PersistentVolumeClaimList, .n_fields = 3, .doc = "A list of PersistentVolumeClaim objects." };
 
 static const struct field fields_core_v1_PersistentVolumeClaimSpec[] = {
 	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL }, .doc = "How the volume is used, such as ReadWriteOnce." },
-	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector },
+	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector, .doc = "Labels that the volume must have." },
 	{ .name = "resources", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_VolumeResourceRequirements, .doc = "How much storage is needed." },
 	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The volume it is bound to." },
 	{ .name = "storageClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Which StorageClass provides it." },
-	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL } },
-	{ .name = "dataSource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_TypedLocalObjectReference },
-	{ .name = "dataSourceRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_TypedObjectReference },
-	{ .name = "volumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9 },
+	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL }, .doc = "Filesystem (the default) or Block." },
+	{ .name = "dataSource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_TypedLocalObjectReference, .doc = "Content to begin with, a snapshot or another claim." },
+	{ .name = "dataSourceRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_TypedObjectReference, .doc = "Content to begin with, also of other kinds and namespaces." },
+	{ .name = "volumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Class of attributes that may change later." },
 };
-const struct type type_core_v1_PersistentVolumeClaimSpec = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimSpec", .fields = fields_core_v1_PersistentVolumeClaimSpec, .n_fields = 9 };
+const struct type type_core_v1_PersistentVolumeClaimSpec = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimSpec", .fields = fields_core_v1_PersistentVolumeClaimSpec, .n_fields = 9, .doc = "What storage is asked for." };
 
 static const struct field fields_core_v1_PersistentVolumeClaimStatus[] = {
-	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Bound", "Lost", "Pending", NULL } },
-	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL } },
-	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3 },
+	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Bound", "Lost", "Pending", NULL }, .doc = "Pending, Bound or Lost." },
+	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL }, .doc = "Ways the volume can be mounted." },
+	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3, .doc = "Size of the volume." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 4, .type = &type_core_v1_PersistentVolumeClaimCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },
-	{ .name = "allocatedResourceStatuses", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending", NULL } },
-	{ .name = "currentVolumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "modifyVolumeStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_ModifyVolumeStatus },
-	{ .name = "healthStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_VolumeHealthStatus },
+	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5, .doc = "Size that is being made available." },
+	{ .name = "allocatedResourceStatuses", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending", NULL }, .doc = "How far growing is." },
+	{ .name = "currentVolumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "The class whose attributes the volume has." },
+	{ .name = "modifyVolumeStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_ModifyVolumeStatus, .doc = "How far a change of attributes is." },
+	{ .name = "healthStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_VolumeHealthStatus, .doc = "What the driver's controller says of the volume's health." },
 };
-const struct type type_core_v1_PersistentVolumeClaimStatus = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimStatus", .fields = fields_core_v1_PersistentVolumeClaimStatus, .n_fields = 9 };
+const struct type type_core_v1_PersistentVolumeClaimStatus = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimStatus", .fields = fields_core_v1_PersistentVolumeClaimStatus, .n_fields = 9, .doc = "What a claim was given." };
 
 static const struct field fields_core_v1_PersistentVolumeClaimTemplate[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PersistentVolumeClaimSpec, .doc = "What is wanted." },
 };
-const struct type type_core_v1_PersistentVolumeClaimTemplate = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimTemplate", .fields = fields_core_v1_PersistentVolumeClaimTemplate, .n_fields = 2 };
+const struct type type_core_v1_PersistentVolumeClaimTemplate = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimTemplate", .fields = fields_core_v1_PersistentVolumeClaimTemplate, .n_fields = 2, .doc = "A claim to be made." };
 
 static const struct field fields_core_v1_PersistentVolumeClaimVolumeSource[] = {
-	{ .name = "claimName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2 },
+	{ .name = "claimName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "A claim of the pod's namespace." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_PersistentVolumeClaimVolumeSource = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource", .fields = fields_core_v1_PersistentVolumeClaimVolumeSource, .n_fields = 2 };
+const struct type type_core_v1_PersistentVolumeClaimVolumeSource = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimVolumeSource", .fields = fields_core_v1_PersistentVolumeClaimVolumeSource, .n_fields = 2, .doc = "The volume of a claim." };
 
 static const struct field fields_core_v1_PersistentVolumeList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PersistentVolume objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_PersistentVolume },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_PersistentVolume, .doc = "The objects." },
 };
-const struct type type_core_v1_PersistentVolumeList = { .name = "io.k8s.api.core.v1.PersistentVolumeList", .fields = fields_core_v1_PersistentVolumeList, .n_fields = 3 };
+const struct type type_core_v1_PersistentVolumeList = { .name = "io.k8s.api.core.v1.PersistentVolumeList", .fields = fields_core_v1_PersistentVolumeList, .n_fields = 3, .doc = "A list of PersistentVolume objects." };
 
 static const struct field fields_core_v1_PersistentVolumeSource[] = {
-	{ .name = "gcePersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_GCEPersistentDiskVolumeSource },
-	{ .name = "awsElasticBlockStore", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_AWSElasticBlockStoreVolumeSource },
-	{ .name = "hostPath", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_HostPathVolumeSource },
-	{ .name = "glusterfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_GlusterfsPersistentVolumeSource },
-	{ .name = "nfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_NFSVolumeSource },
-	{ .name = "rbd", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_RBDPersistentVolumeSource },
-	{ .name = "iscsi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_core_v1_ISCSIPersistentVolumeSource },
-	{ .name = "cinder", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_CinderPersistentVolumeSource },
-	{ .name = "cephfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_CephFSPersistentVolumeSource },
-	{ .name = "fc", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_FCVolumeSource },
-	{ .name = "flocker", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_FlockerVolumeSource },
-	{ .name = "flexVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_FlexPersistentVolumeSource },
-	{ .name = "azureFile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_AzureFilePersistentVolumeSource },
-	{ .name = "vsphereVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_VsphereVirtualDiskVolumeSource },
-	{ .name = "quobyte", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_QuobyteVolumeSource },
-	{ .name = "azureDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_core_v1_AzureDiskVolumeSource },
-	{ .name = "photonPersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_core_v1_PhotonPersistentDiskVolumeSource },
-	{ .name = "portworxVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_PortworxVolumeSource },
-	{ .name = "scaleIO", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 19, .type = &type_core_v1_ScaleIOPersistentVolumeSource },
-	{ .name = "local", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_LocalVolumeSource },
-	{ .name = "storageos", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 21, .type = &type_core_v1_StorageOSPersistentVolumeSource },
-	{ .name = "csi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_CSIPersistentVolumeSource },
+	{ .name = "gcePersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_GCEPersistentDiskVolumeSource, .doc = "A Google persistent disk." },
+	{ .name = "awsElasticBlockStore", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_AWSElasticBlockStoreVolumeSource, .doc = "An AWS EBS volume." },
+	{ .name = "hostPath", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_HostPathVolumeSource, .doc = "A directory of the node; for tests on one node." },
+	{ .name = "glusterfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_GlusterfsPersistentVolumeSource, .doc = "Not supported any more." },
+	{ .name = "nfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_NFSVolumeSource, .doc = "A directory of an NFS server." },
+	{ .name = "rbd", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_RBDPersistentVolumeSource, .doc = "Not supported any more." },
+	{ .name = "iscsi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_core_v1_ISCSIPersistentVolumeSource, .doc = "A disk reached by iSCSI." },
+	{ .name = "cinder", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_CinderPersistentVolumeSource, .doc = "An OpenStack Cinder volume." },
+	{ .name = "cephfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_CephFSPersistentVolumeSource, .doc = "Not supported any more." },
+	{ .name = "fc", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_FCVolumeSource, .doc = "A Fibre Channel disk." },
+	{ .name = "flocker", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_FlockerVolumeSource, .doc = "Not supported any more." },
+	{ .name = "flexVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_FlexPersistentVolumeSource, .doc = "A volume of a Flex driver. Deprecated." },
+	{ .name = "azureFile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_AzureFilePersistentVolumeSource, .doc = "An Azure file share." },
+	{ .name = "vsphereVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_VsphereVirtualDiskVolumeSource, .doc = "A vSphere disk." },
+	{ .name = "quobyte", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_QuobyteVolumeSource, .doc = "Not supported any more." },
+	{ .name = "azureDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_core_v1_AzureDiskVolumeSource, .doc = "An Azure data disk." },
+	{ .name = "photonPersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_core_v1_PhotonPersistentDiskVolumeSource, .doc = "Not supported any more." },
+	{ .name = "portworxVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_PortworxVolumeSource, .doc = "A Portworx volume." },
+	{ .name = "scaleIO", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 19, .type = &type_core_v1_ScaleIOPersistentVolumeSource, .doc = "Not supported any more." },
+	{ .name = "local", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_LocalVolumeSource, .doc = "A disk or directory of one node." },
+	{ .name = "storageos", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 21, .type = &type_core_v1_StorageOSPersistentVolumeSource, .doc = "Not supported any more." },
+	{ .name = "csi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_CSIPersistentVolumeSource, .doc = "A volume of a CSI driver." },
 };
-const struct type type_core_v1_PersistentVolumeSource = { .name = "io.k8s.api.core.v1.PersistentVolumeSource", .fields = fields_core_v1_PersistentVolumeSource, .n_fields = 22 };
+const struct type type_core_v1_PersistentVolumeSource = { .name = "io.k8s.api.core.v1.PersistentVolumeSource", .fields = fields_core_v1_PersistentVolumeSource, .n_fields = 22, .doc = "Where a persistent volume is. Exactly one." };
 
 static const struct field fields_core_v1_PersistentVolumeSpec[] = {
-	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_core_v1_PersistentVolumeSource },
-	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL } },
-	{ .name = "claimRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_ObjectReference },
-	{ .name = "persistentVolumeReclaimPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Delete", "Recycle", "Retain", NULL } },
-	{ .name = "storageClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "mountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
-	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL } },
-	{ .name = "nodeAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_VolumeNodeAffinity },
-	{ .name = "volumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10 },
+	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "Its size." },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_core_v1_PersistentVolumeSource, .doc = "A piece of storage in the cluster." },
+	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL }, .doc = "Ways it can be mounted." },
+	{ .name = "claimRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_ObjectReference, .doc = "The claim it belongs to." },
+	{ .name = "persistentVolumeReclaimPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Delete", "Recycle", "Retain", NULL }, .doc = "What happens to it when the claim is gone, Retain, Delete or Recycle." },
+	{ .name = "storageClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The class it belongs to." },
+	{ .name = "mountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "Options for mounting; not checked." },
+	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL }, .doc = "Filesystem (the default) or Block." },
+	{ .name = "nodeAffinity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_VolumeNodeAffinity, .doc = "Which nodes can reach it." },
+	{ .name = "volumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "Class of attributes that may change later." },
 };
-const struct type type_core_v1_PersistentVolumeSpec = { .name = "io.k8s.api.core.v1.PersistentVolumeSpec", .fields = fields_core_v1_PersistentVolumeSpec, .n_fields = 10 };
+const struct type type_core_v1_PersistentVolumeSpec = { .name = "io.k8s.api.core.v1.PersistentVolumeSpec", .fields = fields_core_v1_PersistentVolumeSpec, .n_fields = 10, .doc = "A piece of storage in the cluster." };
 
 static const struct field fields_core_v1_PersistentVolumeStatus[] = {
-	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Available", "Bound", "Failed", "Pending", "Released", NULL } },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "lastPhaseTransitionTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "phase", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "Available", "Bound", "Failed", "Pending", "Released", NULL }, .doc = "Pending, Available, Bound, Released or Failed." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Why it is in this state, as text." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why it is in this state, as one word." },
+	{ .name = "lastPhaseTransitionTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When the phase last changed." },
 };
-const struct type type_core_v1_PersistentVolumeStatus = { .name = "io.k8s.api.core.v1.PersistentVolumeStatus", .fields = fields_core_v1_PersistentVolumeStatus, .n_fields = 4 };
+const struct type type_core_v1_PersistentVolumeStatus = { .name = "io.k8s.api.core.v1.PersistentVolumeStatus", .fields = fields_core_v1_PersistentVolumeStatus, .n_fields = 4, .doc = "State of a persistent volume." };
 
 static const struct field fields_core_v1_PhotonPersistentDiskVolumeSource[] = {
-	{ .name = "pdID", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "pdID", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The disk's id." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
 };
-const struct type type_core_v1_PhotonPersistentDiskVolumeSource = { .name = "io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource", .fields = fields_core_v1_PhotonPersistentDiskVolumeSource, .n_fields = 2 };
+const struct type type_core_v1_PhotonPersistentDiskVolumeSource = { .name = "io.k8s.api.core.v1.PhotonPersistentDiskVolumeSource", .fields = fields_core_v1_PhotonPersistentDiskVolumeSource, .n_fields = 2, .doc = "A Photon disk. Not supported any more." };
 
 static const struct field fields_core_v1_Pod[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A group of containers that run together on one node and share its network address and volumes." },
@@ -1146,178 +1146,178 @@ static const struct field fields_core_v1_Pod[] = {
 const struct type type_core_v1_Pod = { .name = "io.k8s.api.core.v1.Pod", .fields = fields_core_v1_Pod, .n_fields = 4, .doc = "A group of containers that run together on one node and share its network address and volumes." };
 
 static const struct field fields_core_v1_PodAffinity[] = {
-	{ .name = "requiredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_PodAffinityTerm },
-	{ .name = "preferredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_WeightedPodAffinityTerm },
+	{ .name = "requiredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_PodAffinityTerm, .doc = "What must hold of the domain." },
+	{ .name = "preferredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_WeightedPodAffinityTerm, .doc = "What should hold, with weights." },
 };
-const struct type type_core_v1_PodAffinity = { .name = "io.k8s.api.core.v1.PodAffinity", .fields = fields_core_v1_PodAffinity, .n_fields = 2 };
+const struct type type_core_v1_PodAffinity = { .name = "io.k8s.api.core.v1.PodAffinity", .fields = fields_core_v1_PodAffinity, .n_fields = 2, .doc = "Rules that draw a pod to other pods." };
 
 static const struct field fields_core_v1_PodAffinityTerm[] = {
-	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector },
-	{ .name = "namespaces", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
-	{ .name = "topologyKey", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector },
-	{ .name = "matchLabelKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
-	{ .name = "mismatchLabelKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6 },
+	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "Which pods, by labels." },
+	{ .name = "namespaces", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "In which namespaces; default the pod's own." },
+	{ .name = "topologyKey", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "A node label; nodes with the same value are one domain." },
+	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector, .doc = "In which namespaces, by their labels; added to namespaces." },
+	{ .name = "matchLabelKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "Labels whose values are taken from the pod itself and must be equal." },
+	{ .name = "mismatchLabelKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .doc = "Labels whose values are taken from the pod itself and must differ." },
 };
-const struct type type_core_v1_PodAffinityTerm = { .name = "io.k8s.api.core.v1.PodAffinityTerm", .fields = fields_core_v1_PodAffinityTerm, .n_fields = 6 };
+const struct type type_core_v1_PodAffinityTerm = { .name = "io.k8s.api.core.v1.PodAffinityTerm", .fields = fields_core_v1_PodAffinityTerm, .n_fields = 6, .doc = "Pods, and the domain in which they count." };
 
 static const struct field fields_core_v1_PodAntiAffinity[] = {
-	{ .name = "requiredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_PodAffinityTerm },
-	{ .name = "preferredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_WeightedPodAffinityTerm },
+	{ .name = "requiredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_PodAffinityTerm, .doc = "What must not be in the domain." },
+	{ .name = "preferredDuringSchedulingIgnoredDuringExecution", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_WeightedPodAffinityTerm, .doc = "What should not be, with weights." },
 };
-const struct type type_core_v1_PodAntiAffinity = { .name = "io.k8s.api.core.v1.PodAntiAffinity", .fields = fields_core_v1_PodAntiAffinity, .n_fields = 2 };
+const struct type type_core_v1_PodAntiAffinity = { .name = "io.k8s.api.core.v1.PodAntiAffinity", .fields = fields_core_v1_PodAntiAffinity, .n_fields = 2, .doc = "Rules that keep a pod away from other pods." };
 
 static const struct field fields_core_v1_PodAttachOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 1 },
-	{ .name = "stdout", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2 },
-	{ .name = "stderr", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "container", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of attach." },
+	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 1, .doc = "Send to its input." },
+	{ .name = "stdout", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2, .doc = "Receive its output." },
+	{ .name = "stderr", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Receive its error output." },
+	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "It has a terminal." },
+	{ .name = "container", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Which container; may be left out when there is one." },
 };
-const struct type type_core_v1_PodAttachOptions = { .name = "io.k8s.api.core.v1.PodAttachOptions", .fields = fields_core_v1_PodAttachOptions, .n_fields = 6 };
+const struct type type_core_v1_PodAttachOptions = { .name = "io.k8s.api.core.v1.PodAttachOptions", .fields = fields_core_v1_PodAttachOptions, .n_fields = 6, .doc = "Parameters of attach." };
 
 static const struct field fields_core_v1_PodCertificateProjection[] = {
-	{ .name = "signerName", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "keyType", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 2 },
-	{ .name = "maxExpirationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "credentialBundlePath", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "keyPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "certificateChainPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "userAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 7 },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8 },
+	{ .name = "signerName", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "Who signs." },
+	{ .name = "keyType", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 2, .doc = "RSA3072, RSA4096, ECDSAP256, ECDSAP384, ECDSAP521 or ED25519." },
+	{ .name = "maxExpirationSeconds", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "How long the certificate may be valid; 1 hour to 91 days, default 24 hours." },
+	{ .name = "credentialBundlePath", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "File with key and certificates together." },
+	{ .name = "keyPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "File with the key." },
+	{ .name = "certificateChainPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "File with the certificates." },
+	{ .name = "userAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 7, .doc = "Passed on to the signer, unverified." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "User id that owns the files." },
 };
-const struct type type_core_v1_PodCertificateProjection = { .name = "io.k8s.api.core.v1.PodCertificateProjection", .fields = fields_core_v1_PodCertificateProjection, .n_fields = 8 };
+const struct type type_core_v1_PodCertificateProjection = { .name = "io.k8s.api.core.v1.PodCertificateProjection", .fields = fields_core_v1_PodCertificateProjection, .n_fields = 8, .doc = "A private key and a certificate, made for the pod and renewed by the node." };
 
 static const struct field fields_core_v1_PodCondition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect this is about, such as Ready or PodScheduled." },
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 7, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
-	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3 },
+	{ .name = "lastProbeTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When this condition was last checked." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 4, .doc = "When the status of this condition last changed." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Why, as text for people." },
 };
-const struct type type_core_v1_PodCondition = { .name = "io.k8s.api.core.v1.PodCondition", .fields = fields_core_v1_PodCondition, .n_fields = 7 };
+const struct type type_core_v1_PodCondition = { .name = "io.k8s.api.core.v1.PodCondition", .fields = fields_core_v1_PodCondition, .n_fields = 7, .doc = "One aspect of a pod's state." };
 
 static const struct field fields_core_v1_PodDNSConfig[] = {
-	{ .name = "nameservers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "searches", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
-	{ .name = "options", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodDNSConfigOption },
+	{ .name = "nameservers", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "Addresses of name servers." },
+	{ .name = "searches", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Search domains." },
+	{ .name = "options", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodDNSConfigOption, .doc = "Resolver options." },
 };
-const struct type type_core_v1_PodDNSConfig = { .name = "io.k8s.api.core.v1.PodDNSConfig", .fields = fields_core_v1_PodDNSConfig, .n_fields = 3 };
+const struct type type_core_v1_PodDNSConfig = { .name = "io.k8s.api.core.v1.PodDNSConfig", .fields = fields_core_v1_PodDNSConfig, .n_fields = 3, .doc = "How names are resolved in the pod." };
 
 static const struct field fields_core_v1_PodDNSConfigOption[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Such as ndots." },
+	{ .name = "value", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Its value, if it has one." },
 };
-const struct type type_core_v1_PodDNSConfigOption = { .name = "io.k8s.api.core.v1.PodDNSConfigOption", .fields = fields_core_v1_PodDNSConfigOption, .n_fields = 2 };
+const struct type type_core_v1_PodDNSConfigOption = { .name = "io.k8s.api.core.v1.PodDNSConfigOption", .fields = fields_core_v1_PodDNSConfigOption, .n_fields = 2, .doc = "One resolver option." };
 
 static const struct field fields_core_v1_PodExecOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 1 },
-	{ .name = "stdout", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2 },
-	{ .name = "stderr", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "container", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 6 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of exec." },
+	{ .name = "stdin", .kind = FIELD_BOOL, .omit_empty = 1, .number = 1, .doc = "Send to its input." },
+	{ .name = "stdout", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2, .doc = "Receive its output." },
+	{ .name = "stderr", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Receive its error output." },
+	{ .name = "tty", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Give it a terminal." },
+	{ .name = "container", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Which container; may be left out when there is one." },
+	{ .name = "command", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 6, .doc = "The program and its arguments. Not through a shell." },
 };
-const struct type type_core_v1_PodExecOptions = { .name = "io.k8s.api.core.v1.PodExecOptions", .fields = fields_core_v1_PodExecOptions, .n_fields = 7 };
+const struct type type_core_v1_PodExecOptions = { .name = "io.k8s.api.core.v1.PodExecOptions", .fields = fields_core_v1_PodExecOptions, .n_fields = 7, .doc = "Parameters of exec." };
 
 static const struct field fields_core_v1_PodExtendedResourceClaimStatus[] = {
-	{ .name = "requestMappings", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_core_v1_ContainerExtendedResourceRequest },
-	{ .name = "resourceClaimName", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "requestMappings", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_core_v1_ContainerExtendedResourceRequest, .doc = "Which request stands for which resource." },
+	{ .name = "resourceClaimName", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The claim." },
 };
-const struct type type_core_v1_PodExtendedResourceClaimStatus = { .name = "io.k8s.api.core.v1.PodExtendedResourceClaimStatus", .fields = fields_core_v1_PodExtendedResourceClaimStatus, .n_fields = 2 };
+const struct type type_core_v1_PodExtendedResourceClaimStatus = { .name = "io.k8s.api.core.v1.PodExtendedResourceClaimStatus", .fields = fields_core_v1_PodExtendedResourceClaimStatus, .n_fields = 2, .doc = "The ResourceClaim that was made for extended resources of the pod." };
 
 static const struct field fields_core_v1_PodIP[] = {
-	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "ip", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The address." },
 };
-const struct type type_core_v1_PodIP = { .name = "io.k8s.api.core.v1.PodIP", .fields = fields_core_v1_PodIP, .n_fields = 1 };
+const struct type type_core_v1_PodIP = { .name = "io.k8s.api.core.v1.PodIP", .fields = fields_core_v1_PodIP, .n_fields = 1, .doc = "An address of the pod." };
 
 static const struct field fields_core_v1_PodList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Pod objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Pod },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Pod, .doc = "The objects." },
 };
-const struct type type_core_v1_PodList = { .name = "io.k8s.api.core.v1.PodList", .fields = fields_core_v1_PodList, .n_fields = 3 };
+const struct type type_core_v1_PodList = { .name = "io.k8s.api.core.v1.PodList", .fields = fields_core_v1_PodList, .n_fields = 3, .doc = "A list of Pod objects." };
 
 static const struct field fields_core_v1_PodLogOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "container", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "follow", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2 },
-	{ .name = "previous", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "sinceSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "sinceTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "timestamps", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6 },
-	{ .name = "tailLines", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "limitBytes", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "insecureSkipTLSVerifyBackend", .kind = FIELD_BOOL, .omit_empty = 1, .number = 9 },
-	{ .name = "stream", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a log request." },
+	{ .name = "container", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Which container; may be left out when there is one." },
+	{ .name = "follow", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2, .doc = "Go on as the log grows." },
+	{ .name = "previous", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "The log of the container before the last restart." },
+	{ .name = "sinceSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Only what is not older." },
+	{ .name = "sinceTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Only what was written after this time." },
+	{ .name = "timestamps", .kind = FIELD_BOOL, .omit_empty = 1, .number = 6, .doc = "Put the time before each line." },
+	{ .name = "tailLines", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Only the last lines." },
+	{ .name = "limitBytes", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "At most so many bytes." },
+	{ .name = "insecureSkipTLSVerifyBackend", .kind = FIELD_BOOL, .omit_empty = 1, .number = 9, .doc = "Do not verify the node's certificate." },
+	{ .name = "stream", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "All (the default), Stdout or Stderr." },
 };
-const struct type type_core_v1_PodLogOptions = { .name = "io.k8s.api.core.v1.PodLogOptions", .fields = fields_core_v1_PodLogOptions, .n_fields = 11 };
+const struct type type_core_v1_PodLogOptions = { .name = "io.k8s.api.core.v1.PodLogOptions", .fields = fields_core_v1_PodLogOptions, .n_fields = 11, .doc = "Parameters of a log request." };
 
 static const struct field fields_core_v1_PodOS[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "linux or windows." },
 };
-const struct type type_core_v1_PodOS = { .name = "io.k8s.api.core.v1.PodOS", .fields = fields_core_v1_PodOS, .n_fields = 1 };
+const struct type type_core_v1_PodOS = { .name = "io.k8s.api.core.v1.PodOS", .fields = fields_core_v1_PodOS, .n_fields = 1, .doc = "The operating system a pod is for." };
 
 static const struct field fields_core_v1_PodPortForwardOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "ports", .kind = FIELD_INT32, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of port-forward over WebSocket." },
+	{ .name = "ports", .kind = FIELD_INT32, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "The ports." },
 };
-const struct type type_core_v1_PodPortForwardOptions = { .name = "io.k8s.api.core.v1.PodPortForwardOptions", .fields = fields_core_v1_PodPortForwardOptions, .n_fields = 2 };
+const struct type type_core_v1_PodPortForwardOptions = { .name = "io.k8s.api.core.v1.PodPortForwardOptions", .fields = fields_core_v1_PodPortForwardOptions, .n_fields = 2, .doc = "Parameters of port-forward over WebSocket." };
 
 static const struct field fields_core_v1_PodProxyOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a proxy request to a pod." },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The path to ask for." },
 };
-const struct type type_core_v1_PodProxyOptions = { .name = "io.k8s.api.core.v1.PodProxyOptions", .fields = fields_core_v1_PodProxyOptions, .n_fields = 2 };
+const struct type type_core_v1_PodProxyOptions = { .name = "io.k8s.api.core.v1.PodProxyOptions", .fields = fields_core_v1_PodProxyOptions, .n_fields = 2, .doc = "Parameters of a proxy request to a pod." };
 
 static const struct field fields_core_v1_PodReadinessGate[] = {
-	{ .name = "conditionType", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "conditionType", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The pod's condition that must be True." },
 };
-const struct type type_core_v1_PodReadinessGate = { .name = "io.k8s.api.core.v1.PodReadinessGate", .fields = fields_core_v1_PodReadinessGate, .n_fields = 1 };
+const struct type type_core_v1_PodReadinessGate = { .name = "io.k8s.api.core.v1.PodReadinessGate", .fields = fields_core_v1_PodReadinessGate, .n_fields = 1, .doc = "A further condition for readiness." };
 
 static const struct field fields_core_v1_PodResourceClaim[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "resourceClaimName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "resourceClaimTemplateName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "What containers call it." },
+	{ .name = "resourceClaimName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "An existing claim." },
+	{ .name = "resourceClaimTemplateName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Template of a claim for this pod alone." },
 };
-const struct type type_core_v1_PodResourceClaim = { .name = "io.k8s.api.core.v1.PodResourceClaim", .fields = fields_core_v1_PodResourceClaim, .n_fields = 3 };
+const struct type type_core_v1_PodResourceClaim = { .name = "io.k8s.api.core.v1.PodResourceClaim", .fields = fields_core_v1_PodResourceClaim, .n_fields = 3, .doc = "A ResourceClaim that the pod uses, by name or made from a template." };
 
 static const struct field fields_core_v1_PodResourceClaimStatus[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "resourceClaimName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The entry." },
+	{ .name = "resourceClaimName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The claim; absent when none was needed." },
 };
-const struct type type_core_v1_PodResourceClaimStatus = { .name = "io.k8s.api.core.v1.PodResourceClaimStatus", .fields = fields_core_v1_PodResourceClaimStatus, .n_fields = 2 };
+const struct type type_core_v1_PodResourceClaimStatus = { .name = "io.k8s.api.core.v1.PodResourceClaimStatus", .fields = fields_core_v1_PodResourceClaimStatus, .n_fields = 2, .doc = "Which claim an entry of resourceClaims led to." };
 
 static const struct field fields_core_v1_PodSchedulingGate[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Who holds it." },
 };
-const struct type type_core_v1_PodSchedulingGate = { .name = "io.k8s.api.core.v1.PodSchedulingGate", .fields = fields_core_v1_PodSchedulingGate, .n_fields = 1 };
+const struct type type_core_v1_PodSchedulingGate = { .name = "io.k8s.api.core.v1.PodSchedulingGate", .fields = fields_core_v1_PodSchedulingGate, .n_fields = 1, .doc = "Holds a pod back from scheduling." };
 
 static const struct field fields_core_v1_PodSchedulingGroup[] = {
-	{ .name = "podGroupName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "podGroupName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "A PodGroup of the namespace." },
 };
-const struct type type_core_v1_PodSchedulingGroup = { .name = "io.k8s.api.core.v1.PodSchedulingGroup", .fields = fields_core_v1_PodSchedulingGroup, .n_fields = 1 };
+const struct type type_core_v1_PodSchedulingGroup = { .name = "io.k8s.api.core.v1.PodSchedulingGroup", .fields = fields_core_v1_PodSchedulingGroup, .n_fields = 1, .doc = "The group that a pod is scheduled with." };
 
 static const struct field fields_core_v1_PodSecurityContext[] = {
-	{ .name = "seLinuxOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_SELinuxOptions },
-	{ .name = "windowsOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_WindowsSecurityContextOptions },
+	{ .name = "seLinuxOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_SELinuxOptions, .doc = "SELinux context of all containers." },
+	{ .name = "windowsOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_WindowsSecurityContextOptions, .doc = "Settings on Windows." },
 	{ .name = "runAsUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "User id of the processes." },
 	{ .name = "runAsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "Group id of the processes." },
 	{ .name = "runAsNonRoot", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Refuse to start as user 0." },
 	{ .name = "supplementalGroups", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "More groups of the processes." },
-	{ .name = "supplementalGroupsPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 12, .enum_values = (const char *const[]){ "Merge", "Strict", NULL } },
+	{ .name = "supplementalGroupsPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 12, .enum_values = (const char *const[]){ "Merge", "Strict", NULL }, .doc = "Merge the groups of the image's /etc/group (the default) or be Strict." },
 	{ .name = "fsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Group that owns the volumes, and that the processes are in." },
 	{ .name = "sysctls", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .type = &type_core_v1_Sysctl, .doc = "Kernel parameters of the pod's namespaces." },
-	{ .name = "fsGroupChangePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Always", "OnRootMismatch", NULL } },
+	{ .name = "fsGroupChangePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Always", "OnRootMismatch", NULL }, .doc = "When files of a volume get fsGroup: Always (the default) or OnRootMismatch." },
 	{ .name = "seccompProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_SeccompProfile, .doc = "Which system calls are allowed." },
-	{ .name = "appArmorProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_AppArmorProfile },
-	{ .name = "seLinuxChangePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 13 },
+	{ .name = "appArmorProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_AppArmorProfile, .doc = "AppArmor profile of all containers." },
+	{ .name = "seLinuxChangePolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 13, .doc = "How volumes get their SELinux label: MountOption or Recursive." },
 };
-const struct type type_core_v1_PodSecurityContext = { .name = "io.k8s.api.core.v1.PodSecurityContext", .fields = fields_core_v1_PodSecurityContext, .n_fields = 13 };
+const struct type type_core_v1_PodSecurityContext = { .name = "io.k8s.api.core.v1.PodSecurityContext", .fields = fields_core_v1_PodSecurityContext, .n_fields = 13, .doc = "Users, groups and rights for all containers of a pod, and for its volumes." };
 
 static const struct field fields_core_v1_PodSpec[] = {
 	{ .name = "volumes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 1, .type = &type_core_v1_Volume, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Storage that the containers can mount." },
@@ -1330,7 +1330,7 @@ static const struct field fields_core_v1_PodSpec[] = {
 	{ .name = "dnsPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None", NULL }, .doc = "How names are resolved, ClusterFirst (the default), ClusterFirstWithHostNet, Default or None." },
 	{ .name = "nodeSelector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 7, .doc = "Labels that the node must have." },
 	{ .name = "serviceAccountName", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The account the pod acts as." },
-	{ .name = "serviceAccount", .kind = FIELD_STRING, .omit_empty = 1, .number = 9 },
+	{ .name = "serviceAccount", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .doc = "Old name of serviceAccountName." },
 	{ .name = "automountServiceAccountToken", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 21, .doc = "Whether containers get the account's token as files." },
 	{ .name = "nodeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 10, .doc = "The node the pod runs on. Set by the scheduler." },
 	{ .name = "hostNetwork", .kind = FIELD_BOOL, .omit_empty = 1, .number = 11, .doc = "Use the node's network instead of one of the pod's own." },
@@ -1352,17 +1352,17 @@ static const struct field fields_core_v1_PodSpec[] = {
 	{ .name = "runtimeClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 29, .doc = "A RuntimeClass that says how containers are run." },
 	{ .name = "enableServiceLinks", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 30, .doc = "Whether containers get environment variables about Services. Default true." },
 	{ .name = "preemptionPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 31, .enum_values = (const char *const[]){ "Never", "PreemptLowerPriority", NULL }, .doc = "Whether the pod may displace less important ones." },
-	{ .name = "overhead", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 32 },
+	{ .name = "overhead", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 32, .doc = "Resources of the pod beyond those of its containers. Set from the RuntimeClass." },
 	{ .name = "topologySpreadConstraints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 33, .type = &type_core_v1_TopologySpreadConstraint, .patch_merge_key = "topologyKey", .list_keys = (const char *const[]){ "topologyKey", "whenUnsatisfiable", NULL }, .doc = "How evenly pods are spread over zones, nodes or other domains." },
-	{ .name = "setHostnameAsFQDN", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 35 },
-	{ .name = "os", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 36, .type = &type_core_v1_PodOS },
+	{ .name = "setHostnameAsFQDN", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 35, .doc = "Whether the host name is the pod's full name." },
+	{ .name = "os", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 36, .type = &type_core_v1_PodOS, .doc = "The operating system the pod is for." },
 	{ .name = "hostUsers", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 37, .doc = "false gives the pod a user namespace of its own." },
 	{ .name = "schedulingGates", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 38, .type = &type_core_v1_PodSchedulingGate, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "The pod is not scheduled before this list is empty." },
-	{ .name = "resourceClaims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 39, .type = &type_core_v1_PodResourceClaim, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 40, .type = &type_core_v1_ResourceRequirements },
-	{ .name = "hostnameOverride", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 41 },
-	{ .name = "schedulingGroup", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 43, .type = &type_core_v1_PodSchedulingGroup },
-	{ .name = "evictionResponders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 44, .type = &type_core_v1_EvictionResponder, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "resourceClaims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 39, .type = &type_core_v1_PodResourceClaim, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Claims for devices that containers may use." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 40, .type = &type_core_v1_ResourceRequirements, .doc = "Requests and limits of the pod as a whole." },
+	{ .name = "hostnameOverride", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 41, .doc = "Host name in place of any other rule." },
+	{ .name = "schedulingGroup", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 43, .type = &type_core_v1_PodSchedulingGroup, .doc = "The group that the pod is scheduled with." },
+	{ .name = "evictionResponders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 44, .type = &type_core_v1_EvictionResponder, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Who helps to end the pod gracefully." },
 };
 const struct type type_core_v1_PodSpec = { .name = "io.k8s.api.core.v1.PodSpec", .fields = fields_core_v1_PodSpec, .n_fields = 43, .doc = "What a pod runs, and where and how." };
 
@@ -1372,39 +1372,39 @@ static const struct field fields_core_v1_PodStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_PodCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why the pod is in this state, as text." },
 	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why the pod is in this state, as one word." },
-	{ .name = "nominatedNodeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 11 },
+	{ .name = "nominatedNodeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 11, .doc = "The node where room is being made for the pod." },
 	{ .name = "hostIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Address of the node." },
-	{ .name = "hostIPs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .patch_merge = 1, .number = 16, .type = &type_core_v1_HostIP, .patch_merge_key = "ip" },
+	{ .name = "hostIPs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .patch_merge = 1, .number = 16, .type = &type_core_v1_HostIP, .patch_merge_key = "ip", .doc = "Addresses of the node." },
 	{ .name = "podIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Address of the pod." },
 	{ .name = "podIPs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_core_v1_PodIP, .patch_merge_key = "ip", .list_keys = (const char *const[]){ "ip", NULL }, .doc = "Addresses of the pod, at most one of each family." },
 	{ .name = "startTime", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "When the node accepted the pod." },
 	{ .name = "initContainerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .type = &type_core_v1_ContainerStatus, .doc = "One entry for each init container." },
 	{ .name = "containerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_ContainerStatus, .doc = "One entry for each container." },
 	{ .name = "qosClass", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "BestEffort", "Burstable", "Guaranteed", NULL }, .doc = "Guaranteed, Burstable or BestEffort, after the containers' requests and limits." },
-	{ .name = "ephemeralContainerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 13, .type = &type_core_v1_ContainerStatus },
-	{ .name = "resize", .kind = FIELD_STRING, .omit_empty = 1, .number = 14 },
-	{ .name = "resourceClaimStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 15, .type = &type_core_v1_PodResourceClaimStatus, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "extendedResourceClaimStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_PodExtendedResourceClaimStatus },
-	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 19 },
-	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_ResourceRequirements },
-	{ .name = "nodeAllocatableResourceClaimStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_NodeAllocatableResourceClaimStatus, .patch_merge_key = "resourceClaimName", .list_keys = (const char *const[]){ "resourceClaimName", NULL } },
-	{ .name = "volumeHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 22, .type = &type_core_v1_PodVolumeHealth, .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "ephemeralContainerStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 13, .type = &type_core_v1_ContainerStatus, .doc = "One entry for each ephemeral container." },
+	{ .name = "resize", .kind = FIELD_STRING, .omit_empty = 1, .number = 14, .doc = "No longer used; see the conditions PodResizePending and PodResizeInProgress." },
+	{ .name = "resourceClaimStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 15, .type = &type_core_v1_PodResourceClaimStatus, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Which claims were made for resourceClaims." },
+	{ .name = "extendedResourceClaimStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_PodExtendedResourceClaimStatus, .doc = "The claim made for extended resources." },
+	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 19, .doc = "Resources the node has set aside for the pod as a whole." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_ResourceRequirements, .doc = "Requests and limits of the pod that are in force." },
+	{ .name = "nodeAllocatableResourceClaimStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_NodeAllocatableResourceClaimStatus, .patch_merge_key = "resourceClaimName", .list_keys = (const char *const[]){ "resourceClaimName", NULL }, .doc = "Node resources given through claims." },
+	{ .name = "volumeHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 22, .type = &type_core_v1_PodVolumeHealth, .list_keys = (const char *const[]){ "name", NULL }, .doc = "What the node knows of the volumes' health." },
 };
-const struct type type_core_v1_PodStatus = { .name = "io.k8s.api.core.v1.PodStatus", .fields = fields_core_v1_PodStatus, .n_fields = 22 };
+const struct type type_core_v1_PodStatus = { .name = "io.k8s.api.core.v1.PodStatus", .fields = fields_core_v1_PodStatus, .n_fields = 22, .doc = "What is known of a pod's state; may lag behind." };
 
 static const struct field fields_core_v1_PodTemplate[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A template of pods, stored by itself." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "template", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodTemplateSpec },
+	{ .name = "template", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
 };
-const struct type type_core_v1_PodTemplate = { .name = "io.k8s.api.core.v1.PodTemplate", .fields = fields_core_v1_PodTemplate, .n_fields = 3 };
+const struct type type_core_v1_PodTemplate = { .name = "io.k8s.api.core.v1.PodTemplate", .fields = fields_core_v1_PodTemplate, .n_fields = 3, .doc = "A template of pods, stored by itself." };
 
 static const struct field fields_core_v1_PodTemplateList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PodTemplate objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_PodTemplate },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_PodTemplate, .doc = "The objects." },
 };
-const struct type type_core_v1_PodTemplateList = { .name = "io.k8s.api.core.v1.PodTemplateList", .fields = fields_core_v1_PodTemplateList, .n_fields = 3 };
+const struct type type_core_v1_PodTemplateList = { .name = "io.k8s.api.core.v1.PodTemplateList", .fields = fields_core_v1_PodTemplateList, .n_fields = 3, .doc = "A list of PodTemplate objects." };
 
 static const struct field fields_core_v1_PodTemplateSpec[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
@@ -1413,31 +1413,31 @@ static const struct field fields_core_v1_PodTemplateSpec[] = {
 const struct type type_core_v1_PodTemplateSpec = { .name = "io.k8s.api.core.v1.PodTemplateSpec", .fields = fields_core_v1_PodTemplateSpec, .n_fields = 2, .doc = "The pods that a controller creates." };
 
 static const struct field fields_core_v1_PodVolumeHealth[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_VolumeHealthCondition, .patch_merge_key = "status", .list_keys = (const char *const[]){ "status", "reason", NULL } },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The volume." },
+	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_VolumeHealthCondition, .patch_merge_key = "status", .list_keys = (const char *const[]){ "status", "reason", NULL }, .doc = "What is wrong; empty when nothing." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
 };
-const struct type type_core_v1_PodVolumeHealth = { .name = "io.k8s.api.core.v1.PodVolumeHealth", .fields = fields_core_v1_PodVolumeHealth, .n_fields = 3 };
+const struct type type_core_v1_PodVolumeHealth = { .name = "io.k8s.api.core.v1.PodVolumeHealth", .fields = fields_core_v1_PodVolumeHealth, .n_fields = 3, .doc = "Health of one volume on the pod's node." };
 
 static const struct field fields_core_v1_PortStatus[] = {
-	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "protocol", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL } },
-	{ .name = "error", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "The port." },
+	{ .name = "protocol", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP, UDP or SCTP." },
+	{ .name = "error", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "What went wrong, as one word." },
 };
-const struct type type_core_v1_PortStatus = { .name = "io.k8s.api.core.v1.PortStatus", .fields = fields_core_v1_PortStatus, .n_fields = 3 };
+const struct type type_core_v1_PortStatus = { .name = "io.k8s.api.core.v1.PortStatus", .fields = fields_core_v1_PortStatus, .n_fields = 3, .doc = "State of one port of a load balancer." };
 
 static const struct field fields_core_v1_PortworxVolumeSource[] = {
-	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
+	{ .name = "volumeID", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The volume's id." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_PortworxVolumeSource = { .name = "io.k8s.api.core.v1.PortworxVolumeSource", .fields = fields_core_v1_PortworxVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_PortworxVolumeSource = { .name = "io.k8s.api.core.v1.PortworxVolumeSource", .fields = fields_core_v1_PortworxVolumeSource, .n_fields = 3, .doc = "A Portworx volume, served by its CSI driver." };
 
 static const struct field fields_core_v1_PreferredSchedulingTerm[] = {
-	{ .name = "weight", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "preference", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 2, .type = &type_core_v1_NodeSelectorTerm },
+	{ .name = "weight", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "1 to 100; weights of fulfilled wishes add up." },
+	{ .name = "preference", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 2, .type = &type_core_v1_NodeSelectorTerm, .doc = "The wish." },
 };
-const struct type type_core_v1_PreferredSchedulingTerm = { .name = "io.k8s.api.core.v1.PreferredSchedulingTerm", .fields = fields_core_v1_PreferredSchedulingTerm, .n_fields = 2 };
+const struct type type_core_v1_PreferredSchedulingTerm = { .name = "io.k8s.api.core.v1.PreferredSchedulingTerm", .fields = fields_core_v1_PreferredSchedulingTerm, .n_fields = 2, .doc = "A wish about nodes, with a weight." };
 
 static const struct field fields_core_v1_Probe[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 1, .type = &type_core_v1_ProbeHandler, .doc = "A check of a container. Exactly one way of checking is set." },
@@ -1446,66 +1446,66 @@ static const struct field fields_core_v1_Probe[] = {
 	{ .name = "periodSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Time between checks. Default 10." },
 	{ .name = "successThreshold", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "How many checks in a row must succeed after a failure. Default 1." },
 	{ .name = "failureThreshold", .kind = FIELD_INT32, .omit_empty = 1, .number = 6, .doc = "How many checks in a row must fail. Default 3." },
-	{ .name = "terminationGracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "terminationGracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Grace when this probe ends the container, in place of the pod's." },
 };
 const struct type type_core_v1_Probe = { .name = "io.k8s.api.core.v1.Probe", .fields = fields_core_v1_Probe, .n_fields = 7, .doc = "A check of a container. Exactly one way of checking is set." };
 
 static const struct field fields_core_v1_ProbeHandler[] = {
-	{ .name = "exec", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ExecAction },
-	{ .name = "httpGet", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_HTTPGetAction },
-	{ .name = "tcpSocket", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_TCPSocketAction },
-	{ .name = "grpc", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_GRPCAction },
+	{ .name = "exec", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ExecAction, .doc = "Run a program in the container." },
+	{ .name = "httpGet", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_HTTPGetAction, .doc = "Send an HTTP request." },
+	{ .name = "tcpSocket", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_TCPSocketAction, .doc = "Open a connection." },
+	{ .name = "grpc", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_GRPCAction, .doc = "Ask by the gRPC health protocol." },
 };
-const struct type type_core_v1_ProbeHandler = { .name = "io.k8s.api.core.v1.ProbeHandler", .fields = fields_core_v1_ProbeHandler, .n_fields = 4 };
+const struct type type_core_v1_ProbeHandler = { .name = "io.k8s.api.core.v1.ProbeHandler", .fields = fields_core_v1_ProbeHandler, .n_fields = 4, .doc = "How a probe asks. Exactly one." };
 
 static const struct field fields_core_v1_ProjectedVolumeSource[] = {
-	{ .name = "sources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 1, .type = &type_core_v1_VolumeProjection },
-	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "sources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 1, .type = &type_core_v1_VolumeProjection, .doc = "The sources." },
+	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Permission bits of files that say none; default 0644." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "User id that owns files that say none." },
 };
-const struct type type_core_v1_ProjectedVolumeSource = { .name = "io.k8s.api.core.v1.ProjectedVolumeSource", .fields = fields_core_v1_ProjectedVolumeSource, .n_fields = 3 };
+const struct type type_core_v1_ProjectedVolumeSource = { .name = "io.k8s.api.core.v1.ProjectedVolumeSource", .fields = fields_core_v1_ProjectedVolumeSource, .n_fields = 3, .doc = "Several sources in one directory." };
 
 static const struct field fields_core_v1_QuobyteVolumeSource[] = {
-	{ .name = "registry", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "volume", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "tenant", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
+	{ .name = "registry", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The registries." },
+	{ .name = "volume", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The volume." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Mount without the right to write." },
+	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "User to access it as." },
+	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Group to access it as." },
+	{ .name = "tenant", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The tenant." },
 };
-const struct type type_core_v1_QuobyteVolumeSource = { .name = "io.k8s.api.core.v1.QuobyteVolumeSource", .fields = fields_core_v1_QuobyteVolumeSource, .n_fields = 6 };
+const struct type type_core_v1_QuobyteVolumeSource = { .name = "io.k8s.api.core.v1.QuobyteVolumeSource", .fields = fields_core_v1_QuobyteVolumeSource, .n_fields = 6, .doc = "A Quobyte volume. Not supported any more." };
 
 static const struct field fields_core_v1_RBDPersistentVolumeSource[] = {
-	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "image", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "pool", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"rbd\"" },
-	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .default_json = "\"admin\"" },
-	{ .name = "keyring", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .default_json = "\"/etc/ceph/keyring\"" },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_SecretReference },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8 },
+	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "The Ceph monitors." },
+	{ .name = "image", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The image." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "pool", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"rbd\"", .doc = "The pool; default rbd." },
+	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .default_json = "\"admin\"", .doc = "Ceph user; default admin." },
+	{ .name = "keyring", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .default_json = "\"/etc/ceph/keyring\"", .doc = "File with the key." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_SecretReference, .doc = "Secret with the key." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_RBDPersistentVolumeSource = { .name = "io.k8s.api.core.v1.RBDPersistentVolumeSource", .fields = fields_core_v1_RBDPersistentVolumeSource, .n_fields = 8 };
+const struct type type_core_v1_RBDPersistentVolumeSource = { .name = "io.k8s.api.core.v1.RBDPersistentVolumeSource", .fields = fields_core_v1_RBDPersistentVolumeSource, .n_fields = 8, .doc = "A Ceph block device. Not supported any more." };
 
 static const struct field fields_core_v1_RBDVolumeSource[] = {
-	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "image", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "pool", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"rbd\"" },
-	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .default_json = "\"admin\"" },
-	{ .name = "keyring", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .default_json = "\"/etc/ceph/keyring\"" },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8 },
+	{ .name = "monitors", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "The Ceph monitors." },
+	{ .name = "image", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The image." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "pool", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .default_json = "\"rbd\"", .doc = "The pool; default rbd." },
+	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .default_json = "\"admin\"", .doc = "Ceph user; default admin." },
+	{ .name = "keyring", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .default_json = "\"/etc/ceph/keyring\"", .doc = "File with the key." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 7, .type = &type_core_v1_LocalObjectReference, .doc = "Secret with the key." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 8, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_RBDVolumeSource = { .name = "io.k8s.api.core.v1.RBDVolumeSource", .fields = fields_core_v1_RBDVolumeSource, .n_fields = 8 };
+const struct type type_core_v1_RBDVolumeSource = { .name = "io.k8s.api.core.v1.RBDVolumeSource", .fields = fields_core_v1_RBDVolumeSource, .n_fields = 8, .doc = "A Ceph block device. Not supported any more." };
 
 static const struct field fields_core_v1_RangeAllocation[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Which numbers of a range are taken. Internal." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "range", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "data", .kind = FIELD_BYTES, .required = 1, .number = 3 },
+	{ .name = "range", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The range." },
+	{ .name = "data", .kind = FIELD_BYTES, .required = 1, .number = 3, .doc = "One bit each." },
 };
-const struct type type_core_v1_RangeAllocation = { .name = "io.k8s.api.core.v1.RangeAllocation", .fields = fields_core_v1_RangeAllocation, .n_fields = 4 };
+const struct type type_core_v1_RangeAllocation = { .name = "io.k8s.api.core.v1.RangeAllocation", .fields = fields_core_v1_RangeAllocation, .n_fields = 4, .doc = "Which numbers of a range are taken. Internal." };
 
 static const struct field fields_core_v1_ReplicationController[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Keeps a number of pods running. ReplicaSets and Deployments have replaced it." },
@@ -1516,58 +1516,58 @@ static const struct field fields_core_v1_ReplicationController[] = {
 const struct type type_core_v1_ReplicationController = { .name = "io.k8s.api.core.v1.ReplicationController", .fields = fields_core_v1_ReplicationController, .n_fields = 4, .doc = "Keeps a number of pods running. ReplicaSets and Deployments have replaced it." };
 
 static const struct field fields_core_v1_ReplicationControllerCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect, such as ReplicaFailure." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_core_v1_ReplicationControllerCondition = { .name = "io.k8s.api.core.v1.ReplicationControllerCondition", .fields = fields_core_v1_ReplicationControllerCondition, .n_fields = 5 };
+const struct type type_core_v1_ReplicationControllerCondition = { .name = "io.k8s.api.core.v1.ReplicationControllerCondition", .fields = fields_core_v1_ReplicationControllerCondition, .n_fields = 5, .doc = "One aspect of the state." };
 
 static const struct field fields_core_v1_ReplicationControllerList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ReplicationController objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ReplicationController },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ReplicationController, .doc = "The objects." },
 };
-const struct type type_core_v1_ReplicationControllerList = { .name = "io.k8s.api.core.v1.ReplicationControllerList", .fields = fields_core_v1_ReplicationControllerList, .n_fields = 3 };
+const struct type type_core_v1_ReplicationControllerList = { .name = "io.k8s.api.core.v1.ReplicationControllerList", .fields = fields_core_v1_ReplicationControllerList, .n_fields = 3, .doc = "A list of ReplicationController objects." };
 
 static const struct field fields_core_v1_ReplicationControllerSpec[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .default_json = "1" },
-	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .default_json = "0" },
-	{ .name = "selector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 2 },
-	{ .name = "template", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec },
+	{ .name = "replicas", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .default_json = "1", .doc = "How many pods; default 1." },
+	{ .name = "minReadySeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .default_json = "0", .doc = "How long a pod must be ready to count as available." },
+	{ .name = "selector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 2, .doc = "Labels of the pods; default those of the template." },
+	{ .name = "template", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_PodTemplateSpec, .doc = "The pods." },
 };
-const struct type type_core_v1_ReplicationControllerSpec = { .name = "io.k8s.api.core.v1.ReplicationControllerSpec", .fields = fields_core_v1_ReplicationControllerSpec, .n_fields = 4 };
+const struct type type_core_v1_ReplicationControllerSpec = { .name = "io.k8s.api.core.v1.ReplicationControllerSpec", .fields = fields_core_v1_ReplicationControllerSpec, .n_fields = 4, .doc = "Which pods, and how many." };
 
 static const struct field fields_core_v1_ReplicationControllerStatus[] = {
-	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "fullyLabeledReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
-	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4 },
-	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
+	{ .name = "replicas", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "All of them." },
+	{ .name = "fullyLabeledReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 2, .doc = "Those with all labels of the template." },
+	{ .name = "readyReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 4, .doc = "Those that are ready." },
+	{ .name = "availableReplicas", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "Those that have been ready for minReadySeconds." },
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 3, .doc = "The metadata.generation that this was computed from." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 6, .type = &type_core_v1_ReplicationControllerCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_core_v1_ReplicationControllerStatus = { .name = "io.k8s.api.core.v1.ReplicationControllerStatus", .fields = fields_core_v1_ReplicationControllerStatus, .n_fields = 6 };
+const struct type type_core_v1_ReplicationControllerStatus = { .name = "io.k8s.api.core.v1.ReplicationControllerStatus", .fields = fields_core_v1_ReplicationControllerStatus, .n_fields = 6, .doc = "How many pods there are." };
 
 static const struct field fields_core_v1_ResourceClaim[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "request", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The entry in the pod's resourceClaims." },
+	{ .name = "request", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "One request of the claim; default all." },
 };
-const struct type type_core_v1_ResourceClaim = { .name = "io.k8s.api.core.v1.ResourceClaim", .fields = fields_core_v1_ResourceClaim, .n_fields = 2 };
+const struct type type_core_v1_ResourceClaim = { .name = "io.k8s.api.core.v1.ResourceClaim", .fields = fields_core_v1_ResourceClaim, .n_fields = 2, .doc = "A claim of the pod that a container uses." };
 
 static const struct field fields_core_v1_ResourceFieldSelector[] = {
-	{ .name = "containerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "divisor", .kind = FIELD_QUANTITY, .omit_empty = 1, .number = 3 },
+	{ .name = "containerName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The container; needed in volumes." },
+	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Such as limits.memory." },
+	{ .name = "divisor", .kind = FIELD_QUANTITY, .omit_empty = 1, .number = 3, .doc = "The unit to show it in; default 1." },
 };
-const struct type type_core_v1_ResourceFieldSelector = { .name = "io.k8s.api.core.v1.ResourceFieldSelector", .fields = fields_core_v1_ResourceFieldSelector, .n_fields = 3, .atomic = true };
+const struct type type_core_v1_ResourceFieldSelector = { .name = "io.k8s.api.core.v1.ResourceFieldSelector", .fields = fields_core_v1_ResourceFieldSelector, .n_fields = 3, .atomic = true, .doc = "A resource request or limit of a container." };
 
 static const struct field fields_core_v1_ResourceHealth[] = {
-	{ .name = "resourceID", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "health", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "message", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "resourceID", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The device." },
+	{ .name = "health", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Healthy, Unhealthy or Unknown." },
+	{ .name = "message", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "More about it." },
 };
-const struct type type_core_v1_ResourceHealth = { .name = "io.k8s.api.core.v1.ResourceHealth", .fields = fields_core_v1_ResourceHealth, .n_fields = 3 };
+const struct type type_core_v1_ResourceHealth = { .name = "io.k8s.api.core.v1.ResourceHealth", .fields = fields_core_v1_ResourceHealth, .n_fields = 3, .doc = "Health of one device." };
 
 static const struct field fields_core_v1_ResourceQuota[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Limits what the objects of a namespace may use together." },
@@ -1578,91 +1578,91 @@ static const struct field fields_core_v1_ResourceQuota[] = {
 const struct type type_core_v1_ResourceQuota = { .name = "io.k8s.api.core.v1.ResourceQuota", .fields = fields_core_v1_ResourceQuota, .n_fields = 4, .doc = "Limits what the objects of a namespace may use together." };
 
 static const struct field fields_core_v1_ResourceQuotaList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ResourceQuota objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ResourceQuota },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ResourceQuota, .doc = "The objects." },
 };
-const struct type type_core_v1_ResourceQuotaList = { .name = "io.k8s.api.core.v1.ResourceQuotaList", .fields = fields_core_v1_ResourceQuotaList, .n_fields = 3 };
+const struct type type_core_v1_ResourceQuotaList = { .name = "io.k8s.api.core.v1.ResourceQuotaList", .fields = fields_core_v1_ResourceQuotaList, .n_fields = 3, .doc = "A list of ResourceQuota objects." };
 
 static const struct field fields_core_v1_ResourceQuotaSpec[] = {
 	{ .name = "hard", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "The limit of each resource." },
-	{ .name = "scopes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", "VolumeAttributesClass", NULL } },
-	{ .name = "scopeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ScopeSelector },
+	{ .name = "scopes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", "VolumeAttributesClass", NULL }, .doc = "Count only objects that all of these hold of." },
+	{ .name = "scopeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ScopeSelector, .doc = "The same, with values." },
 };
-const struct type type_core_v1_ResourceQuotaSpec = { .name = "io.k8s.api.core.v1.ResourceQuotaSpec", .fields = fields_core_v1_ResourceQuotaSpec, .n_fields = 3 };
+const struct type type_core_v1_ResourceQuotaSpec = { .name = "io.k8s.api.core.v1.ResourceQuotaSpec", .fields = fields_core_v1_ResourceQuotaSpec, .n_fields = 3, .doc = "Limits for a namespace as a whole." };
 
 static const struct field fields_core_v1_ResourceQuotaStatus[] = {
-	{ .name = "hard", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
-	{ .name = "used", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
+	{ .name = "hard", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "The limits." },
+	{ .name = "used", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "What is used." },
 };
-const struct type type_core_v1_ResourceQuotaStatus = { .name = "io.k8s.api.core.v1.ResourceQuotaStatus", .fields = fields_core_v1_ResourceQuotaStatus, .n_fields = 2 };
+const struct type type_core_v1_ResourceQuotaStatus = { .name = "io.k8s.api.core.v1.ResourceQuotaStatus", .fields = fields_core_v1_ResourceQuotaStatus, .n_fields = 2, .doc = "Limits in force, and what is used of them." };
 
 static const struct field fields_core_v1_ResourceRequirements[] = {
 	{ .name = "limits", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "What it may not exceed." },
 	{ .name = "requests", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "What is set aside for it when a node is chosen. Default the limits." },
 	{ .name = "claims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 3, .type = &type_core_v1_ResourceClaim, .list_keys = (const char *const[]){ "name", NULL }, .doc = "Entries of the pod's resourceClaims that this container uses." },
 };
-const struct type type_core_v1_ResourceRequirements = { .name = "io.k8s.api.core.v1.ResourceRequirements", .fields = fields_core_v1_ResourceRequirements, .n_fields = 3 };
+const struct type type_core_v1_ResourceRequirements = { .name = "io.k8s.api.core.v1.ResourceRequirements", .fields = fields_core_v1_ResourceRequirements, .n_fields = 3, .doc = "What a container needs and may use." };
 
 static const struct field fields_core_v1_ResourceStatus[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "resources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 2, .type = &type_core_v1_ResourceHealth, .list_keys = (const char *const[]){ "resourceID", NULL } },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The resource, or claim:NAME/REQUEST." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 2, .type = &type_core_v1_ResourceHealth, .list_keys = (const char *const[]){ "resourceID", NULL }, .doc = "The devices." },
 };
-const struct type type_core_v1_ResourceStatus = { .name = "io.k8s.api.core.v1.ResourceStatus", .fields = fields_core_v1_ResourceStatus, .n_fields = 2 };
+const struct type type_core_v1_ResourceStatus = { .name = "io.k8s.api.core.v1.ResourceStatus", .fields = fields_core_v1_ResourceStatus, .n_fields = 2, .doc = "Health of the devices of one resource." };
 
 static const struct field fields_core_v1_SELinuxOptions[] = {
-	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "role", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "level", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "user", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The user part." },
+	{ .name = "role", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The role part." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The type part." },
+	{ .name = "level", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "The level part." },
 };
-const struct type type_core_v1_SELinuxOptions = { .name = "io.k8s.api.core.v1.SELinuxOptions", .fields = fields_core_v1_SELinuxOptions, .n_fields = 4 };
+const struct type type_core_v1_SELinuxOptions = { .name = "io.k8s.api.core.v1.SELinuxOptions", .fields = fields_core_v1_SELinuxOptions, .n_fields = 4, .doc = "An SELinux context." };
 
 static const struct field fields_core_v1_ScaleIOPersistentVolumeSource[] = {
-	{ .name = "gateway", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "system", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 3, .type = &type_core_v1_SecretReference },
-	{ .name = "sslEnabled", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "protectionDomain", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "storagePool", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "storageMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .default_json = "\"ThinProvisioned\"" },
-	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .default_json = "\"xfs\"" },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10 },
+	{ .name = "gateway", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Address of the gateway." },
+	{ .name = "system", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The storage system." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 3, .type = &type_core_v1_SecretReference, .doc = "Secret with the credentials." },
+	{ .name = "sslEnabled", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Whether to use TLS." },
+	{ .name = "protectionDomain", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "The protection domain." },
+	{ .name = "storagePool", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The pool." },
+	{ .name = "storageMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .default_json = "\"ThinProvisioned\"", .doc = "ThickProvisioned or ThinProvisioned." },
+	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The volume." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .default_json = "\"xfs\"", .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_ScaleIOPersistentVolumeSource = { .name = "io.k8s.api.core.v1.ScaleIOPersistentVolumeSource", .fields = fields_core_v1_ScaleIOPersistentVolumeSource, .n_fields = 10 };
+const struct type type_core_v1_ScaleIOPersistentVolumeSource = { .name = "io.k8s.api.core.v1.ScaleIOPersistentVolumeSource", .fields = fields_core_v1_ScaleIOPersistentVolumeSource, .n_fields = 10, .doc = "A ScaleIO volume. Not supported any more." };
 
 static const struct field fields_core_v1_ScaleIOVolumeSource[] = {
-	{ .name = "gateway", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "system", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 3, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "sslEnabled", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "protectionDomain", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "storagePool", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "storageMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .default_json = "\"ThinProvisioned\"" },
-	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .default_json = "\"xfs\"" },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10 },
+	{ .name = "gateway", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Address of the gateway." },
+	{ .name = "system", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The storage system." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .required = 1, .atomic = 1, .number = 3, .type = &type_core_v1_LocalObjectReference, .doc = "Secret with the credentials." },
+	{ .name = "sslEnabled", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Whether to use TLS." },
+	{ .name = "protectionDomain", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "The protection domain." },
+	{ .name = "storagePool", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The pool." },
+	{ .name = "storageMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .default_json = "\"ThinProvisioned\"", .doc = "ThickProvisioned or ThinProvisioned." },
+	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The volume." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .default_json = "\"xfs\"", .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 10, .doc = "Mount without the right to write." },
 };
-const struct type type_core_v1_ScaleIOVolumeSource = { .name = "io.k8s.api.core.v1.ScaleIOVolumeSource", .fields = fields_core_v1_ScaleIOVolumeSource, .n_fields = 10 };
+const struct type type_core_v1_ScaleIOVolumeSource = { .name = "io.k8s.api.core.v1.ScaleIOVolumeSource", .fields = fields_core_v1_ScaleIOVolumeSource, .n_fields = 10, .doc = "A ScaleIO volume. Not supported any more." };
 
 static const struct field fields_core_v1_ScopeSelector[] = {
-	{ .name = "matchExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_ScopedResourceSelectorRequirement },
+	{ .name = "matchExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_ScopedResourceSelectorRequirement, .doc = "The requirements." },
 };
-const struct type type_core_v1_ScopeSelector = { .name = "io.k8s.api.core.v1.ScopeSelector", .fields = fields_core_v1_ScopeSelector, .n_fields = 1, .atomic = true };
+const struct type type_core_v1_ScopeSelector = { .name = "io.k8s.api.core.v1.ScopeSelector", .fields = fields_core_v1_ScopeSelector, .n_fields = 1, .atomic = true, .doc = "Which objects a quota counts. All requirements must hold." };
 
 static const struct field fields_core_v1_ScopedResourceSelectorRequirement[] = {
-	{ .name = "scopeName", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", "VolumeAttributesClass", NULL } },
-	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "DoesNotExist", "Exists", "In", "NotIn", NULL } },
-	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
+	{ .name = "scopeName", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating", "VolumeAttributesClass", NULL }, .doc = "The scope, such as PriorityClass." },
+	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "DoesNotExist", "Exists", "In", "NotIn", NULL }, .doc = "In, NotIn, Exists or DoesNotExist." },
+	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "For In and NotIn, the set of values." },
 };
-const struct type type_core_v1_ScopedResourceSelectorRequirement = { .name = "io.k8s.api.core.v1.ScopedResourceSelectorRequirement", .fields = fields_core_v1_ScopedResourceSelectorRequirement, .n_fields = 3 };
+const struct type type_core_v1_ScopedResourceSelectorRequirement = { .name = "io.k8s.api.core.v1.ScopedResourceSelectorRequirement", .fields = fields_core_v1_ScopedResourceSelectorRequirement, .n_fields = 3, .doc = "One requirement on what a quota counts." };
 
 static const struct field fields_core_v1_SeccompProfile[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "Localhost", "RuntimeDefault", "Unconfined", NULL } },
-	{ .name = "localhostProfile", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "Localhost", "RuntimeDefault", "Unconfined", NULL }, .doc = "RuntimeDefault, Unconfined or Localhost." },
+	{ .name = "localhostProfile", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "For Localhost, a file below the node's seccomp directory." },
 };
-const struct type type_core_v1_SeccompProfile = { .name = "io.k8s.api.core.v1.SeccompProfile", .fields = fields_core_v1_SeccompProfile, .n_fields = 2 };
+const struct type type_core_v1_SeccompProfile = { .name = "io.k8s.api.core.v1.SeccompProfile", .fields = fields_core_v1_SeccompProfile, .n_fields = 2, .doc = "Which seccomp filter confines a container." };
 
 static const struct field fields_core_v1_Secret[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Confidential data as keys and values, for pods to use as variables or files." },
@@ -1675,62 +1675,62 @@ static const struct field fields_core_v1_Secret[] = {
 const struct type type_core_v1_Secret = { .name = "io.k8s.api.core.v1.Secret", .fields = fields_core_v1_Secret, .n_fields = 6, .doc = "Confidential data as keys and values, for pods to use as variables or files." };
 
 static const struct field fields_core_v1_SecretEnvSource[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference, .doc = "Takes environment variables from the keys of a Secret." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Whether it may be missing." },
 };
-const struct type type_core_v1_SecretEnvSource = { .name = "io.k8s.api.core.v1.SecretEnvSource", .fields = fields_core_v1_SecretEnvSource, .n_fields = 2 };
+const struct type type_core_v1_SecretEnvSource = { .name = "io.k8s.api.core.v1.SecretEnvSource", .fields = fields_core_v1_SecretEnvSource, .n_fields = 2, .doc = "Takes environment variables from the keys of a Secret." };
 
 static const struct field fields_core_v1_SecretKeySelector[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference, .doc = "One key of a Secret." },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The key." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Whether it may be missing." },
 };
-const struct type type_core_v1_SecretKeySelector = { .name = "io.k8s.api.core.v1.SecretKeySelector", .fields = fields_core_v1_SecretKeySelector, .n_fields = 3, .atomic = true };
+const struct type type_core_v1_SecretKeySelector = { .name = "io.k8s.api.core.v1.SecretKeySelector", .fields = fields_core_v1_SecretKeySelector, .n_fields = 3, .atomic = true, .doc = "One key of a Secret." };
 
 static const struct field fields_core_v1_SecretList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Secret objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Secret },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Secret, .doc = "The objects." },
 };
-const struct type type_core_v1_SecretList = { .name = "io.k8s.api.core.v1.SecretList", .fields = fields_core_v1_SecretList, .n_fields = 3 };
+const struct type type_core_v1_SecretList = { .name = "io.k8s.api.core.v1.SecretList", .fields = fields_core_v1_SecretList, .n_fields = 3, .doc = "A list of Secret objects." };
 
 static const struct field fields_core_v1_SecretProjection[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "", .kind = FIELD_STRUCT, .atomic = 1, .embedded = 1, .number = 1, .type = &type_core_v1_LocalObjectReference, .doc = "Puts a Secret's keys into a projected volume." },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath, .doc = "Which keys become which files; default all, by name." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether it may be missing." },
 };
-const struct type type_core_v1_SecretProjection = { .name = "io.k8s.api.core.v1.SecretProjection", .fields = fields_core_v1_SecretProjection, .n_fields = 3 };
+const struct type type_core_v1_SecretProjection = { .name = "io.k8s.api.core.v1.SecretProjection", .fields = fields_core_v1_SecretProjection, .n_fields = 3, .doc = "Puts a Secret's keys into a projected volume." };
 
 static const struct field fields_core_v1_SecretReference[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its name." },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its namespace." },
 };
-const struct type type_core_v1_SecretReference = { .name = "io.k8s.api.core.v1.SecretReference", .fields = fields_core_v1_SecretReference, .n_fields = 2, .atomic = true };
+const struct type type_core_v1_SecretReference = { .name = "io.k8s.api.core.v1.SecretReference", .fields = fields_core_v1_SecretReference, .n_fields = 2, .atomic = true, .doc = "Names a Secret." };
 
 static const struct field fields_core_v1_SecretVolumeSource[] = {
-	{ .name = "secretName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath },
-	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "secretName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The Secret." },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath, .doc = "Which keys become which files; default all, by name." },
+	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits of files that say none; default 0644." },
+	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether it may be missing." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "User id that owns files that say none." },
 };
-const struct type type_core_v1_SecretVolumeSource = { .name = "io.k8s.api.core.v1.SecretVolumeSource", .fields = fields_core_v1_SecretVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_SecretVolumeSource = { .name = "io.k8s.api.core.v1.SecretVolumeSource", .fields = fields_core_v1_SecretVolumeSource, .n_fields = 5, .doc = "The keys of a Secret as files." };
 
 static const struct field fields_core_v1_SecurityContext[] = {
 	{ .name = "capabilities", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_Capabilities, .doc = "Linux capabilities to add and drop." },
 	{ .name = "privileged", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Run with nearly all rights on the node." },
-	{ .name = "seLinuxOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_SELinuxOptions },
-	{ .name = "windowsOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_WindowsSecurityContextOptions },
+	{ .name = "seLinuxOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_SELinuxOptions, .doc = "SELinux context." },
+	{ .name = "windowsOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_WindowsSecurityContextOptions, .doc = "Settings on Windows." },
 	{ .name = "runAsUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "User id of the process." },
 	{ .name = "runAsGroup", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "Group id of the process." },
 	{ .name = "runAsNonRoot", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Refuse to start as user 0." },
 	{ .name = "readOnlyRootFilesystem", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "The image's files cannot be written." },
 	{ .name = "allowPrivilegeEscalation", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "false keeps a process from gaining rights that its parent has not." },
-	{ .name = "procMount", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Default", "Unmasked", NULL } },
+	{ .name = "procMount", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .enum_values = (const char *const[]){ "Default", "Unmasked", NULL }, .doc = "How /proc is mounted: Default, or Unmasked in a user namespace." },
 	{ .name = "seccompProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_SeccompProfile, .doc = "Which system calls are allowed." },
-	{ .name = "appArmorProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_AppArmorProfile },
+	{ .name = "appArmorProfile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_AppArmorProfile, .doc = "AppArmor profile." },
 };
-const struct type type_core_v1_SecurityContext = { .name = "io.k8s.api.core.v1.SecurityContext", .fields = fields_core_v1_SecurityContext, .n_fields = 12 };
+const struct type type_core_v1_SecurityContext = { .name = "io.k8s.api.core.v1.SecurityContext", .fields = fields_core_v1_SecurityContext, .n_fields = 12, .doc = "User, groups and rights of one container." };
 
 static const struct field fields_core_v1_Service[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A stable address and name for a set of pods." },
@@ -1743,49 +1743,49 @@ const struct type type_core_v1_Service = { .name = "io.k8s.api.core.v1.Service",
 static const struct field fields_core_v1_ServiceAccount[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "An identity for processes in pods." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "secrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_ObjectReference, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
-	{ .name = "imagePullSecrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_core_v1_LocalObjectReference },
-	{ .name = "automountServiceAccountToken", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "secrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_core_v1_ObjectReference, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Secrets that pods of this account may use; no longer needed for tokens." },
+	{ .name = "imagePullSecrets", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_core_v1_LocalObjectReference, .doc = "Secrets for image registries, for pods that name none." },
+	{ .name = "automountServiceAccountToken", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether pods get a token as files, unless they say otherwise." },
 };
 const struct type type_core_v1_ServiceAccount = { .name = "io.k8s.api.core.v1.ServiceAccount", .fields = fields_core_v1_ServiceAccount, .n_fields = 5, .doc = "An identity for processes in pods." };
 
 static const struct field fields_core_v1_ServiceAccountList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ServiceAccount objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ServiceAccount },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_ServiceAccount, .doc = "The objects." },
 };
-const struct type type_core_v1_ServiceAccountList = { .name = "io.k8s.api.core.v1.ServiceAccountList", .fields = fields_core_v1_ServiceAccountList, .n_fields = 3 };
+const struct type type_core_v1_ServiceAccountList = { .name = "io.k8s.api.core.v1.ServiceAccountList", .fields = fields_core_v1_ServiceAccountList, .n_fields = 3, .doc = "A list of ServiceAccount objects." };
 
 static const struct field fields_core_v1_ServiceAccountTokenProjection[] = {
-	{ .name = "audience", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "expirationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "audience", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Who the token is for; default the API server." },
+	{ .name = "expirationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How long it is valid; at least 10 minutes, default 1 hour." },
+	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Where the file is in the volume." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "User id that owns the file." },
 };
-const struct type type_core_v1_ServiceAccountTokenProjection = { .name = "io.k8s.api.core.v1.ServiceAccountTokenProjection", .fields = fields_core_v1_ServiceAccountTokenProjection, .n_fields = 4 };
+const struct type type_core_v1_ServiceAccountTokenProjection = { .name = "io.k8s.api.core.v1.ServiceAccountTokenProjection", .fields = fields_core_v1_ServiceAccountTokenProjection, .n_fields = 4, .doc = "A token of the pod's service account, renewed by the node." };
 
 static const struct field fields_core_v1_ServiceList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Service objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Service },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_core_v1_Service, .doc = "The objects." },
 };
-const struct type type_core_v1_ServiceList = { .name = "io.k8s.api.core.v1.ServiceList", .fields = fields_core_v1_ServiceList, .n_fields = 3 };
+const struct type type_core_v1_ServiceList = { .name = "io.k8s.api.core.v1.ServiceList", .fields = fields_core_v1_ServiceList, .n_fields = 3, .doc = "A list of Service objects." };
 
 static const struct field fields_core_v1_ServicePort[] = {
 	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Needed when there are several ports." },
 	{ .name = "protocol", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .default_json = "\"TCP\"", .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP (the default), UDP or SCTP." },
-	{ .name = "appProtocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "appProtocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "What is spoken on it." },
 	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 3, .doc = "The Service's port." },
 	{ .name = "targetPort", .kind = FIELD_INT_OR_STRING, .omit_empty = 1, .number = 4, .doc = "Number or name of the pods' port. Default the same number." },
 	{ .name = "nodePort", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "The port on every node, for NodePort and LoadBalancer." },
 };
-const struct type type_core_v1_ServicePort = { .name = "io.k8s.api.core.v1.ServicePort", .fields = fields_core_v1_ServicePort, .n_fields = 6 };
+const struct type type_core_v1_ServicePort = { .name = "io.k8s.api.core.v1.ServicePort", .fields = fields_core_v1_ServicePort, .n_fields = 6, .doc = "One port of a service." };
 
 static const struct field fields_core_v1_ServiceProxyOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a proxy request to a service." },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The path to ask for, after the service's name and port." },
 };
-const struct type type_core_v1_ServiceProxyOptions = { .name = "io.k8s.api.core.v1.ServiceProxyOptions", .fields = fields_core_v1_ServiceProxyOptions, .n_fields = 2 };
+const struct type type_core_v1_ServiceProxyOptions = { .name = "io.k8s.api.core.v1.ServiceProxyOptions", .fields = fields_core_v1_ServiceProxyOptions, .n_fields = 2, .doc = "Parameters of a proxy request to a service." };
 
 static const struct field fields_core_v1_ServiceSpec[] = {
 	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_core_v1_ServicePort, .patch_merge_key = "port", .list_keys = (const char *const[]){ "port", "protocol", NULL }, .doc = "The ports that the Service offers." },
@@ -1795,75 +1795,75 @@ static const struct field fields_core_v1_ServiceSpec[] = {
 	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "ClusterIP", "ExternalName", "LoadBalancer", "NodePort", NULL }, .doc = "ClusterIP (the default), NodePort, LoadBalancer or ExternalName." },
 	{ .name = "externalIPs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "More addresses at which nodes accept traffic for it." },
 	{ .name = "sessionAffinity", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "ClientIP", "None", NULL }, .doc = "ClientIP sends a client to the same pod each time." },
-	{ .name = "loadBalancerIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
-	{ .name = "loadBalancerSourceRanges", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9 },
+	{ .name = "loadBalancerIP", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "Address wished for. Deprecated." },
+	{ .name = "loadBalancerSourceRanges", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9, .doc = "Networks that may reach the load balancer." },
 	{ .name = "externalName", .kind = FIELD_STRING, .omit_empty = 1, .number = 10, .doc = "The name that the Service's DNS name stands for, for ExternalName." },
 	{ .name = "externalTrafficPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 11, .enum_values = (const char *const[]){ "Cluster", "Local", NULL }, .doc = "Local sends traffic from outside only to pods of the node it came to." },
-	{ .name = "healthCheckNodePort", .kind = FIELD_INT32, .omit_empty = 1, .number = 12 },
+	{ .name = "healthCheckNodePort", .kind = FIELD_INT32, .omit_empty = 1, .number = 12, .doc = "Where nodes say whether they have endpoints, for externalTrafficPolicy Local." },
 	{ .name = "publishNotReadyAddresses", .kind = FIELD_BOOL, .omit_empty = 1, .number = 13, .doc = "Whether DNS also names pods that aren't ready." },
-	{ .name = "sessionAffinityConfig", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_SessionAffinityConfig },
+	{ .name = "sessionAffinityConfig", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_SessionAffinityConfig, .doc = "Details of sessionAffinity." },
 	{ .name = "ipFamilies", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 19, .enum_values = (const char *const[]){ "IPv4", "IPv6", NULL }, .doc = "IPv4, IPv6, or both in order of preference." },
-	{ .name = "ipFamilyPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 17, .enum_values = (const char *const[]){ "PreferDualStack", "RequireDualStack", "SingleStack", NULL } },
-	{ .name = "allocateLoadBalancerNodePorts", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 20 },
-	{ .name = "loadBalancerClass", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 21 },
+	{ .name = "ipFamilyPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 17, .enum_values = (const char *const[]){ "PreferDualStack", "RequireDualStack", "SingleStack", NULL }, .doc = "SingleStack, PreferDualStack or RequireDualStack." },
+	{ .name = "allocateLoadBalancerNodePorts", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 20, .doc = "Whether a load balancer gets node ports; default true." },
+	{ .name = "loadBalancerClass", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 21, .doc = "Which implementation makes the load balancer." },
 	{ .name = "internalTrafficPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 22, .enum_values = (const char *const[]){ "Cluster", "Local", NULL }, .doc = "Local sends traffic from inside only to pods of the same node." },
-	{ .name = "trafficDistribution", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 23 },
+	{ .name = "trafficDistribution", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 23, .doc = "Which endpoints are preferred, such as PreferSameZone or PreferSameNode." },
 };
-const struct type type_core_v1_ServiceSpec = { .name = "io.k8s.api.core.v1.ServiceSpec", .fields = fields_core_v1_ServiceSpec, .n_fields = 20 };
+const struct type type_core_v1_ServiceSpec = { .name = "io.k8s.api.core.v1.ServiceSpec", .fields = fields_core_v1_ServiceSpec, .n_fields = 20, .doc = "How a service is reached and what is behind it." };
 
 static const struct field fields_core_v1_ServiceStatus[] = {
-	{ .name = "loadBalancer", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_core_v1_LoadBalancerStatus },
+	{ .name = "loadBalancer", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_core_v1_LoadBalancerStatus, .doc = "Its load balancer." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_core_v1_ServiceStatus = { .name = "io.k8s.api.core.v1.ServiceStatus", .fields = fields_core_v1_ServiceStatus, .n_fields = 2 };
+const struct type type_core_v1_ServiceStatus = { .name = "io.k8s.api.core.v1.ServiceStatus", .fields = fields_core_v1_ServiceStatus, .n_fields = 2, .doc = "State of a service." };
 
 static const struct field fields_core_v1_SessionAffinityConfig[] = {
-	{ .name = "clientIP", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ClientIPConfig },
+	{ .name = "clientIP", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ClientIPConfig, .doc = "By the client's address." },
 };
-const struct type type_core_v1_SessionAffinityConfig = { .name = "io.k8s.api.core.v1.SessionAffinityConfig", .fields = fields_core_v1_SessionAffinityConfig, .n_fields = 1 };
+const struct type type_core_v1_SessionAffinityConfig = { .name = "io.k8s.api.core.v1.SessionAffinityConfig", .fields = fields_core_v1_SessionAffinityConfig, .n_fields = 1, .doc = "Details of session affinity." };
 
 static const struct field fields_core_v1_SleepAction[] = {
-	{ .name = "seconds", .kind = FIELD_INT64, .required = 1, .number = 1 },
+	{ .name = "seconds", .kind = FIELD_INT64, .required = 1, .number = 1, .doc = "How long." },
 };
-const struct type type_core_v1_SleepAction = { .name = "io.k8s.api.core.v1.SleepAction", .fields = fields_core_v1_SleepAction, .n_fields = 1 };
+const struct type type_core_v1_SleepAction = { .name = "io.k8s.api.core.v1.SleepAction", .fields = fields_core_v1_SleepAction, .n_fields = 1, .doc = "Waits." };
 
 static const struct field fields_core_v1_StorageOSPersistentVolumeSource[] = {
-	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "volumeNamespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_ObjectReference },
+	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The volume." },
+	{ .name = "volumeNamespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its namespace in StorageOS." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Mount without the right to write." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_ObjectReference, .doc = "Secret with the credentials." },
 };
-const struct type type_core_v1_StorageOSPersistentVolumeSource = { .name = "io.k8s.api.core.v1.StorageOSPersistentVolumeSource", .fields = fields_core_v1_StorageOSPersistentVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_StorageOSPersistentVolumeSource = { .name = "io.k8s.api.core.v1.StorageOSPersistentVolumeSource", .fields = fields_core_v1_StorageOSPersistentVolumeSource, .n_fields = 5, .doc = "A StorageOS volume. Not supported any more." };
 
 static const struct field fields_core_v1_StorageOSVolumeSource[] = {
-	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "volumeNamespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_LocalObjectReference },
+	{ .name = "volumeName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The volume." },
+	{ .name = "volumeNamespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its namespace in StorageOS." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Mount without the right to write." },
+	{ .name = "secretRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 5, .type = &type_core_v1_LocalObjectReference, .doc = "Secret with the credentials." },
 };
-const struct type type_core_v1_StorageOSVolumeSource = { .name = "io.k8s.api.core.v1.StorageOSVolumeSource", .fields = fields_core_v1_StorageOSVolumeSource, .n_fields = 5 };
+const struct type type_core_v1_StorageOSVolumeSource = { .name = "io.k8s.api.core.v1.StorageOSVolumeSource", .fields = fields_core_v1_StorageOSVolumeSource, .n_fields = 5, .doc = "A StorageOS volume. Not supported any more." };
 
 static const struct field fields_core_v1_Sysctl[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
+	{ .name = "value", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its value." },
 };
-const struct type type_core_v1_Sysctl = { .name = "io.k8s.api.core.v1.Sysctl", .fields = fields_core_v1_Sysctl, .n_fields = 2 };
+const struct type type_core_v1_Sysctl = { .name = "io.k8s.api.core.v1.Sysctl", .fields = fields_core_v1_Sysctl, .n_fields = 2, .doc = "A kernel parameter." };
 
 static const struct field fields_core_v1_TCPSocketAction[] = {
-	{ .name = "port", .kind = FIELD_INT_OR_STRING, .required = 1, .number = 1 },
-	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "port", .kind = FIELD_INT_OR_STRING, .required = 1, .number = 1, .doc = "Number or name of a port of the container." },
+	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Address; default the pod's." },
 };
-const struct type type_core_v1_TCPSocketAction = { .name = "io.k8s.api.core.v1.TCPSocketAction", .fields = fields_core_v1_TCPSocketAction, .n_fields = 2 };
+const struct type type_core_v1_TCPSocketAction = { .name = "io.k8s.api.core.v1.TCPSocketAction", .fields = fields_core_v1_TCPSocketAction, .n_fields = 2, .doc = "Opens a TCP connection; that it opens is success." };
 
 static const struct field fields_core_v1_Taint[] = {
 	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Name of the taint." },
 	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its value." },
 	{ .name = "effect", .kind = FIELD_STRING, .required = 1, .number = 3, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "PreferNoSchedule", NULL }, .doc = "NoSchedule, PreferNoSchedule or NoExecute." },
-	{ .name = "timeAdded", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "timeAdded", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When it was added." },
 };
-const struct type type_core_v1_Taint = { .name = "io.k8s.api.core.v1.Taint", .fields = fields_core_v1_Taint, .n_fields = 4 };
+const struct type type_core_v1_Taint = { .name = "io.k8s.api.core.v1.Taint", .fields = fields_core_v1_Taint, .n_fields = 4, .doc = "Keeps pods away from a node that do not tolerate it." };
 
 static const struct field fields_core_v1_Toleration[] = {
 	{ .name = "key", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The taint's key; empty matches all." },
@@ -1875,42 +1875,42 @@ static const struct field fields_core_v1_Toleration[] = {
 const struct type type_core_v1_Toleration = { .name = "io.k8s.api.core.v1.Toleration", .fields = fields_core_v1_Toleration, .n_fields = 5, .doc = "Lets a pod run on nodes with a matching taint." };
 
 static const struct field fields_core_v1_TopologySelectorLabelRequirement[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 2 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The label." },
+	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 2, .doc = "One of these." },
 };
-const struct type type_core_v1_TopologySelectorLabelRequirement = { .name = "io.k8s.api.core.v1.TopologySelectorLabelRequirement", .fields = fields_core_v1_TopologySelectorLabelRequirement, .n_fields = 2 };
+const struct type type_core_v1_TopologySelectorLabelRequirement = { .name = "io.k8s.api.core.v1.TopologySelectorLabelRequirement", .fields = fields_core_v1_TopologySelectorLabelRequirement, .n_fields = 2, .doc = "Values of one node label." };
 
 static const struct field fields_core_v1_TopologySelectorTerm[] = {
-	{ .name = "matchLabelExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_TopologySelectorLabelRequirement },
+	{ .name = "matchLabelExpressions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_TopologySelectorLabelRequirement, .doc = "The requirements." },
 };
-const struct type type_core_v1_TopologySelectorTerm = { .name = "io.k8s.api.core.v1.TopologySelectorTerm", .fields = fields_core_v1_TopologySelectorTerm, .n_fields = 1, .atomic = true };
+const struct type type_core_v1_TopologySelectorTerm = { .name = "io.k8s.api.core.v1.TopologySelectorTerm", .fields = fields_core_v1_TopologySelectorTerm, .n_fields = 1, .atomic = true, .doc = "Requirements on a node's labels that must all hold." };
 
 static const struct field fields_core_v1_TopologySpreadConstraint[] = {
-	{ .name = "maxSkew", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "topologyKey", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "whenUnsatisfiable", .kind = FIELD_STRING, .required = 1, .number = 3, .enum_values = (const char *const[]){ "DoNotSchedule", "ScheduleAnyway", NULL } },
-	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector },
-	{ .name = "minDomains", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "nodeAffinityPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "Honor", "Ignore", NULL } },
-	{ .name = "nodeTaintsPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "Honor", "Ignore", NULL } },
-	{ .name = "matchLabelKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8 },
+	{ .name = "maxSkew", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "How far the numbers of two domains may be apart." },
+	{ .name = "topologyKey", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "A node label; nodes with the same value are one domain." },
+	{ .name = "whenUnsatisfiable", .kind = FIELD_STRING, .required = 1, .number = 3, .enum_values = (const char *const[]){ "DoNotSchedule", "ScheduleAnyway", NULL }, .doc = "DoNotSchedule or ScheduleAnyway." },
+	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_meta_v1_LabelSelector, .doc = "Which pods are counted." },
+	{ .name = "minDomains", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "With fewer domains than this, the global minimum counts as 0." },
+	{ .name = "nodeAffinityPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "Honor", "Ignore", NULL }, .doc = "Whether the pod's node selector limits the domains: Honor (the default) or Ignore." },
+	{ .name = "nodeTaintsPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "Honor", "Ignore", NULL }, .doc = "Whether tainted nodes are left out: Honor or Ignore (the default)." },
+	{ .name = "matchLabelKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .doc = "Labels whose values are taken from the pod itself." },
 };
-const struct type type_core_v1_TopologySpreadConstraint = { .name = "io.k8s.api.core.v1.TopologySpreadConstraint", .fields = fields_core_v1_TopologySpreadConstraint, .n_fields = 8 };
+const struct type type_core_v1_TopologySpreadConstraint = { .name = "io.k8s.api.core.v1.TopologySpreadConstraint", .fields = fields_core_v1_TopologySpreadConstraint, .n_fields = 8, .doc = "How evenly pods are spread over domains." };
 
 static const struct field fields_core_v1_TypedLocalObjectReference[] = {
-	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .number = 1 },
+	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .number = 1, .doc = "Group of its kind; absent for the core group." },
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Its name." },
 };
-const struct type type_core_v1_TypedLocalObjectReference = { .name = "io.k8s.api.core.v1.TypedLocalObjectReference", .fields = fields_core_v1_TypedLocalObjectReference, .n_fields = 3, .atomic = true };
+const struct type type_core_v1_TypedLocalObjectReference = { .name = "io.k8s.api.core.v1.TypedLocalObjectReference", .fields = fields_core_v1_TypedLocalObjectReference, .n_fields = 3, .atomic = true, .doc = "An object of the same namespace, of any kind." };
 
 static const struct field fields_core_v1_TypedObjectReference[] = {
-	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .number = 1 },
+	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .number = 1, .doc = "Group of its kind; absent for the core group." },
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "namespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Its name." },
+	{ .name = "namespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Its namespace; needs a ReferenceGrant there." },
 };
-const struct type type_core_v1_TypedObjectReference = { .name = "io.k8s.api.core.v1.TypedObjectReference", .fields = fields_core_v1_TypedObjectReference, .n_fields = 4 };
+const struct type type_core_v1_TypedObjectReference = { .name = "io.k8s.api.core.v1.TypedObjectReference", .fields = fields_core_v1_TypedObjectReference, .n_fields = 4, .doc = "An object of any kind, perhaps in another namespace." };
 
 static const struct field fields_core_v1_Volume[] = {
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "What volumeMounts call it." },
@@ -1919,123 +1919,123 @@ static const struct field fields_core_v1_Volume[] = {
 const struct type type_core_v1_Volume = { .name = "io.k8s.api.core.v1.Volume", .fields = fields_core_v1_Volume, .n_fields = 2, .doc = "Storage with a name. Exactly one source is set." };
 
 static const struct field fields_core_v1_VolumeDevice[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "devicePath", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "A claim's volume of the pod, of mode Block." },
+	{ .name = "devicePath", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Where the device is in the container." },
 };
-const struct type type_core_v1_VolumeDevice = { .name = "io.k8s.api.core.v1.VolumeDevice", .fields = fields_core_v1_VolumeDevice, .n_fields = 2 };
+const struct type type_core_v1_VolumeDevice = { .name = "io.k8s.api.core.v1.VolumeDevice", .fields = fields_core_v1_VolumeDevice, .n_fields = 2, .doc = "A block device in a container." };
 
 static const struct field fields_core_v1_VolumeHealthCondition[] = {
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "DataLoss", "Degraded", "Inaccessible", NULL }, .doc = "What was last observed. Written by the system." },
-	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "DataLoss", "Degraded", "Inaccessible", NULL }, .doc = "How bad it is, as one word." },
+	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as text for people." },
 };
-const struct type type_core_v1_VolumeHealthCondition = { .name = "io.k8s.api.core.v1.VolumeHealthCondition", .fields = fields_core_v1_VolumeHealthCondition, .n_fields = 3 };
+const struct type type_core_v1_VolumeHealthCondition = { .name = "io.k8s.api.core.v1.VolumeHealthCondition", .fields = fields_core_v1_VolumeHealthCondition, .n_fields = 3, .doc = "Something that is wrong with a volume." };
 
 static const struct field fields_core_v1_VolumeHealthStatus[] = {
-	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_core_v1_VolumeHealthCondition, .patch_merge_key = "status", .list_keys = (const char *const[]){ "status", "reason", NULL } },
+	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_core_v1_VolumeHealthCondition, .patch_merge_key = "status", .list_keys = (const char *const[]){ "status", "reason", NULL }, .doc = "What is wrong; empty when nothing." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 2, .doc = "When the status of this condition last changed." },
 };
-const struct type type_core_v1_VolumeHealthStatus = { .name = "io.k8s.api.core.v1.VolumeHealthStatus", .fields = fields_core_v1_VolumeHealthStatus, .n_fields = 2 };
+const struct type type_core_v1_VolumeHealthStatus = { .name = "io.k8s.api.core.v1.VolumeHealthStatus", .fields = fields_core_v1_VolumeHealthStatus, .n_fields = 2, .doc = "Health of a volume." };
 
 static const struct field fields_core_v1_VolumeMount[] = {
 	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which volume." },
 	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 2, .doc = "Whether the container may not write to it." },
-	{ .name = "recursiveReadOnly", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "recursiveReadOnly", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Whether mounts below are read-only too: Disabled, IfPossible or Enabled." },
 	{ .name = "mountPath", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Where it appears in the container." },
 	{ .name = "subPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "The part of the volume that is mounted; default all of it." },
 	{ .name = "mountPropagation", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Bidirectional", "HostToContainer", "None", NULL }, .doc = "Whether mounts made on one side appear on the other." },
 	{ .name = "subPathExpr", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "As subPath, with $(NAME) replaced by environment variables." },
-	{ .name = "bindMountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 8 },
+	{ .name = "bindMountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 8, .doc = "More mount options: noexec, nodev, nosuid." },
 };
-const struct type type_core_v1_VolumeMount = { .name = "io.k8s.api.core.v1.VolumeMount", .fields = fields_core_v1_VolumeMount, .n_fields = 8 };
+const struct type type_core_v1_VolumeMount = { .name = "io.k8s.api.core.v1.VolumeMount", .fields = fields_core_v1_VolumeMount, .n_fields = 8, .doc = "Where a container sees a volume." };
 
 static const struct field fields_core_v1_VolumeMountStatus[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "mountPath", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "recursiveReadOnly", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "volumeStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_VolumeStatus },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The volume." },
+	{ .name = "mountPath", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Where it is." },
+	{ .name = "readOnly", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Whether it is read-only." },
+	{ .name = "recursiveReadOnly", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether mounts below are, too." },
+	{ .name = "volumeStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_VolumeStatus, .doc = "What else is known, by the sort of volume." },
 };
-const struct type type_core_v1_VolumeMountStatus = { .name = "io.k8s.api.core.v1.VolumeMountStatus", .fields = fields_core_v1_VolumeMountStatus, .n_fields = 5 };
+const struct type type_core_v1_VolumeMountStatus = { .name = "io.k8s.api.core.v1.VolumeMountStatus", .fields = fields_core_v1_VolumeMountStatus, .n_fields = 5, .doc = "A mount as it is." };
 
 static const struct field fields_core_v1_VolumeNodeAffinity[] = {
-	{ .name = "required", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_core_v1_NodeSelector },
+	{ .name = "required", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_core_v1_NodeSelector, .doc = "What a node must match." },
 };
-const struct type type_core_v1_VolumeNodeAffinity = { .name = "io.k8s.api.core.v1.VolumeNodeAffinity", .fields = fields_core_v1_VolumeNodeAffinity, .n_fields = 1 };
+const struct type type_core_v1_VolumeNodeAffinity = { .name = "io.k8s.api.core.v1.VolumeNodeAffinity", .fields = fields_core_v1_VolumeNodeAffinity, .n_fields = 1, .doc = "Which nodes can reach a volume." };
 
 static const struct field fields_core_v1_VolumeProjection[] = {
-	{ .name = "secret", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_SecretProjection },
-	{ .name = "downwardAPI", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_DownwardAPIProjection },
-	{ .name = "configMap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_ConfigMapProjection },
-	{ .name = "serviceAccountToken", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_ServiceAccountTokenProjection },
-	{ .name = "clusterTrustBundle", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_ClusterTrustBundleProjection },
-	{ .name = "podCertificate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_PodCertificateProjection },
+	{ .name = "secret", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_SecretProjection, .doc = "Keys of a Secret." },
+	{ .name = "downwardAPI", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_DownwardAPIProjection, .doc = "Facts about the pod." },
+	{ .name = "configMap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_ConfigMapProjection, .doc = "Keys of a ConfigMap." },
+	{ .name = "serviceAccountToken", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_ServiceAccountTokenProjection, .doc = "A token of the pod's service account." },
+	{ .name = "clusterTrustBundle", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_ClusterTrustBundleProjection, .doc = "Certificates of ClusterTrustBundles." },
+	{ .name = "podCertificate", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_PodCertificateProjection, .doc = "A key and a certificate for the pod." },
 };
-const struct type type_core_v1_VolumeProjection = { .name = "io.k8s.api.core.v1.VolumeProjection", .fields = fields_core_v1_VolumeProjection, .n_fields = 6 };
+const struct type type_core_v1_VolumeProjection = { .name = "io.k8s.api.core.v1.VolumeProjection", .fields = fields_core_v1_VolumeProjection, .n_fields = 6, .doc = "One source of a projected volume. Exactly one." };
 
 static const struct field fields_core_v1_VolumeResourceRequirements[] = {
-	{ .name = "limits", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
-	{ .name = "requests", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
+	{ .name = "limits", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "The most." },
+	{ .name = "requests", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "The least." },
 };
-const struct type type_core_v1_VolumeResourceRequirements = { .name = "io.k8s.api.core.v1.VolumeResourceRequirements", .fields = fields_core_v1_VolumeResourceRequirements, .n_fields = 2 };
+const struct type type_core_v1_VolumeResourceRequirements = { .name = "io.k8s.api.core.v1.VolumeResourceRequirements", .fields = fields_core_v1_VolumeResourceRequirements, .n_fields = 2, .doc = "How much storage is asked for." };
 
 static const struct field fields_core_v1_VolumeSource[] = {
 	{ .name = "hostPath", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_HostPathVolumeSource, .doc = "A file or directory of the node." },
 	{ .name = "emptyDir", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_EmptyDirVolumeSource, .doc = "A directory that lives as long as the pod." },
-	{ .name = "gcePersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_GCEPersistentDiskVolumeSource },
-	{ .name = "awsElasticBlockStore", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_AWSElasticBlockStoreVolumeSource },
-	{ .name = "gitRepo", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_GitRepoVolumeSource },
+	{ .name = "gcePersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_core_v1_GCEPersistentDiskVolumeSource, .doc = "A Google persistent disk." },
+	{ .name = "awsElasticBlockStore", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_AWSElasticBlockStoreVolumeSource, .doc = "An AWS EBS volume." },
+	{ .name = "gitRepo", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_core_v1_GitRepoVolumeSource, .doc = "Not supported any more." },
 	{ .name = "secret", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_SecretVolumeSource, .doc = "Entries of a Secret as files." },
 	{ .name = "nfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_core_v1_NFSVolumeSource, .doc = "An NFS export." },
-	{ .name = "iscsi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_ISCSIVolumeSource },
-	{ .name = "glusterfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_GlusterfsVolumeSource },
+	{ .name = "iscsi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_ISCSIVolumeSource, .doc = "A disk reached by iSCSI." },
+	{ .name = "glusterfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_GlusterfsVolumeSource, .doc = "Not supported any more." },
 	{ .name = "persistentVolumeClaim", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_PersistentVolumeClaimVolumeSource, .doc = "A PersistentVolumeClaim in the pod's namespace." },
-	{ .name = "rbd", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_RBDVolumeSource },
-	{ .name = "flexVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_FlexVolumeSource },
-	{ .name = "cinder", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_CinderVolumeSource },
-	{ .name = "cephfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_CephFSVolumeSource },
-	{ .name = "flocker", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_FlockerVolumeSource },
+	{ .name = "rbd", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 11, .type = &type_core_v1_RBDVolumeSource, .doc = "Not supported any more." },
+	{ .name = "flexVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 12, .type = &type_core_v1_FlexVolumeSource, .doc = "A volume of a Flex driver. Deprecated." },
+	{ .name = "cinder", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_CinderVolumeSource, .doc = "An OpenStack Cinder volume." },
+	{ .name = "cephfs", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 14, .type = &type_core_v1_CephFSVolumeSource, .doc = "Not supported any more." },
+	{ .name = "flocker", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 15, .type = &type_core_v1_FlockerVolumeSource, .doc = "Not supported any more." },
 	{ .name = "downwardAPI", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 16, .type = &type_core_v1_DownwardAPIVolumeSource, .doc = "Fields of the pod as files." },
-	{ .name = "fc", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_core_v1_FCVolumeSource },
-	{ .name = "azureFile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_AzureFileVolumeSource },
+	{ .name = "fc", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_core_v1_FCVolumeSource, .doc = "A Fibre Channel disk." },
+	{ .name = "azureFile", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_AzureFileVolumeSource, .doc = "An Azure file share." },
 	{ .name = "configMap", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 19, .type = &type_core_v1_ConfigMapVolumeSource, .doc = "Entries of a ConfigMap as files." },
-	{ .name = "vsphereVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_VsphereVirtualDiskVolumeSource },
-	{ .name = "quobyte", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 21, .type = &type_core_v1_QuobyteVolumeSource },
-	{ .name = "azureDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_AzureDiskVolumeSource },
-	{ .name = "photonPersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 23, .type = &type_core_v1_PhotonPersistentDiskVolumeSource },
+	{ .name = "vsphereVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_VsphereVirtualDiskVolumeSource, .doc = "A vSphere disk." },
+	{ .name = "quobyte", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 21, .type = &type_core_v1_QuobyteVolumeSource, .doc = "Not supported any more." },
+	{ .name = "azureDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 22, .type = &type_core_v1_AzureDiskVolumeSource, .doc = "An Azure data disk." },
+	{ .name = "photonPersistentDisk", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 23, .type = &type_core_v1_PhotonPersistentDiskVolumeSource, .doc = "Not supported any more." },
 	{ .name = "projected", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 26, .type = &type_core_v1_ProjectedVolumeSource, .doc = "Several sources in one directory." },
-	{ .name = "portworxVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 24, .type = &type_core_v1_PortworxVolumeSource },
-	{ .name = "scaleIO", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 25, .type = &type_core_v1_ScaleIOVolumeSource },
-	{ .name = "storageos", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 27, .type = &type_core_v1_StorageOSVolumeSource },
+	{ .name = "portworxVolume", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 24, .type = &type_core_v1_PortworxVolumeSource, .doc = "A Portworx volume." },
+	{ .name = "scaleIO", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 25, .type = &type_core_v1_ScaleIOVolumeSource, .doc = "Not supported any more." },
+	{ .name = "storageos", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 27, .type = &type_core_v1_StorageOSVolumeSource, .doc = "Not supported any more." },
 	{ .name = "csi", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 28, .type = &type_core_v1_CSIVolumeSource, .doc = "Storage from a CSI driver that lives as long as the pod." },
 	{ .name = "ephemeral", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 29, .type = &type_core_v1_EphemeralVolumeSource, .doc = "A claim that is made for the pod and goes with it." },
 	{ .name = "image", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 30, .type = &type_core_v1_ImageVolumeSource, .doc = "The files of an image, read-only." },
 };
-const struct type type_core_v1_VolumeSource = { .name = "io.k8s.api.core.v1.VolumeSource", .fields = fields_core_v1_VolumeSource, .n_fields = 30 };
+const struct type type_core_v1_VolumeSource = { .name = "io.k8s.api.core.v1.VolumeSource", .fields = fields_core_v1_VolumeSource, .n_fields = 30, .doc = "Where a volume comes from. Exactly one." };
 
 static const struct field fields_core_v1_VolumeStatus[] = {
-	{ .name = "image", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ImageVolumeStatus },
+	{ .name = "image", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ImageVolumeStatus, .doc = "For image volumes." },
 };
-const struct type type_core_v1_VolumeStatus = { .name = "io.k8s.api.core.v1.VolumeStatus", .fields = fields_core_v1_VolumeStatus, .n_fields = 1 };
+const struct type type_core_v1_VolumeStatus = { .name = "io.k8s.api.core.v1.VolumeStatus", .fields = fields_core_v1_VolumeStatus, .n_fields = 1, .doc = "What is known of a mounted volume, by its sort." };
 
 static const struct field fields_core_v1_VsphereVirtualDiskVolumeSource[] = {
-	{ .name = "volumePath", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "storagePolicyName", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "storagePolicyID", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "volumePath", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Path of the disk." },
+	{ .name = "fsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "File system to mount, such as ext4 or xfs." },
+	{ .name = "storagePolicyName", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Name of the storage policy." },
+	{ .name = "storagePolicyID", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Id of the storage policy." },
 };
-const struct type type_core_v1_VsphereVirtualDiskVolumeSource = { .name = "io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource", .fields = fields_core_v1_VsphereVirtualDiskVolumeSource, .n_fields = 4 };
+const struct type type_core_v1_VsphereVirtualDiskVolumeSource = { .name = "io.k8s.api.core.v1.VsphereVirtualDiskVolumeSource", .fields = fields_core_v1_VsphereVirtualDiskVolumeSource, .n_fields = 4, .doc = "A vSphere disk, served by its CSI driver." };
 
 static const struct field fields_core_v1_WeightedPodAffinityTerm[] = {
-	{ .name = "weight", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "podAffinityTerm", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PodAffinityTerm },
+	{ .name = "weight", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "1 to 100; weights of fulfilled wishes add up." },
+	{ .name = "podAffinityTerm", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_core_v1_PodAffinityTerm, .doc = "The wish." },
 };
-const struct type type_core_v1_WeightedPodAffinityTerm = { .name = "io.k8s.api.core.v1.WeightedPodAffinityTerm", .fields = fields_core_v1_WeightedPodAffinityTerm, .n_fields = 2 };
+const struct type type_core_v1_WeightedPodAffinityTerm = { .name = "io.k8s.api.core.v1.WeightedPodAffinityTerm", .fields = fields_core_v1_WeightedPodAffinityTerm, .n_fields = 2, .doc = "A wish about other pods, with a weight." };
 
 static const struct field fields_core_v1_WindowsSecurityContextOptions[] = {
-	{ .name = "gmsaCredentialSpecName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "gmsaCredentialSpec", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "runAsUserName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "hostProcess", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "gmsaCredentialSpecName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Name of the GMSA credential." },
+	{ .name = "gmsaCredentialSpec", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Content of the GMSA credential." },
+	{ .name = "runAsUserName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "User to run as." },
+	{ .name = "hostProcess", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether the container is a process of the host." },
 };
-const struct type type_core_v1_WindowsSecurityContextOptions = { .name = "io.k8s.api.core.v1.WindowsSecurityContextOptions", .fields = fields_core_v1_WindowsSecurityContextOptions, .n_fields = 4 };
+const struct type type_core_v1_WindowsSecurityContextOptions = { .name = "io.k8s.api.core.v1.WindowsSecurityContextOptions", .fields = fields_core_v1_WindowsSecurityContextOptions, .n_fields = 4, .doc = "Settings on Windows." };

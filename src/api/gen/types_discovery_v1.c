@@ -6,60 +6,60 @@
 #include "api/gen/types.h"
 
 static const struct field fields_discovery_v1_Endpoint[] = {
-	{ .name = "addresses", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 1 },
+	{ .name = "addresses", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 1, .doc = "Its addresses, all of the same backend." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_discovery_v1_EndpointConditions, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "hostname", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "targetRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_ObjectReference },
-	{ .name = "deprecatedTopology", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5 },
-	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "zone", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "hints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_discovery_v1_EndpointHints },
+	{ .name = "hostname", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Its host name." },
+	{ .name = "targetRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_ObjectReference, .doc = "The pod it is." },
+	{ .name = "deprecatedTopology", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 5, .doc = "Not used any more." },
+	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "The node it is on." },
+	{ .name = "zone", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "The zone it is in." },
+	{ .name = "hints", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_discovery_v1_EndpointHints, .doc = "For whom it is meant." },
 };
-const struct type type_discovery_v1_Endpoint = { .name = "io.k8s.api.discovery.v1.Endpoint", .fields = fields_discovery_v1_Endpoint, .n_fields = 8 };
+const struct type type_discovery_v1_Endpoint = { .name = "io.k8s.api.discovery.v1.Endpoint", .fields = fields_discovery_v1_Endpoint, .n_fields = 8, .doc = "One backend of a service." };
 
 static const struct field fields_discovery_v1_EndpointConditions[] = {
-	{ .name = "ready", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "serving", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "terminating", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "ready", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Whether it takes traffic." },
+	{ .name = "serving", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Whether it works, also while it ends." },
+	{ .name = "terminating", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Whether it ends." },
 };
-const struct type type_discovery_v1_EndpointConditions = { .name = "io.k8s.api.discovery.v1.EndpointConditions", .fields = fields_discovery_v1_EndpointConditions, .n_fields = 3 };
+const struct type type_discovery_v1_EndpointConditions = { .name = "io.k8s.api.discovery.v1.EndpointConditions", .fields = fields_discovery_v1_EndpointConditions, .n_fields = 3, .doc = "State of a backend." };
 
 static const struct field fields_discovery_v1_EndpointHints[] = {
-	{ .name = "forZones", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_discovery_v1_ForZone },
-	{ .name = "forNodes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_discovery_v1_ForNode },
+	{ .name = "forZones", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_discovery_v1_ForZone, .doc = "Zones." },
+	{ .name = "forNodes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_discovery_v1_ForNode, .doc = "Nodes." },
 };
-const struct type type_discovery_v1_EndpointHints = { .name = "io.k8s.api.discovery.v1.EndpointHints", .fields = fields_discovery_v1_EndpointHints, .n_fields = 2 };
+const struct type type_discovery_v1_EndpointHints = { .name = "io.k8s.api.discovery.v1.EndpointHints", .fields = fields_discovery_v1_EndpointHints, .n_fields = 2, .doc = "For whom a backend is meant." };
 
 static const struct field fields_discovery_v1_EndpointPort[] = {
-	{ .name = "name", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL } },
-	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "appProtocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "name", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Its name, that of the service's port." },
+	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP, UDP or SCTP." },
+	{ .name = "port", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "The number." },
+	{ .name = "appProtocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "What is spoken on it." },
 };
-const struct type type_discovery_v1_EndpointPort = { .name = "io.k8s.api.discovery.v1.EndpointPort", .fields = fields_discovery_v1_EndpointPort, .n_fields = 4, .atomic = true };
+const struct type type_discovery_v1_EndpointPort = { .name = "io.k8s.api.discovery.v1.EndpointPort", .fields = fields_discovery_v1_EndpointPort, .n_fields = 4, .atomic = true, .doc = "A port of all backends of a slice." };
 
 static const struct field fields_discovery_v1_EndpointSlice[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Some of the backends of a service." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "addressType", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "endpoints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_discovery_v1_Endpoint },
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 3, .type = &type_discovery_v1_EndpointPort },
+	{ .name = "addressType", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "IPv4, IPv6 or FQDN. Cannot be changed." },
+	{ .name = "endpoints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_discovery_v1_Endpoint, .doc = "The backends; at most 1000." },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 3, .type = &type_discovery_v1_EndpointPort, .doc = "Their ports." },
 };
-const struct type type_discovery_v1_EndpointSlice = { .name = "io.k8s.api.discovery.v1.EndpointSlice", .fields = fields_discovery_v1_EndpointSlice, .n_fields = 5 };
+const struct type type_discovery_v1_EndpointSlice = { .name = "io.k8s.api.discovery.v1.EndpointSlice", .fields = fields_discovery_v1_EndpointSlice, .n_fields = 5, .doc = "Some of the backends of a service." };
 
 static const struct field fields_discovery_v1_EndpointSliceList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of EndpointSlice objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_discovery_v1_EndpointSlice },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_discovery_v1_EndpointSlice, .doc = "The objects." },
 };
-const struct type type_discovery_v1_EndpointSliceList = { .name = "io.k8s.api.discovery.v1.EndpointSliceList", .fields = fields_discovery_v1_EndpointSliceList, .n_fields = 3 };
+const struct type type_discovery_v1_EndpointSliceList = { .name = "io.k8s.api.discovery.v1.EndpointSliceList", .fields = fields_discovery_v1_EndpointSliceList, .n_fields = 3, .doc = "A list of EndpointSlice objects." };
 
 static const struct field fields_discovery_v1_ForNode[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
 };
-const struct type type_discovery_v1_ForNode = { .name = "io.k8s.api.discovery.v1.ForNode", .fields = fields_discovery_v1_ForNode, .n_fields = 1 };
+const struct type type_discovery_v1_ForNode = { .name = "io.k8s.api.discovery.v1.ForNode", .fields = fields_discovery_v1_ForNode, .n_fields = 1, .doc = "A node." };
 
 static const struct field fields_discovery_v1_ForZone[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
 };
-const struct type type_discovery_v1_ForZone = { .name = "io.k8s.api.discovery.v1.ForZone", .fields = fields_discovery_v1_ForZone, .n_fields = 1 };
+const struct type type_discovery_v1_ForZone = { .name = "io.k8s.api.discovery.v1.ForZone", .fields = fields_discovery_v1_ForZone, .n_fields = 1, .doc = "A zone." };

@@ -6,34 +6,34 @@
 #include "api/gen/types.h"
 
 static const struct field fields_events_v1_Event[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Something that happened to an object, kept for an hour." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "eventTime", .kind = FIELD_MICRO_TIME, .required = 1, .number = 2 },
-	{ .name = "series", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_events_v1_EventSeries },
-	{ .name = "reportingController", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "reportingInstance", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
-	{ .name = "action", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 7 },
-	{ .name = "regarding", .kind = FIELD_STRUCT, .omit_empty = 1, .atomic = 1, .number = 8, .type = &type_core_v1_ObjectReference },
-	{ .name = "related", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 9, .type = &type_core_v1_ObjectReference },
-	{ .name = "note", .kind = FIELD_STRING, .omit_empty = 1, .number = 10 },
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 11 },
-	{ .name = "deprecatedSource", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 12, .type = &type_core_v1_EventSource },
-	{ .name = "deprecatedFirstTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 13 },
-	{ .name = "deprecatedLastTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 14 },
-	{ .name = "deprecatedCount", .kind = FIELD_INT32, .omit_empty = 1, .number = 15 },
+	{ .name = "eventTime", .kind = FIELD_MICRO_TIME, .required = 1, .number = 2, .doc = "When it was first seen." },
+	{ .name = "series", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_events_v1_EventSeries, .doc = "How often it was seen." },
+	{ .name = "reportingController", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Who saw it." },
+	{ .name = "reportingInstance", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Which instance of it." },
+	{ .name = "action", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "What was done." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 7, .doc = "Why, as one word." },
+	{ .name = "regarding", .kind = FIELD_STRUCT, .omit_empty = 1, .atomic = 1, .number = 8, .type = &type_core_v1_ObjectReference, .doc = "The object." },
+	{ .name = "related", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 9, .type = &type_core_v1_ObjectReference, .doc = "A further object." },
+	{ .name = "note", .kind = FIELD_STRING, .omit_empty = 1, .number = 10, .doc = "What happened, for people." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .number = 11, .doc = "Normal or Warning." },
+	{ .name = "deprecatedSource", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 12, .type = &type_core_v1_EventSource, .doc = "Who saw it, in older clients." },
+	{ .name = "deprecatedFirstTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 13, .doc = "When it was first seen, in older clients." },
+	{ .name = "deprecatedLastTimestamp", .kind = FIELD_TIME, .omit_empty = 1, .number = 14, .doc = "When it was last seen, in older clients." },
+	{ .name = "deprecatedCount", .kind = FIELD_INT32, .omit_empty = 1, .number = 15, .doc = "How often it was seen, in older clients." },
 };
-const struct type type_events_v1_Event = { .name = "io.k8s.api.events.v1.Event", .fields = fields_events_v1_Event, .n_fields = 16 };
+const struct type type_events_v1_Event = { .name = "io.k8s.api.events.v1.Event", .fields = fields_events_v1_Event, .n_fields = 16, .doc = "Something that happened to an object, kept for an hour." };
 
 static const struct field fields_events_v1_EventList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Event objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_events_v1_Event },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_events_v1_Event, .doc = "The objects." },
 };
-const struct type type_events_v1_EventList = { .name = "io.k8s.api.events.v1.EventList", .fields = fields_events_v1_EventList, .n_fields = 3 };
+const struct type type_events_v1_EventList = { .name = "io.k8s.api.events.v1.EventList", .fields = fields_events_v1_EventList, .n_fields = 3, .doc = "A list of Event objects." };
 
 static const struct field fields_events_v1_EventSeries[] = {
-	{ .name = "count", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "lastObservedTime", .kind = FIELD_MICRO_TIME, .required = 1, .number = 2 },
+	{ .name = "count", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "How often so far." },
+	{ .name = "lastObservedTime", .kind = FIELD_MICRO_TIME, .required = 1, .number = 2, .doc = "When last." },
 };
-const struct type type_events_v1_EventSeries = { .name = "io.k8s.api.events.v1.EventSeries", .fields = fields_events_v1_EventSeries, .n_fields = 2 };
+const struct type type_events_v1_EventSeries = { .name = "io.k8s.api.events.v1.EventSeries", .fields = fields_events_v1_EventSeries, .n_fields = 2, .doc = "An event that happens again and again." };

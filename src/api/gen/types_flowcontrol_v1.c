@@ -6,157 +6,157 @@
 #include "api/gen/types.h"
 
 static const struct field fields_flowcontrol_v1_ExemptPriorityLevelConfiguration[] = {
-	{ .name = "nominalConcurrencyShares", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "lendablePercent", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "nominalConcurrencyShares", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Its share of the seats." },
+	{ .name = "lendablePercent", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How much of it other levels may use." },
 };
-const struct type type_flowcontrol_v1_ExemptPriorityLevelConfiguration = { .name = "io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration", .fields = fields_flowcontrol_v1_ExemptPriorityLevelConfiguration, .n_fields = 2 };
+const struct type type_flowcontrol_v1_ExemptPriorityLevelConfiguration = { .name = "io.k8s.api.flowcontrol.v1.ExemptPriorityLevelConfiguration", .fields = fields_flowcontrol_v1_ExemptPriorityLevelConfiguration, .n_fields = 2, .doc = "Seats of a level that is never made to wait." };
 
 static const struct field fields_flowcontrol_v1_FlowDistinguisherMethod[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "ByUser or ByNamespace." },
 };
-const struct type type_flowcontrol_v1_FlowDistinguisherMethod = { .name = "io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod", .fields = fields_flowcontrol_v1_FlowDistinguisherMethod, .n_fields = 1 };
+const struct type type_flowcontrol_v1_FlowDistinguisherMethod = { .name = "io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod", .fields = fields_flowcontrol_v1_FlowDistinguisherMethod, .n_fields = 1, .doc = "How requests are told apart." };
 
 static const struct field fields_flowcontrol_v1_FlowSchema[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Puts requests into priority levels." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_FlowSchemaSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_FlowSchemaStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_flowcontrol_v1_FlowSchema = { .name = "io.k8s.api.flowcontrol.v1.FlowSchema", .fields = fields_flowcontrol_v1_FlowSchema, .n_fields = 4 };
+const struct type type_flowcontrol_v1_FlowSchema = { .name = "io.k8s.api.flowcontrol.v1.FlowSchema", .fields = fields_flowcontrol_v1_FlowSchema, .n_fields = 4, .doc = "Puts requests into priority levels." };
 
 static const struct field fields_flowcontrol_v1_FlowSchemaCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "Which aspect, such as Dangling." },
+	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_flowcontrol_v1_FlowSchemaCondition = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaCondition", .fields = fields_flowcontrol_v1_FlowSchemaCondition, .n_fields = 5 };
+const struct type type_flowcontrol_v1_FlowSchemaCondition = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaCondition", .fields = fields_flowcontrol_v1_FlowSchemaCondition, .n_fields = 5, .doc = "One aspect of a FlowSchema's state." };
 
 static const struct field fields_flowcontrol_v1_FlowSchemaList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of FlowSchema objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_flowcontrol_v1_FlowSchema },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_flowcontrol_v1_FlowSchema, .doc = "The objects." },
 };
-const struct type type_flowcontrol_v1_FlowSchemaList = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaList", .fields = fields_flowcontrol_v1_FlowSchemaList, .n_fields = 3 };
+const struct type type_flowcontrol_v1_FlowSchemaList = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaList", .fields = fields_flowcontrol_v1_FlowSchemaList, .n_fields = 3, .doc = "A list of FlowSchema objects." };
 
 static const struct field fields_flowcontrol_v1_FlowSchemaSpec[] = {
-	{ .name = "priorityLevelConfiguration", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_flowcontrol_v1_PriorityLevelConfigurationReference },
-	{ .name = "matchingPrecedence", .kind = FIELD_INT32, .number = 2 },
-	{ .name = "distinguisherMethod", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_FlowDistinguisherMethod },
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_flowcontrol_v1_PolicyRulesWithSubjects },
+	{ .name = "priorityLevelConfiguration", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_flowcontrol_v1_PriorityLevelConfigurationReference, .doc = "The level." },
+	{ .name = "matchingPrecedence", .kind = FIELD_INT32, .number = 2, .doc = "Schemas with lower numbers are tried first." },
+	{ .name = "distinguisherMethod", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_FlowDistinguisherMethod, .doc = "How requests are told apart." },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_flowcontrol_v1_PolicyRulesWithSubjects, .doc = "Which requests." },
 };
-const struct type type_flowcontrol_v1_FlowSchemaSpec = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaSpec", .fields = fields_flowcontrol_v1_FlowSchemaSpec, .n_fields = 4 };
+const struct type type_flowcontrol_v1_FlowSchemaSpec = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaSpec", .fields = fields_flowcontrol_v1_FlowSchemaSpec, .n_fields = 4, .doc = "Which requests go where." };
 
 static const struct field fields_flowcontrol_v1_FlowSchemaStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_flowcontrol_v1_FlowSchemaCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_flowcontrol_v1_FlowSchemaStatus = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaStatus", .fields = fields_flowcontrol_v1_FlowSchemaStatus, .n_fields = 1 };
+const struct type type_flowcontrol_v1_FlowSchemaStatus = { .name = "io.k8s.api.flowcontrol.v1.FlowSchemaStatus", .fields = fields_flowcontrol_v1_FlowSchemaStatus, .n_fields = 1, .doc = "State of a FlowSchema." };
 
 static const struct field fields_flowcontrol_v1_GroupSubject[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name; * for all." },
 };
-const struct type type_flowcontrol_v1_GroupSubject = { .name = "io.k8s.api.flowcontrol.v1.GroupSubject", .fields = fields_flowcontrol_v1_GroupSubject, .n_fields = 1 };
+const struct type type_flowcontrol_v1_GroupSubject = { .name = "io.k8s.api.flowcontrol.v1.GroupSubject", .fields = fields_flowcontrol_v1_GroupSubject, .n_fields = 1, .doc = "A group." };
 
 static const struct field fields_flowcontrol_v1_LimitResponse[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "queuing", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_QueuingConfiguration },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Queue or Reject." },
+	{ .name = "queuing", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_QueuingConfiguration, .doc = "Details of Queue." },
 };
-const struct type type_flowcontrol_v1_LimitResponse = { .name = "io.k8s.api.flowcontrol.v1.LimitResponse", .fields = fields_flowcontrol_v1_LimitResponse, .n_fields = 2 };
+const struct type type_flowcontrol_v1_LimitResponse = { .name = "io.k8s.api.flowcontrol.v1.LimitResponse", .fields = fields_flowcontrol_v1_LimitResponse, .n_fields = 2, .doc = "What happens to requests without a seat." };
 
 static const struct field fields_flowcontrol_v1_LimitedPriorityLevelConfiguration[] = {
-	{ .name = "nominalConcurrencyShares", .kind = FIELD_INT32, .pointer = 1, .number = 1 },
-	{ .name = "limitResponse", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_LimitResponse },
-	{ .name = "lendablePercent", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "borrowingLimitPercent", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "nominalConcurrencyShares", .kind = FIELD_INT32, .pointer = 1, .number = 1, .doc = "Its share of the seats; default 30." },
+	{ .name = "limitResponse", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_LimitResponse, .doc = "What happens to requests without a seat." },
+	{ .name = "lendablePercent", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "How much of its seats other levels may use." },
+	{ .name = "borrowingLimitPercent", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "How many seats it may take from others." },
 };
-const struct type type_flowcontrol_v1_LimitedPriorityLevelConfiguration = { .name = "io.k8s.api.flowcontrol.v1.LimitedPriorityLevelConfiguration", .fields = fields_flowcontrol_v1_LimitedPriorityLevelConfiguration, .n_fields = 4 };
+const struct type type_flowcontrol_v1_LimitedPriorityLevelConfiguration = { .name = "io.k8s.api.flowcontrol.v1.LimitedPriorityLevelConfiguration", .fields = fields_flowcontrol_v1_LimitedPriorityLevelConfiguration, .n_fields = 4, .doc = "Seats of a level." };
 
 static const struct field fields_flowcontrol_v1_NonResourcePolicyRule[] = {
-	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 1 },
-	{ .name = "nonResourceURLs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 6 },
+	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 1, .doc = "Methods, in lower case; * for all." },
+	{ .name = "nonResourceURLs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 6, .doc = "Paths; * at the end for everything below." },
 };
-const struct type type_flowcontrol_v1_NonResourcePolicyRule = { .name = "io.k8s.api.flowcontrol.v1.NonResourcePolicyRule", .fields = fields_flowcontrol_v1_NonResourcePolicyRule, .n_fields = 2 };
+const struct type type_flowcontrol_v1_NonResourcePolicyRule = { .name = "io.k8s.api.flowcontrol.v1.NonResourcePolicyRule", .fields = fields_flowcontrol_v1_NonResourcePolicyRule, .n_fields = 2, .doc = "Requests for paths." };
 
 static const struct field fields_flowcontrol_v1_PolicyRulesWithSubjects[] = {
-	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_flowcontrol_v1_Subject },
-	{ .name = "resourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_ResourcePolicyRule },
-	{ .name = "nonResourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_NonResourcePolicyRule },
+	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_flowcontrol_v1_Subject, .doc = "Who asks." },
+	{ .name = "resourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_ResourcePolicyRule, .doc = "For which resources." },
+	{ .name = "nonResourceRules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_NonResourcePolicyRule, .doc = "For which paths." },
 };
-const struct type type_flowcontrol_v1_PolicyRulesWithSubjects = { .name = "io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects", .fields = fields_flowcontrol_v1_PolicyRulesWithSubjects, .n_fields = 3 };
+const struct type type_flowcontrol_v1_PolicyRulesWithSubjects = { .name = "io.k8s.api.flowcontrol.v1.PolicyRulesWithSubjects", .fields = fields_flowcontrol_v1_PolicyRulesWithSubjects, .n_fields = 3, .doc = "Requests of somebody for something." };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfiguration[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "How many requests of one importance are served at once." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_flowcontrol_v1_PriorityLevelConfigurationSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_PriorityLevelConfigurationStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_flowcontrol_v1_PriorityLevelConfiguration = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration", .fields = fields_flowcontrol_v1_PriorityLevelConfiguration, .n_fields = 4 };
+const struct type type_flowcontrol_v1_PriorityLevelConfiguration = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration", .fields = fields_flowcontrol_v1_PriorityLevelConfiguration, .n_fields = 4, .doc = "How many requests of one importance are served at once." };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What was last observed. Written by the system." },
+	{ .name = "type", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 1, .doc = "Which aspect." },
+	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "True, False or Unknown." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 3, .doc = "When the status of this condition last changed." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Why, as text for people." },
 };
-const struct type type_flowcontrol_v1_PriorityLevelConfigurationCondition = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationCondition", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationCondition, .n_fields = 5 };
+const struct type type_flowcontrol_v1_PriorityLevelConfigurationCondition = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationCondition", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationCondition, .n_fields = 5, .doc = "One aspect of a level's state." };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PriorityLevelConfiguration objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_flowcontrol_v1_PriorityLevelConfiguration },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_flowcontrol_v1_PriorityLevelConfiguration, .doc = "The objects." },
 };
-const struct type type_flowcontrol_v1_PriorityLevelConfigurationList = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationList", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationList, .n_fields = 3 };
+const struct type type_flowcontrol_v1_PriorityLevelConfigurationList = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationList", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationList, .n_fields = 3, .doc = "A list of PriorityLevelConfiguration objects." };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationReference[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
 };
-const struct type type_flowcontrol_v1_PriorityLevelConfigurationReference = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationReference", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationReference, .n_fields = 1 };
+const struct type type_flowcontrol_v1_PriorityLevelConfigurationReference = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationReference", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationReference, .n_fields = 1, .doc = "A level." };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationSpec[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "limited", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_LimitedPriorityLevelConfiguration },
-	{ .name = "exempt", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_ExemptPriorityLevelConfiguration },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Limited or Exempt." },
+	{ .name = "limited", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_LimitedPriorityLevelConfiguration, .doc = "Details of Limited." },
+	{ .name = "exempt", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_ExemptPriorityLevelConfiguration, .doc = "Details of Exempt." },
 };
-const struct type type_flowcontrol_v1_PriorityLevelConfigurationSpec = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationSpec, .n_fields = 3 };
+const struct type type_flowcontrol_v1_PriorityLevelConfigurationSpec = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationSpec, .n_fields = 3, .doc = "What a level allows." };
 
 static const struct field fields_flowcontrol_v1_PriorityLevelConfigurationStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_flowcontrol_v1_PriorityLevelConfigurationCondition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_flowcontrol_v1_PriorityLevelConfigurationStatus = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationStatus, .n_fields = 1 };
+const struct type type_flowcontrol_v1_PriorityLevelConfigurationStatus = { .name = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationStatus", .fields = fields_flowcontrol_v1_PriorityLevelConfigurationStatus, .n_fields = 1, .doc = "State of a level." };
 
 static const struct field fields_flowcontrol_v1_QueuingConfiguration[] = {
-	{ .name = "queues", .kind = FIELD_INT32, .number = 1 },
-	{ .name = "handSize", .kind = FIELD_INT32, .number = 2 },
-	{ .name = "queueLengthLimit", .kind = FIELD_INT32, .number = 3 },
+	{ .name = "queues", .kind = FIELD_INT32, .number = 1, .doc = "How many; default 64." },
+	{ .name = "handSize", .kind = FIELD_INT32, .number = 2, .doc = "How many queues a flow is dealt; default 8." },
+	{ .name = "queueLengthLimit", .kind = FIELD_INT32, .number = 3, .doc = "How many requests a queue holds; default 50." },
 };
-const struct type type_flowcontrol_v1_QueuingConfiguration = { .name = "io.k8s.api.flowcontrol.v1.QueuingConfiguration", .fields = fields_flowcontrol_v1_QueuingConfiguration, .n_fields = 3 };
+const struct type type_flowcontrol_v1_QueuingConfiguration = { .name = "io.k8s.api.flowcontrol.v1.QueuingConfiguration", .fields = fields_flowcontrol_v1_QueuingConfiguration, .n_fields = 3, .doc = "Queues of a level." };
 
 static const struct field fields_flowcontrol_v1_ResourcePolicyRule[] = {
-	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 1 },
-	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 2 },
-	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 3 },
-	{ .name = "clusterScope", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4 },
-	{ .name = "namespaces", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .number = 5 },
+	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 1, .doc = "Verbs; * for all." },
+	{ .name = "apiGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 2, .doc = "API groups; * for all." },
+	{ .name = "resources", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .required = 1, .number = 3, .doc = "Resources; * for all." },
+	{ .name = "clusterScope", .kind = FIELD_BOOL, .omit_empty = 1, .number = 4, .doc = "Whether requests without a namespace match." },
+	{ .name = "namespaces", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .number = 5, .doc = "Namespaces; * for all." },
 };
-const struct type type_flowcontrol_v1_ResourcePolicyRule = { .name = "io.k8s.api.flowcontrol.v1.ResourcePolicyRule", .fields = fields_flowcontrol_v1_ResourcePolicyRule, .n_fields = 5 };
+const struct type type_flowcontrol_v1_ResourcePolicyRule = { .name = "io.k8s.api.flowcontrol.v1.ResourcePolicyRule", .fields = fields_flowcontrol_v1_ResourcePolicyRule, .n_fields = 5, .doc = "Requests for resources." };
 
 static const struct field fields_flowcontrol_v1_ServiceAccountSubject[] = {
-	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "namespace", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its namespace." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Its name; * for all." },
 };
-const struct type type_flowcontrol_v1_ServiceAccountSubject = { .name = "io.k8s.api.flowcontrol.v1.ServiceAccountSubject", .fields = fields_flowcontrol_v1_ServiceAccountSubject, .n_fields = 2 };
+const struct type type_flowcontrol_v1_ServiceAccountSubject = { .name = "io.k8s.api.flowcontrol.v1.ServiceAccountSubject", .fields = fields_flowcontrol_v1_ServiceAccountSubject, .n_fields = 2, .doc = "A service account." };
 
 static const struct field fields_flowcontrol_v1_Subject[] = {
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
-	{ .name = "user", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_UserSubject },
-	{ .name = "group", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_GroupSubject },
-	{ .name = "serviceAccount", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_flowcontrol_v1_ServiceAccountSubject },
+	{ .name = "user", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_flowcontrol_v1_UserSubject, .doc = "A user." },
+	{ .name = "group", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_flowcontrol_v1_GroupSubject, .doc = "A group." },
+	{ .name = "serviceAccount", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_flowcontrol_v1_ServiceAccountSubject, .doc = "A service account." },
 };
-const struct type type_flowcontrol_v1_Subject = { .name = "io.k8s.api.flowcontrol.v1.Subject", .fields = fields_flowcontrol_v1_Subject, .n_fields = 4 };
+const struct type type_flowcontrol_v1_Subject = { .name = "io.k8s.api.flowcontrol.v1.Subject", .fields = fields_flowcontrol_v1_Subject, .n_fields = 4, .doc = "Who asks, as kind says." };
 
 static const struct field fields_flowcontrol_v1_UserSubject[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Name; * for all." },
 };
-const struct type type_flowcontrol_v1_UserSubject = { .name = "io.k8s.api.flowcontrol.v1.UserSubject", .fields = fields_flowcontrol_v1_UserSubject, .n_fields = 1 };
+const struct type type_flowcontrol_v1_UserSubject = { .name = "io.k8s.api.flowcontrol.v1.UserSubject", .fields = fields_flowcontrol_v1_UserSubject, .n_fields = 1, .doc = "A user." };

@@ -6,47 +6,47 @@
 #include "api/gen/types.h"
 
 static const struct field fields_meta_v1_APIGroup[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "versions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_GroupVersionForDiscovery },
-	{ .name = "preferredVersion", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_meta_v1_GroupVersionForDiscovery },
-	{ .name = "serverAddressByClientCIDRs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_meta_v1_ServerAddressByClientCIDR },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "An API group and the versions it is served in." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The group's name." },
+	{ .name = "versions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_GroupVersionForDiscovery, .doc = "All versions served." },
+	{ .name = "preferredVersion", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_meta_v1_GroupVersionForDiscovery, .doc = "The version that clients should take when they have no reason for another." },
+	{ .name = "serverAddressByClientCIDRs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_meta_v1_ServerAddressByClientCIDR, .doc = "Which address of the server clients of a network should use." },
 };
-const struct type type_meta_v1_APIGroup = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup", .fields = fields_meta_v1_APIGroup, .n_fields = 5 };
+const struct type type_meta_v1_APIGroup = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup", .fields = fields_meta_v1_APIGroup, .n_fields = 5, .doc = "An API group and the versions it is served in." };
 
 static const struct field fields_meta_v1_APIGroupList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "groups", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_meta_v1_APIGroup },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "The API groups of the server, for discovery." },
+	{ .name = "groups", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_meta_v1_APIGroup, .doc = "The groups." },
 };
-const struct type type_meta_v1_APIGroupList = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList", .fields = fields_meta_v1_APIGroupList, .n_fields = 2 };
+const struct type type_meta_v1_APIGroupList = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList", .fields = fields_meta_v1_APIGroupList, .n_fields = 2, .doc = "The API groups of the server, for discovery." };
 
 static const struct field fields_meta_v1_APIResource[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "singularName", .kind = FIELD_STRING, .required = 1, .number = 6 },
-	{ .name = "namespaced", .kind = FIELD_BOOL, .required = 1, .number = 2 },
-	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
-	{ .name = "version", .kind = FIELD_STRING, .omit_empty = 1, .number = 9 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Plural name, as in the path." },
+	{ .name = "singularName", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "Name of one, for command lines." },
+	{ .name = "namespaced", .kind = FIELD_BOOL, .required = 1, .number = 2, .doc = "Whether objects live in namespaces." },
+	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The group of the kind, when not that of the list." },
+	{ .name = "version", .kind = FIELD_STRING, .omit_empty = 1, .number = 9, .doc = "The version of the kind, when not that of the list." },
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The kind of object, such as Pod." },
-	{ .name = "verbs", .kind = FIELD_VERBS, .shape = SHAPE_LIST, .required = 1, .number = 4 },
-	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
-	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
-	{ .name = "storageVersionHash", .kind = FIELD_STRING, .omit_empty = 1, .number = 10 },
+	{ .name = "verbs", .kind = FIELD_VERBS, .shape = SHAPE_LIST, .required = 1, .number = 4, .doc = "What can be done, such as get, list, watch and create." },
+	{ .name = "shortNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "Abbreviations for command lines." },
+	{ .name = "categories", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "Sets that the resource belongs to, such as all." },
+	{ .name = "storageVersionHash", .kind = FIELD_STRING, .omit_empty = 1, .number = 10, .doc = "Changes when the version that objects are stored in changes." },
 };
-const struct type type_meta_v1_APIResource = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIResource", .fields = fields_meta_v1_APIResource, .n_fields = 10 };
+const struct type type_meta_v1_APIResource = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIResource", .fields = fields_meta_v1_APIResource, .n_fields = 10, .doc = "A resource of an API group, with what can be done with it." };
 
 static const struct field fields_meta_v1_APIResourceList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "groupVersion", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "resources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_APIResource },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "The resources of one group and version, for discovery." },
+	{ .name = "groupVersion", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The group and version." },
+	{ .name = "resources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_APIResource, .doc = "The resources and subresources." },
 };
-const struct type type_meta_v1_APIResourceList = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList", .fields = fields_meta_v1_APIResourceList, .n_fields = 3 };
+const struct type type_meta_v1_APIResourceList = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList", .fields = fields_meta_v1_APIResourceList, .n_fields = 3, .doc = "The resources of one group and version, for discovery." };
 
 static const struct field fields_meta_v1_APIVersions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "versions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1 },
-	{ .name = "serverAddressByClientCIDRs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_ServerAddressByClientCIDR },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "The versions of the core group, for discovery." },
+	{ .name = "versions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "The versions served." },
+	{ .name = "serverAddressByClientCIDRs", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_ServerAddressByClientCIDR, .doc = "Which address of the server clients of a network should use." },
 };
-const struct type type_meta_v1_APIVersions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIVersions", .fields = fields_meta_v1_APIVersions, .n_fields = 3 };
+const struct type type_meta_v1_APIVersions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.APIVersions", .fields = fields_meta_v1_APIVersions, .n_fields = 3, .doc = "The versions of the core group, for discovery." };
 
 static const struct field fields_meta_v1_Condition[] = {
 	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Which aspect this is about." },
@@ -56,65 +56,65 @@ static const struct field fields_meta_v1_Condition[] = {
 	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "Why, as one word in CamelCase." },
 	{ .name = "message", .kind = FIELD_STRING, .required = 1, .number = 6, .doc = "Why, as text for people." },
 };
-const struct type type_meta_v1_Condition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition", .fields = fields_meta_v1_Condition, .n_fields = 6 };
+const struct type type_meta_v1_Condition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition", .fields = fields_meta_v1_Condition, .n_fields = 6, .doc = "One aspect of an object's state." };
 
 static const struct field fields_meta_v1_CreateOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "fieldManager", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "fieldValidation", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a create." },
+	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "All: everything is done but storing." },
+	{ .name = "fieldManager", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Who makes the change, for managedFields." },
+	{ .name = "fieldValidation", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What unknown and duplicate fields do: Ignore, Warn (the default) or Strict." },
 };
-const struct type type_meta_v1_CreateOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.CreateOptions", .fields = fields_meta_v1_CreateOptions, .n_fields = 4 };
+const struct type type_meta_v1_CreateOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.CreateOptions", .fields = fields_meta_v1_CreateOptions, .n_fields = 4, .doc = "Parameters of a create." };
 
 static const struct field fields_meta_v1_DeleteOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a delete." },
 	{ .name = "gracePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How long the object may take to end. 0 deletes at once." },
 	{ .name = "preconditions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_Preconditions, .doc = "What must be true of the object for it to be deleted." },
-	{ .name = "orphanDependents", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "orphanDependents", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Old form of propagationPolicy; true means Orphan." },
 	{ .name = "propagationPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "What happens to dependents: Orphan, Background or Foreground." },
 	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "All: everything but the deletion itself." },
-	{ .name = "ignoreStoreReadErrorWithClusterBreakingPotential", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6 },
+	{ .name = "ignoreStoreReadErrorWithClusterBreakingPotential", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "Delete an object that cannot be read from the store any more, skipping finalizers and preconditions." },
 };
-const struct type type_meta_v1_DeleteOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", .fields = fields_meta_v1_DeleteOptions, .n_fields = 7 };
+const struct type type_meta_v1_DeleteOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", .fields = fields_meta_v1_DeleteOptions, .n_fields = 7, .doc = "Parameters of a delete." };
 
 static const struct field fields_meta_v1_FieldSelectorRequirement[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The field." },
+	{ .name = "operator", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "In, NotIn, Exists or DoesNotExist." },
+	{ .name = "values", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "For In and NotIn, the set of values." },
 };
-const struct type type_meta_v1_FieldSelectorRequirement = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldSelectorRequirement", .fields = fields_meta_v1_FieldSelectorRequirement, .n_fields = 3 };
+const struct type type_meta_v1_FieldSelectorRequirement = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldSelectorRequirement", .fields = fields_meta_v1_FieldSelectorRequirement, .n_fields = 3, .doc = "One requirement on a field." };
 
 static const struct field fields_meta_v1_GetOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a get." },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The answer is at least as new as this." },
 };
-const struct type type_meta_v1_GetOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GetOptions", .fields = fields_meta_v1_GetOptions, .n_fields = 2 };
+const struct type type_meta_v1_GetOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GetOptions", .fields = fields_meta_v1_GetOptions, .n_fields = 2, .doc = "Parameters of a get." };
 
 static const struct field fields_meta_v1_GroupResource[] = {
-	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The API group." },
+	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Plural name." },
 };
-const struct type type_meta_v1_GroupResource = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupResource", .fields = fields_meta_v1_GroupResource, .n_fields = 2 };
+const struct type type_meta_v1_GroupResource = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupResource", .fields = fields_meta_v1_GroupResource, .n_fields = 2, .doc = "A resource without a version." };
 
 static const struct field fields_meta_v1_GroupVersionForDiscovery[] = {
-	{ .name = "groupVersion", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "version", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "groupVersion", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Group and version, such as apps/v1." },
+	{ .name = "version", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The version alone." },
 };
-const struct type type_meta_v1_GroupVersionForDiscovery = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery", .fields = fields_meta_v1_GroupVersionForDiscovery, .n_fields = 2 };
+const struct type type_meta_v1_GroupVersionForDiscovery = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery", .fields = fields_meta_v1_GroupVersionForDiscovery, .n_fields = 2, .doc = "A version of a group, written in both forms." };
 
 static const struct field fields_meta_v1_GroupVersionKind[] = {
-	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "version", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The API group." },
+	{ .name = "version", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The version." },
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The kind of object, such as Pod." },
 };
-const struct type type_meta_v1_GroupVersionKind = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind", .fields = fields_meta_v1_GroupVersionKind, .n_fields = 3 };
+const struct type type_meta_v1_GroupVersionKind = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionKind", .fields = fields_meta_v1_GroupVersionKind, .n_fields = 3, .doc = "Names a kind exactly." };
 
 static const struct field fields_meta_v1_GroupVersionResource[] = {
-	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "version", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "group", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The API group." },
+	{ .name = "version", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The version." },
+	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Plural name." },
 };
-const struct type type_meta_v1_GroupVersionResource = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionResource", .fields = fields_meta_v1_GroupVersionResource, .n_fields = 3 };
+const struct type type_meta_v1_GroupVersionResource = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionResource", .fields = fields_meta_v1_GroupVersionResource, .n_fields = 3, .doc = "Names a resource exactly." };
 
 static const struct field fields_meta_v1_LabelSelector[] = {
 	{ .name = "matchLabels", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "Keys that must have exactly these values." },
@@ -130,46 +130,46 @@ static const struct field fields_meta_v1_LabelSelectorRequirement[] = {
 const struct type type_meta_v1_LabelSelectorRequirement = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement", .fields = fields_meta_v1_LabelSelectorRequirement, .n_fields = 3, .doc = "One requirement on a label." };
 
 static const struct field fields_meta_v1_ListMeta[] = {
-	{ .name = "selfLink", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
+	{ .name = "selfLink", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "No longer set." },
 	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "The state of the cluster that the list shows; a watch can start from it." },
 	{ .name = "continue", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "When set, more objects follow; send it to get them." },
 	{ .name = "remainingItemCount", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "How many objects follow, where it is known." },
-	{ .name = "shardInfo", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_meta_v1_ShardInfo },
+	{ .name = "shardInfo", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_meta_v1_ShardInfo, .doc = "Which part of the objects the list has, when a shard was asked for." },
 };
-const struct type type_meta_v1_ListMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", .fields = fields_meta_v1_ListMeta, .n_fields = 5 };
+const struct type type_meta_v1_ListMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", .fields = fields_meta_v1_ListMeta, .n_fields = 5, .doc = "What every list carries besides its objects." };
 
 static const struct field fields_meta_v1_ListOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "labelSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "fieldSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "watch", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "allowWatchBookmarks", .kind = FIELD_BOOL, .omit_empty = 1, .number = 9 },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "resourceVersionMatch", .kind = FIELD_STRING, .omit_empty = 1, .number = 10 },
-	{ .name = "timeoutSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "limit", .kind = FIELD_INT64, .omit_empty = 1, .number = 7 },
-	{ .name = "continue", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
-	{ .name = "sendInitialEvents", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 11 },
-	{ .name = "shardSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 15 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a list, watch or collection delete." },
+	{ .name = "labelSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Only objects with these labels." },
+	{ .name = "fieldSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Only objects with these field values." },
+	{ .name = "watch", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Stream changes instead of answering with a list." },
+	{ .name = "allowWatchBookmarks", .kind = FIELD_BOOL, .omit_empty = 1, .number = 9, .doc = "Whether the stream may have BOOKMARK events, which only tell how far it is." },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Which state to show or to start from." },
+	{ .name = "resourceVersionMatch", .kind = FIELD_STRING, .omit_empty = 1, .number = 10, .doc = "How resourceVersion is meant in a list: Exact or NotOlderThan." },
+	{ .name = "timeoutSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "When the server ends the call." },
+	{ .name = "limit", .kind = FIELD_INT64, .omit_empty = 1, .number = 7, .doc = "At most so many objects; the answer's continue token leads to the others." },
+	{ .name = "continue", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "The token of the previous part." },
+	{ .name = "sendInitialEvents", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 11, .doc = "Begin a watch with the objects that exist, then a marked BOOKMARK." },
+	{ .name = "shardSelector", .kind = FIELD_STRING, .omit_empty = 1, .number = 15, .doc = "Only objects whose hash is in this range." },
 };
-const struct type type_meta_v1_ListOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ListOptions", .fields = fields_meta_v1_ListOptions, .n_fields = 12 };
+const struct type type_meta_v1_ListOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ListOptions", .fields = fields_meta_v1_ListOptions, .n_fields = 12, .doc = "Parameters of a list, watch or collection delete." };
 
 static const struct field fields_meta_v1_ManagedFieldsEntry[] = {
-	{ .name = "manager", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "operation", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "manager", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Who it is, such as kubectl or a controller." },
+	{ .name = "operation", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Apply for server-side apply, otherwise Update." },
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Group and version of the schema, such as apps/v1." },
-	{ .name = "time", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "fieldsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "fieldsV1", .kind = FIELD_FIELDS_V1, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "subresource", .kind = FIELD_STRING, .omit_empty = 1, .number = 8 },
+	{ .name = "time", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When the set of fields last changed." },
+	{ .name = "fieldsType", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The form of fieldsV1; always FieldsV1." },
+	{ .name = "fieldsV1", .kind = FIELD_FIELDS_V1, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "The fields, as a tree of paths." },
+	{ .name = "subresource", .kind = FIELD_STRING, .omit_empty = 1, .number = 8, .doc = "Through which subresource they were written; empty for the object itself." },
 };
-const struct type type_meta_v1_ManagedFieldsEntry = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", .fields = fields_meta_v1_ManagedFieldsEntry, .n_fields = 7 };
+const struct type type_meta_v1_ManagedFieldsEntry = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry", .fields = fields_meta_v1_ManagedFieldsEntry, .n_fields = 7, .doc = "The fields that one manager set by one way of writing." };
 
 static const struct field fields_meta_v1_ObjectMeta[] = {
 	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Identifies the object among those of its kind in the namespace. Cannot be changed." },
 	{ .name = "generateName", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "A prefix; when name is empty the server appends a random ending." },
 	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The namespace the object is in. Empty for cluster-scoped kinds. Cannot be changed." },
-	{ .name = "selfLink", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "selfLink", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "No longer set." },
 	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "Set by the server, different for each object that ever existed, also of the same name." },
 	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Changes with every write; compare it only for equality. Sent back, it guards against lost updates." },
 	{ .name = "generation", .kind = FIELD_INT64, .omit_empty = 1, .number = 7, .doc = "Counts changes of what is wanted." },
@@ -195,120 +195,120 @@ static const struct field fields_meta_v1_OwnerReference[] = {
 const struct type type_meta_v1_OwnerReference = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference", .fields = fields_meta_v1_OwnerReference, .n_fields = 6, .atomic = true, .doc = "Names an object that this one depends on, in the same namespace or cluster-scoped." };
 
 static const struct field fields_meta_v1_PartialObjectMetadata[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "An object of any kind, reduced to its metadata." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 };
-const struct type type_meta_v1_PartialObjectMetadata = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata", .fields = fields_meta_v1_PartialObjectMetadata, .n_fields = 2 };
+const struct type type_meta_v1_PartialObjectMetadata = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata", .fields = fields_meta_v1_PartialObjectMetadata, .n_fields = 2, .doc = "An object of any kind, reduced to its metadata." };
 
 static const struct field fields_meta_v1_PartialObjectMetadataList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PartialObjectMetadata objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_PartialObjectMetadata },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_meta_v1_PartialObjectMetadata, .doc = "The objects." },
 };
-const struct type type_meta_v1_PartialObjectMetadataList = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList", .fields = fields_meta_v1_PartialObjectMetadataList, .n_fields = 3 };
+const struct type type_meta_v1_PartialObjectMetadataList = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList", .fields = fields_meta_v1_PartialObjectMetadataList, .n_fields = 3, .doc = "A list of PartialObjectMetadata objects." };
 
 static const struct field fields_meta_v1_PatchOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "force", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "fieldManager", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "fieldValidation", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of a patch." },
+	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "All: everything is done but storing." },
+	{ .name = "force", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Take over fields that other managers own; for apply only." },
+	{ .name = "fieldManager", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Who makes the change, for managedFields. Required for apply." },
+	{ .name = "fieldValidation", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What unknown and duplicate fields do: Ignore, Warn (the default) or Strict." },
 };
-const struct type type_meta_v1_PatchOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.PatchOptions", .fields = fields_meta_v1_PatchOptions, .n_fields = 5 };
+const struct type type_meta_v1_PatchOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.PatchOptions", .fields = fields_meta_v1_PatchOptions, .n_fields = 5, .doc = "Parameters of a patch." };
 
 static const struct field fields_meta_v1_Preconditions[] = {
-	{ .name = "uid", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "uid", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "The object has this uid." },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The object has this resourceVersion." },
 };
-const struct type type_meta_v1_Preconditions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions", .fields = fields_meta_v1_Preconditions, .n_fields = 2 };
+const struct type type_meta_v1_Preconditions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions", .fields = fields_meta_v1_Preconditions, .n_fields = 2, .doc = "What must be true of an object for the call to happen." };
 
 static const struct field fields_meta_v1_ServerAddressByClientCIDR[] = {
-	{ .name = "clientCIDR", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "serverAddress", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "clientCIDR", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The network." },
+	{ .name = "serverAddress", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The address, with its port when it is not the usual one." },
 };
-const struct type type_meta_v1_ServerAddressByClientCIDR = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ServerAddressByClientCIDR", .fields = fields_meta_v1_ServerAddressByClientCIDR, .n_fields = 2 };
+const struct type type_meta_v1_ServerAddressByClientCIDR = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ServerAddressByClientCIDR", .fields = fields_meta_v1_ServerAddressByClientCIDR, .n_fields = 2, .doc = "Which address clients of one network should use." };
 
 static const struct field fields_meta_v1_ShardInfo[] = {
-	{ .name = "selector", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "selector", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The shard that was asked for." },
 };
-const struct type type_meta_v1_ShardInfo = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo", .fields = fields_meta_v1_ShardInfo, .n_fields = 1 };
+const struct type type_meta_v1_ShardInfo = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo", .fields = fields_meta_v1_ShardInfo, .n_fields = 1, .doc = "Which shard of a collection a list shows." };
 
 static const struct field fields_meta_v1_Status[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "The result of a call that does not return an object, errors above all." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What was last observed. Written by the system." },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "details", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_meta_v1_StatusDetails },
-	{ .name = "code", .kind = FIELD_INT32, .omit_empty = 1, .number = 6 },
+	{ .name = "status", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Success or Failure." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "What happened, for people." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "What happened, as one word that programs may compare, such as NotFound." },
+	{ .name = "details", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 5, .type = &type_meta_v1_StatusDetails, .doc = "More about the object and the causes." },
+	{ .name = "code", .kind = FIELD_INT32, .omit_empty = 1, .number = 6, .doc = "The HTTP code." },
 };
-const struct type type_meta_v1_Status = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Status", .fields = fields_meta_v1_Status, .n_fields = 7 };
+const struct type type_meta_v1_Status = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Status", .fields = fields_meta_v1_Status, .n_fields = 7, .doc = "The result of a call that does not return an object, errors above all." };
 
 static const struct field fields_meta_v1_StatusCause[] = {
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "field", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The sort of cause, such as FieldValueInvalid." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What is wrong, for people." },
+	{ .name = "field", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The field at fault, as a path." },
 };
-const struct type type_meta_v1_StatusCause = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause", .fields = fields_meta_v1_StatusCause, .n_fields = 3 };
+const struct type type_meta_v1_StatusCause = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause", .fields = fields_meta_v1_StatusCause, .n_fields = 3, .doc = "One cause of an error." };
 
 static const struct field fields_meta_v1_StatusDetails[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Name of the object concerned." },
+	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its API group." },
 	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The kind of object, such as Pod." },
-	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 6 },
-	{ .name = "causes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_meta_v1_StatusCause },
-	{ .name = "retryAfterSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 5 },
+	{ .name = "uid", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "Its uid." },
+	{ .name = "causes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_meta_v1_StatusCause, .doc = "What led to the error, one entry for each fault." },
+	{ .name = "retryAfterSeconds", .kind = FIELD_INT32, .omit_empty = 1, .number = 5, .doc = "When to try again." },
 };
-const struct type type_meta_v1_StatusDetails = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails", .fields = fields_meta_v1_StatusDetails, .n_fields = 6 };
+const struct type type_meta_v1_StatusDetails = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails", .fields = fields_meta_v1_StatusDetails, .n_fields = 6, .doc = "More about a Status, depending on its reason." };
 
 static const struct field fields_meta_v1_Table[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Objects as rows and columns, for people." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "columnDefinitions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .type = &type_meta_v1_TableColumnDefinition },
-	{ .name = "rows", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .type = &type_meta_v1_TableRow },
+	{ .name = "columnDefinitions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .type = &type_meta_v1_TableColumnDefinition, .doc = "The columns." },
+	{ .name = "rows", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .type = &type_meta_v1_TableRow, .doc = "One for each object." },
 };
-const struct type type_meta_v1_Table = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Table", .fields = fields_meta_v1_Table, .n_fields = 4 };
+const struct type type_meta_v1_Table = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.Table", .fields = fields_meta_v1_Table, .n_fields = 4, .doc = "Objects as rows and columns, for people." };
 
 static const struct field fields_meta_v1_TableColumnDefinition[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1 },
-	{ .name = "type", .kind = FIELD_STRING, .required = 1 },
-	{ .name = "format", .kind = FIELD_STRING, .required = 1 },
-	{ .name = "description", .kind = FIELD_STRING, .required = 1 },
-	{ .name = "priority", .kind = FIELD_INT32, .required = 1 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .doc = "Its title." },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .doc = "JSON type of the cells." },
+	{ .name = "format", .kind = FIELD_STRING, .required = 1, .doc = "A hint at the meaning, such as name or date." },
+	{ .name = "description", .kind = FIELD_STRING, .required = 1, .doc = "What the column shows." },
+	{ .name = "priority", .kind = FIELD_INT32, .required = 1, .doc = "0 for columns always shown; others only in wide output." },
 };
-const struct type type_meta_v1_TableColumnDefinition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableColumnDefinition", .fields = fields_meta_v1_TableColumnDefinition, .n_fields = 5 };
+const struct type type_meta_v1_TableColumnDefinition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableColumnDefinition", .fields = fields_meta_v1_TableColumnDefinition, .n_fields = 5, .doc = "One column of a Table." };
 
 static const struct field fields_meta_v1_TableRow[] = {
-	{ .name = "cells", .kind = FIELD_JSON, .shape = SHAPE_LIST, .required = 1 },
+	{ .name = "cells", .kind = FIELD_JSON, .shape = SHAPE_LIST, .required = 1, .doc = "The values, in the order of the columns." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .type = &type_meta_v1_TableRowCondition, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "object", .kind = FIELD_RAW, .omit_empty = 1 },
+	{ .name = "object", .kind = FIELD_RAW, .omit_empty = 1, .doc = "The object, its metadata or nothing, as asked for by includeObject." },
 };
-const struct type type_meta_v1_TableRow = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableRow", .fields = fields_meta_v1_TableRow, .n_fields = 3 };
+const struct type type_meta_v1_TableRow = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableRow", .fields = fields_meta_v1_TableRow, .n_fields = 3, .doc = "One row of a Table." };
 
 static const struct field fields_meta_v1_TableRowCondition[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1 },
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .doc = "What was last observed. Written by the system." },
-	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .doc = "The mark; only Completed is known." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .doc = "True, False or Unknown." },
+	{ .name = "reason", .kind = FIELD_STRING, .omit_empty = 1, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .doc = "Why, as text for people." },
 };
-const struct type type_meta_v1_TableRowCondition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableRowCondition", .fields = fields_meta_v1_TableRowCondition, .n_fields = 4 };
+const struct type type_meta_v1_TableRowCondition = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TableRowCondition", .fields = fields_meta_v1_TableRowCondition, .n_fields = 4, .doc = "A mark on a row, such as Completed." };
 
 static const struct field fields_meta_v1_TypeMeta[] = {
 	{ .name = "kind", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The kind of object, such as Pod." },
 	{ .name = "apiVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Group and version of the schema, such as apps/v1." },
 };
-const struct type type_meta_v1_TypeMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TypeMeta", .fields = fields_meta_v1_TypeMeta, .n_fields = 2 };
+const struct type type_meta_v1_TypeMeta = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.TypeMeta", .fields = fields_meta_v1_TypeMeta, .n_fields = 2, .doc = "Says which kind, in which group and version, an object is." };
 
 static const struct field fields_meta_v1_UpdateOptions[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
-	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "fieldManager", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "fieldValidation", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Parameters of an update." },
+	{ .name = "dryRun", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "All: everything is done but storing." },
+	{ .name = "fieldManager", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Who makes the change, for managedFields." },
+	{ .name = "fieldValidation", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "What unknown and duplicate fields do: Ignore, Warn (the default) or Strict." },
 };
-const struct type type_meta_v1_UpdateOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.UpdateOptions", .fields = fields_meta_v1_UpdateOptions, .n_fields = 4 };
+const struct type type_meta_v1_UpdateOptions = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.UpdateOptions", .fields = fields_meta_v1_UpdateOptions, .n_fields = 4, .doc = "Parameters of an update." };
 
 static const struct field fields_meta_v1_WatchEvent[] = {
-	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "object", .kind = FIELD_RAW, .required = 1, .number = 2 },
+	{ .name = "type", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "ADDED, MODIFIED, DELETED, BOOKMARK or ERROR." },
+	{ .name = "object", .kind = FIELD_RAW, .required = 1, .number = 2, .doc = "The object as it now is; as it last was when deleted; a Status for ERROR." },
 };
-const struct type type_meta_v1_WatchEvent = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent", .fields = fields_meta_v1_WatchEvent, .n_fields = 2 };
+const struct type type_meta_v1_WatchEvent = { .name = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent", .fields = fields_meta_v1_WatchEvent, .n_fields = 2, .doc = "One change in a watch." };

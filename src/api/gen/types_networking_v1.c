@@ -6,41 +6,41 @@
 #include "api/gen/types.h"
 
 static const struct field fields_networking_v1_HTTPIngressPath[] = {
-	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "pathType", .kind = FIELD_STRING, .pointer = 1, .required = 1, .number = 3 },
-	{ .name = "backend", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_networking_v1_IngressBackend },
+	{ .name = "path", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The path." },
+	{ .name = "pathType", .kind = FIELD_STRING, .pointer = 1, .required = 1, .number = 3, .doc = "Exact, Prefix or ImplementationSpecific." },
+	{ .name = "backend", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_networking_v1_IngressBackend, .doc = "Where they go." },
 };
-const struct type type_networking_v1_HTTPIngressPath = { .name = "io.k8s.api.networking.v1.HTTPIngressPath", .fields = fields_networking_v1_HTTPIngressPath, .n_fields = 3 };
+const struct type type_networking_v1_HTTPIngressPath = { .name = "io.k8s.api.networking.v1.HTTPIngressPath", .fields = fields_networking_v1_HTTPIngressPath, .n_fields = 3, .doc = "Where requests for a path go." };
 
 static const struct field fields_networking_v1_HTTPIngressRuleValue[] = {
-	{ .name = "paths", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_networking_v1_HTTPIngressPath },
+	{ .name = "paths", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 1, .type = &type_networking_v1_HTTPIngressPath, .doc = "The paths." },
 };
-const struct type type_networking_v1_HTTPIngressRuleValue = { .name = "io.k8s.api.networking.v1.HTTPIngressRuleValue", .fields = fields_networking_v1_HTTPIngressRuleValue, .n_fields = 1 };
+const struct type type_networking_v1_HTTPIngressRuleValue = { .name = "io.k8s.api.networking.v1.HTTPIngressRuleValue", .fields = fields_networking_v1_HTTPIngressRuleValue, .n_fields = 1, .doc = "Where requests go, by path." };
 
 static const struct field fields_networking_v1_IPAddress[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "An address of a service; the name is the address." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_networking_v1_IPAddressSpec, .doc = "What is wanted." },
 };
-const struct type type_networking_v1_IPAddress = { .name = "io.k8s.api.networking.v1.IPAddress", .fields = fields_networking_v1_IPAddress, .n_fields = 3 };
+const struct type type_networking_v1_IPAddress = { .name = "io.k8s.api.networking.v1.IPAddress", .fields = fields_networking_v1_IPAddress, .n_fields = 3, .doc = "An address of a service; the name is the address." };
 
 static const struct field fields_networking_v1_IPAddressList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of IPAddress objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_IPAddress },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_IPAddress, .doc = "The objects." },
 };
-const struct type type_networking_v1_IPAddressList = { .name = "io.k8s.api.networking.v1.IPAddressList", .fields = fields_networking_v1_IPAddressList, .n_fields = 3 };
+const struct type type_networking_v1_IPAddressList = { .name = "io.k8s.api.networking.v1.IPAddressList", .fields = fields_networking_v1_IPAddressList, .n_fields = 3, .doc = "A list of IPAddress objects." };
 
 static const struct field fields_networking_v1_IPAddressSpec[] = {
-	{ .name = "parentRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .required = 1, .number = 1, .type = &type_networking_v1_ParentReference },
+	{ .name = "parentRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .required = 1, .number = 1, .type = &type_networking_v1_ParentReference, .doc = "The service." },
 };
-const struct type type_networking_v1_IPAddressSpec = { .name = "io.k8s.api.networking.v1.IPAddressSpec", .fields = fields_networking_v1_IPAddressSpec, .n_fields = 1 };
+const struct type type_networking_v1_IPAddressSpec = { .name = "io.k8s.api.networking.v1.IPAddressSpec", .fields = fields_networking_v1_IPAddressSpec, .n_fields = 1, .doc = "Whose address it is." };
 
 static const struct field fields_networking_v1_IPBlock[] = {
-	{ .name = "cidr", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "except", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
+	{ .name = "cidr", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The network." },
+	{ .name = "except", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Parts of it to leave out." },
 };
-const struct type type_networking_v1_IPBlock = { .name = "io.k8s.api.networking.v1.IPBlock", .fields = fields_networking_v1_IPBlock, .n_fields = 2 };
+const struct type type_networking_v1_IPBlock = { .name = "io.k8s.api.networking.v1.IPBlock", .fields = fields_networking_v1_IPBlock, .n_fields = 2, .doc = "A network." };
 
 static const struct field fields_networking_v1_Ingress[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Leads HTTP requests from outside to Services, by host and path." },
@@ -51,82 +51,82 @@ static const struct field fields_networking_v1_Ingress[] = {
 const struct type type_networking_v1_Ingress = { .name = "io.k8s.api.networking.v1.Ingress", .fields = fields_networking_v1_Ingress, .n_fields = 4, .doc = "Leads HTTP requests from outside to Services, by host and path." };
 
 static const struct field fields_networking_v1_IngressBackend[] = {
-	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_networking_v1_IngressServiceBackend },
-	{ .name = "resource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_TypedLocalObjectReference },
+	{ .name = "service", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_networking_v1_IngressServiceBackend, .doc = "A service." },
+	{ .name = "resource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_TypedLocalObjectReference, .doc = "Another object of the namespace." },
 };
-const struct type type_networking_v1_IngressBackend = { .name = "io.k8s.api.networking.v1.IngressBackend", .fields = fields_networking_v1_IngressBackend, .n_fields = 2 };
+const struct type type_networking_v1_IngressBackend = { .name = "io.k8s.api.networking.v1.IngressBackend", .fields = fields_networking_v1_IngressBackend, .n_fields = 2, .doc = "Where requests go. Exactly one." };
 
 static const struct field fields_networking_v1_IngressClass[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "An implementation of Ingress." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressClassSpec, .doc = "What is wanted." },
 };
-const struct type type_networking_v1_IngressClass = { .name = "io.k8s.api.networking.v1.IngressClass", .fields = fields_networking_v1_IngressClass, .n_fields = 3 };
+const struct type type_networking_v1_IngressClass = { .name = "io.k8s.api.networking.v1.IngressClass", .fields = fields_networking_v1_IngressClass, .n_fields = 3, .doc = "An implementation of Ingress." };
 
 static const struct field fields_networking_v1_IngressClassList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of IngressClass objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_IngressClass },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_IngressClass, .doc = "The objects." },
 };
-const struct type type_networking_v1_IngressClassList = { .name = "io.k8s.api.networking.v1.IngressClassList", .fields = fields_networking_v1_IngressClassList, .n_fields = 3 };
+const struct type type_networking_v1_IngressClassList = { .name = "io.k8s.api.networking.v1.IngressClassList", .fields = fields_networking_v1_IngressClassList, .n_fields = 3, .doc = "A list of IngressClass objects." };
 
 static const struct field fields_networking_v1_IngressClassParametersReference[] = {
-	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "apiGroup", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Group of their kind." },
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "scope", .kind = FIELD_STRING, .pointer = 1, .number = 4 },
-	{ .name = "namespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Their name." },
+	{ .name = "scope", .kind = FIELD_STRING, .pointer = 1, .number = 4, .doc = "Cluster (the default) or Namespace." },
+	{ .name = "namespace", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Their namespace." },
 };
-const struct type type_networking_v1_IngressClassParametersReference = { .name = "io.k8s.api.networking.v1.IngressClassParametersReference", .fields = fields_networking_v1_IngressClassParametersReference, .n_fields = 5 };
+const struct type type_networking_v1_IngressClassParametersReference = { .name = "io.k8s.api.networking.v1.IngressClassParametersReference", .fields = fields_networking_v1_IngressClassParametersReference, .n_fields = 5, .doc = "Parameters of an implementation." };
 
 static const struct field fields_networking_v1_IngressClassSpec[] = {
-	{ .name = "controller", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "parameters", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressClassParametersReference },
+	{ .name = "controller", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its name, such as example.com/ingress. Cannot be changed." },
+	{ .name = "parameters", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressClassParametersReference, .doc = "Its parameters." },
 };
-const struct type type_networking_v1_IngressClassSpec = { .name = "io.k8s.api.networking.v1.IngressClassSpec", .fields = fields_networking_v1_IngressClassSpec, .n_fields = 2 };
+const struct type type_networking_v1_IngressClassSpec = { .name = "io.k8s.api.networking.v1.IngressClassSpec", .fields = fields_networking_v1_IngressClassSpec, .n_fields = 2, .doc = "Which implementation." };
 
 static const struct field fields_networking_v1_IngressList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Ingress objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_Ingress },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_Ingress, .doc = "The objects." },
 };
-const struct type type_networking_v1_IngressList = { .name = "io.k8s.api.networking.v1.IngressList", .fields = fields_networking_v1_IngressList, .n_fields = 3 };
+const struct type type_networking_v1_IngressList = { .name = "io.k8s.api.networking.v1.IngressList", .fields = fields_networking_v1_IngressList, .n_fields = 3, .doc = "A list of Ingress objects." };
 
 static const struct field fields_networking_v1_IngressLoadBalancerIngress[] = {
-	{ .name = "ip", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_networking_v1_IngressPortStatus },
+	{ .name = "ip", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its address." },
+	{ .name = "hostname", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its host name." },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_networking_v1_IngressPortStatus, .doc = "State of its ports." },
 };
-const struct type type_networking_v1_IngressLoadBalancerIngress = { .name = "io.k8s.api.networking.v1.IngressLoadBalancerIngress", .fields = fields_networking_v1_IngressLoadBalancerIngress, .n_fields = 3 };
+const struct type type_networking_v1_IngressLoadBalancerIngress = { .name = "io.k8s.api.networking.v1.IngressLoadBalancerIngress", .fields = fields_networking_v1_IngressLoadBalancerIngress, .n_fields = 3, .doc = "Where an Ingress is reached." };
 
 static const struct field fields_networking_v1_IngressLoadBalancerStatus[] = {
-	{ .name = "ingress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_networking_v1_IngressLoadBalancerIngress },
+	{ .name = "ingress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_networking_v1_IngressLoadBalancerIngress, .doc = "Where it is reached." },
 };
-const struct type type_networking_v1_IngressLoadBalancerStatus = { .name = "io.k8s.api.networking.v1.IngressLoadBalancerStatus", .fields = fields_networking_v1_IngressLoadBalancerStatus, .n_fields = 1 };
+const struct type type_networking_v1_IngressLoadBalancerStatus = { .name = "io.k8s.api.networking.v1.IngressLoadBalancerStatus", .fields = fields_networking_v1_IngressLoadBalancerStatus, .n_fields = 1, .doc = "State of an Ingress's load balancer." };
 
 static const struct field fields_networking_v1_IngressPortStatus[] = {
-	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 1 },
-	{ .name = "protocol", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL } },
-	{ .name = "error", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "The port." },
+	{ .name = "protocol", .kind = FIELD_STRING, .required = 1, .number = 2, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP, UDP or SCTP." },
+	{ .name = "error", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "What went wrong, as one word." },
 };
-const struct type type_networking_v1_IngressPortStatus = { .name = "io.k8s.api.networking.v1.IngressPortStatus", .fields = fields_networking_v1_IngressPortStatus, .n_fields = 3 };
+const struct type type_networking_v1_IngressPortStatus = { .name = "io.k8s.api.networking.v1.IngressPortStatus", .fields = fields_networking_v1_IngressPortStatus, .n_fields = 3, .doc = "State of a port." };
 
 static const struct field fields_networking_v1_IngressRule[] = {
-	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_networking_v1_IngressRuleValue },
+	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The host; *.example.com for all below; absent for all." },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_networking_v1_IngressRuleValue, .doc = "Where requests for a host go." },
 };
-const struct type type_networking_v1_IngressRule = { .name = "io.k8s.api.networking.v1.IngressRule", .fields = fields_networking_v1_IngressRule, .n_fields = 2 };
+const struct type type_networking_v1_IngressRule = { .name = "io.k8s.api.networking.v1.IngressRule", .fields = fields_networking_v1_IngressRule, .n_fields = 2, .doc = "Where requests for a host go." };
 
 static const struct field fields_networking_v1_IngressRuleValue[] = {
-	{ .name = "http", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_networking_v1_HTTPIngressRuleValue },
+	{ .name = "http", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_networking_v1_HTTPIngressRuleValue, .doc = "By path." },
 };
-const struct type type_networking_v1_IngressRuleValue = { .name = "io.k8s.api.networking.v1.IngressRuleValue", .fields = fields_networking_v1_IngressRuleValue, .n_fields = 1 };
+const struct type type_networking_v1_IngressRuleValue = { .name = "io.k8s.api.networking.v1.IngressRuleValue", .fields = fields_networking_v1_IngressRuleValue, .n_fields = 1, .doc = "Where requests go." };
 
 static const struct field fields_networking_v1_IngressServiceBackend[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "port", .kind = FIELD_STRUCT, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_networking_v1_ServiceBackendPort },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The service." },
+	{ .name = "port", .kind = FIELD_STRUCT, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_networking_v1_ServiceBackendPort, .doc = "The port." },
 };
-const struct type type_networking_v1_IngressServiceBackend = { .name = "io.k8s.api.networking.v1.IngressServiceBackend", .fields = fields_networking_v1_IngressServiceBackend, .n_fields = 2 };
+const struct type type_networking_v1_IngressServiceBackend = { .name = "io.k8s.api.networking.v1.IngressServiceBackend", .fields = fields_networking_v1_IngressServiceBackend, .n_fields = 2, .doc = "A port of a service." };
 
 static const struct field fields_networking_v1_IngressSpec[] = {
 	{ .name = "ingressClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Which IngressClass takes care of it." },
@@ -134,18 +134,18 @@ static const struct field fields_networking_v1_IngressSpec[] = {
 	{ .name = "tls", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_IngressTLS, .doc = "Certificates for hosts." },
 	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_networking_v1_IngressRule, .doc = "Hosts and paths, and the Services they lead to." },
 };
-const struct type type_networking_v1_IngressSpec = { .name = "io.k8s.api.networking.v1.IngressSpec", .fields = fields_networking_v1_IngressSpec, .n_fields = 4 };
+const struct type type_networking_v1_IngressSpec = { .name = "io.k8s.api.networking.v1.IngressSpec", .fields = fields_networking_v1_IngressSpec, .n_fields = 4, .doc = "Which requests go where." };
 
 static const struct field fields_networking_v1_IngressStatus[] = {
-	{ .name = "loadBalancer", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_networking_v1_IngressLoadBalancerStatus },
+	{ .name = "loadBalancer", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_networking_v1_IngressLoadBalancerStatus, .doc = "Its load balancer." },
 };
-const struct type type_networking_v1_IngressStatus = { .name = "io.k8s.api.networking.v1.IngressStatus", .fields = fields_networking_v1_IngressStatus, .n_fields = 1 };
+const struct type type_networking_v1_IngressStatus = { .name = "io.k8s.api.networking.v1.IngressStatus", .fields = fields_networking_v1_IngressStatus, .n_fields = 1, .doc = "State of an Ingress." };
 
 static const struct field fields_networking_v1_IngressTLS[] = {
-	{ .name = "hosts", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "secretName", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "hosts", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "The hosts; default all of the certificate." },
+	{ .name = "secretName", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Secret with the certificate and key." },
 };
-const struct type type_networking_v1_IngressTLS = { .name = "io.k8s.api.networking.v1.IngressTLS", .fields = fields_networking_v1_IngressTLS, .n_fields = 2 };
+const struct type type_networking_v1_IngressTLS = { .name = "io.k8s.api.networking.v1.IngressTLS", .fields = fields_networking_v1_IngressTLS, .n_fields = 2, .doc = "A certificate for some hosts." };
 
 static const struct field fields_networking_v1_NetworkPolicy[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Says which traffic pods may receive and send." },
@@ -155,37 +155,37 @@ static const struct field fields_networking_v1_NetworkPolicy[] = {
 const struct type type_networking_v1_NetworkPolicy = { .name = "io.k8s.api.networking.v1.NetworkPolicy", .fields = fields_networking_v1_NetworkPolicy, .n_fields = 3, .doc = "Says which traffic pods may receive and send." };
 
 static const struct field fields_networking_v1_NetworkPolicyEgressRule[] = {
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_networking_v1_NetworkPolicyPort },
-	{ .name = "to", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicyPeer },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_networking_v1_NetworkPolicyPort, .doc = "To these ports; absent for all." },
+	{ .name = "to", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicyPeer, .doc = "To these; absent for all." },
 };
-const struct type type_networking_v1_NetworkPolicyEgressRule = { .name = "io.k8s.api.networking.v1.NetworkPolicyEgressRule", .fields = fields_networking_v1_NetworkPolicyEgressRule, .n_fields = 2 };
+const struct type type_networking_v1_NetworkPolicyEgressRule = { .name = "io.k8s.api.networking.v1.NetworkPolicyEgressRule", .fields = fields_networking_v1_NetworkPolicyEgressRule, .n_fields = 2, .doc = "Traffic that may leave." };
 
 static const struct field fields_networking_v1_NetworkPolicyIngressRule[] = {
-	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_networking_v1_NetworkPolicyPort },
-	{ .name = "from", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicyPeer },
+	{ .name = "ports", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_networking_v1_NetworkPolicyPort, .doc = "To these ports; absent for all." },
+	{ .name = "from", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_networking_v1_NetworkPolicyPeer, .doc = "From these; absent for all." },
 };
-const struct type type_networking_v1_NetworkPolicyIngressRule = { .name = "io.k8s.api.networking.v1.NetworkPolicyIngressRule", .fields = fields_networking_v1_NetworkPolicyIngressRule, .n_fields = 2 };
+const struct type type_networking_v1_NetworkPolicyIngressRule = { .name = "io.k8s.api.networking.v1.NetworkPolicyIngressRule", .fields = fields_networking_v1_NetworkPolicyIngressRule, .n_fields = 2, .doc = "Traffic that may come in." };
 
 static const struct field fields_networking_v1_NetworkPolicyList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of NetworkPolicy objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_NetworkPolicy },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_NetworkPolicy, .doc = "The objects." },
 };
-const struct type type_networking_v1_NetworkPolicyList = { .name = "io.k8s.api.networking.v1.NetworkPolicyList", .fields = fields_networking_v1_NetworkPolicyList, .n_fields = 3 };
+const struct type type_networking_v1_NetworkPolicyList = { .name = "io.k8s.api.networking.v1.NetworkPolicyList", .fields = fields_networking_v1_NetworkPolicyList, .n_fields = 3, .doc = "A list of NetworkPolicy objects." };
 
 static const struct field fields_networking_v1_NetworkPolicyPeer[] = {
-	{ .name = "podSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector },
-	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector },
-	{ .name = "ipBlock", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_networking_v1_IPBlock },
+	{ .name = "podSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "Pods with these labels." },
+	{ .name = "namespaceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Namespaces with these labels." },
+	{ .name = "ipBlock", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_networking_v1_IPBlock, .doc = "A network; not together with the others." },
 };
-const struct type type_networking_v1_NetworkPolicyPeer = { .name = "io.k8s.api.networking.v1.NetworkPolicyPeer", .fields = fields_networking_v1_NetworkPolicyPeer, .n_fields = 3 };
+const struct type type_networking_v1_NetworkPolicyPeer = { .name = "io.k8s.api.networking.v1.NetworkPolicyPeer", .fields = fields_networking_v1_NetworkPolicyPeer, .n_fields = 3, .doc = "The other side of traffic." };
 
 static const struct field fields_networking_v1_NetworkPolicyPort[] = {
-	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL } },
-	{ .name = "port", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "endPort", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .enum_values = (const char *const[]){ "SCTP", "TCP", "UDP", NULL }, .doc = "TCP (the default), UDP or SCTP." },
+	{ .name = "port", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Number, or name of a container's port; absent for all." },
+	{ .name = "endPort", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "The last of a range." },
 };
-const struct type type_networking_v1_NetworkPolicyPort = { .name = "io.k8s.api.networking.v1.NetworkPolicyPort", .fields = fields_networking_v1_NetworkPolicyPort, .n_fields = 3 };
+const struct type type_networking_v1_NetworkPolicyPort = { .name = "io.k8s.api.networking.v1.NetworkPolicyPort", .fields = fields_networking_v1_NetworkPolicyPort, .n_fields = 3, .doc = "A port, or a range." };
 
 static const struct field fields_networking_v1_NetworkPolicySpec[] = {
 	{ .name = "podSelector", .kind = FIELD_STRUCT, .atomic = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "The pods it applies to; empty for all of the namespace." },
@@ -193,43 +193,43 @@ static const struct field fields_networking_v1_NetworkPolicySpec[] = {
 	{ .name = "egress", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_networking_v1_NetworkPolicyEgressRule, .doc = "Traffic that they may send." },
 	{ .name = "policyTypes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Egress", "Ingress", NULL }, .doc = "Whether it is about Ingress, Egress or both." },
 };
-const struct type type_networking_v1_NetworkPolicySpec = { .name = "io.k8s.api.networking.v1.NetworkPolicySpec", .fields = fields_networking_v1_NetworkPolicySpec, .n_fields = 4 };
+const struct type type_networking_v1_NetworkPolicySpec = { .name = "io.k8s.api.networking.v1.NetworkPolicySpec", .fields = fields_networking_v1_NetworkPolicySpec, .n_fields = 4, .doc = "Which pods, and what traffic they may have." };
 
 static const struct field fields_networking_v1_ParentReference[] = {
-	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "resource", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 2 },
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 4 },
+	{ .name = "group", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group of its kind." },
+	{ .name = "resource", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 2, .doc = "Its resource." },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Its namespace." },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .required = 1, .number = 4, .doc = "Its name." },
 };
-const struct type type_networking_v1_ParentReference = { .name = "io.k8s.api.networking.v1.ParentReference", .fields = fields_networking_v1_ParentReference, .n_fields = 4 };
+const struct type type_networking_v1_ParentReference = { .name = "io.k8s.api.networking.v1.ParentReference", .fields = fields_networking_v1_ParentReference, .n_fields = 4, .doc = "What an address belongs to." };
 
 static const struct field fields_networking_v1_ServiceBackendPort[] = {
-	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "number", .kind = FIELD_INT32, .omit_empty = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "By name." },
+	{ .name = "number", .kind = FIELD_INT32, .omit_empty = 1, .number = 2, .doc = "By number." },
 };
-const struct type type_networking_v1_ServiceBackendPort = { .name = "io.k8s.api.networking.v1.ServiceBackendPort", .fields = fields_networking_v1_ServiceBackendPort, .n_fields = 2, .atomic = true };
+const struct type type_networking_v1_ServiceBackendPort = { .name = "io.k8s.api.networking.v1.ServiceBackendPort", .fields = fields_networking_v1_ServiceBackendPort, .n_fields = 2, .atomic = true, .doc = "A port of a service. Exactly one." };
 
 static const struct field fields_networking_v1_ServiceCIDR[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A range of service addresses." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_networking_v1_ServiceCIDRSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_networking_v1_ServiceCIDRStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_networking_v1_ServiceCIDR = { .name = "io.k8s.api.networking.v1.ServiceCIDR", .fields = fields_networking_v1_ServiceCIDR, .n_fields = 4 };
+const struct type type_networking_v1_ServiceCIDR = { .name = "io.k8s.api.networking.v1.ServiceCIDR", .fields = fields_networking_v1_ServiceCIDR, .n_fields = 4, .doc = "A range of service addresses." };
 
 static const struct field fields_networking_v1_ServiceCIDRList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ServiceCIDR objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_ServiceCIDR },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_networking_v1_ServiceCIDR, .doc = "The objects." },
 };
-const struct type type_networking_v1_ServiceCIDRList = { .name = "io.k8s.api.networking.v1.ServiceCIDRList", .fields = fields_networking_v1_ServiceCIDRList, .n_fields = 3 };
+const struct type type_networking_v1_ServiceCIDRList = { .name = "io.k8s.api.networking.v1.ServiceCIDRList", .fields = fields_networking_v1_ServiceCIDRList, .n_fields = 3, .doc = "A list of ServiceCIDR objects." };
 
 static const struct field fields_networking_v1_ServiceCIDRSpec[] = {
-	{ .name = "cidrs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
+	{ .name = "cidrs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "One network of each family at most. Cannot be changed." },
 };
-const struct type type_networking_v1_ServiceCIDRSpec = { .name = "io.k8s.api.networking.v1.ServiceCIDRSpec", .fields = fields_networking_v1_ServiceCIDRSpec, .n_fields = 1 };
+const struct type type_networking_v1_ServiceCIDRSpec = { .name = "io.k8s.api.networking.v1.ServiceCIDRSpec", .fields = fields_networking_v1_ServiceCIDRSpec, .n_fields = 1, .doc = "The range." };
 
 static const struct field fields_networking_v1_ServiceCIDRStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_networking_v1_ServiceCIDRStatus = { .name = "io.k8s.api.networking.v1.ServiceCIDRStatus", .fields = fields_networking_v1_ServiceCIDRStatus, .n_fields = 1 };
+const struct type type_networking_v1_ServiceCIDRStatus = { .name = "io.k8s.api.networking.v1.ServiceCIDRStatus", .fields = fields_networking_v1_ServiceCIDRStatus, .n_fields = 1, .doc = "State of a range." };

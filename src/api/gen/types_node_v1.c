@@ -6,28 +6,28 @@
 #include "api/gen/types.h"
 
 static const struct field fields_node_v1_Overhead[] = {
-	{ .name = "podFixed", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
+	{ .name = "podFixed", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "Resources of each pod." },
 };
-const struct type type_node_v1_Overhead = { .name = "io.k8s.api.node.v1.Overhead", .fields = fields_node_v1_Overhead, .n_fields = 1 };
+const struct type type_node_v1_Overhead = { .name = "io.k8s.api.node.v1.Overhead", .fields = fields_node_v1_Overhead, .n_fields = 1, .doc = "What a pod costs beyond its containers." };
 
 static const struct field fields_node_v1_RuntimeClass[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A way to run containers." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "handler", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "overhead", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_node_v1_Overhead },
-	{ .name = "scheduling", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_node_v1_Scheduling },
+	{ .name = "handler", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What the node calls it." },
+	{ .name = "overhead", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_node_v1_Overhead, .doc = "What a pod costs beyond its containers." },
+	{ .name = "scheduling", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_node_v1_Scheduling, .doc = "Nodes that can do it." },
 };
-const struct type type_node_v1_RuntimeClass = { .name = "io.k8s.api.node.v1.RuntimeClass", .fields = fields_node_v1_RuntimeClass, .n_fields = 5 };
+const struct type type_node_v1_RuntimeClass = { .name = "io.k8s.api.node.v1.RuntimeClass", .fields = fields_node_v1_RuntimeClass, .n_fields = 5, .doc = "A way to run containers." };
 
 static const struct field fields_node_v1_RuntimeClassList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of RuntimeClass objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_node_v1_RuntimeClass },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_node_v1_RuntimeClass, .doc = "The objects." },
 };
-const struct type type_node_v1_RuntimeClassList = { .name = "io.k8s.api.node.v1.RuntimeClassList", .fields = fields_node_v1_RuntimeClassList, .n_fields = 3 };
+const struct type type_node_v1_RuntimeClassList = { .name = "io.k8s.api.node.v1.RuntimeClassList", .fields = fields_node_v1_RuntimeClassList, .n_fields = 3, .doc = "A list of RuntimeClass objects." };
 
 static const struct field fields_node_v1_Scheduling[] = {
-	{ .name = "nodeSelector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 1 },
-	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_Toleration },
+	{ .name = "nodeSelector", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .atomic = 1, .number = 1, .doc = "Labels of the nodes; added to the pod's." },
+	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_Toleration, .doc = "Added to the pod's." },
 };
-const struct type type_node_v1_Scheduling = { .name = "io.k8s.api.node.v1.Scheduling", .fields = fields_node_v1_Scheduling, .n_fields = 2 };
+const struct type type_node_v1_Scheduling = { .name = "io.k8s.api.node.v1.Scheduling", .fields = fields_node_v1_Scheduling, .n_fields = 2, .doc = "Nodes that can run containers in this way." };

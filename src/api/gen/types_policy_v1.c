@@ -6,11 +6,11 @@
 #include "api/gen/types.h"
 
 static const struct field fields_policy_v1_Eviction[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks that a pod be deleted, if budgets allow it." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "deleteOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_DeleteOptions },
+	{ .name = "deleteOptions", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_meta_v1_DeleteOptions, .doc = "Parameters of the delete." },
 };
-const struct type type_policy_v1_Eviction = { .name = "io.k8s.api.policy.v1.Eviction", .fields = fields_policy_v1_Eviction, .n_fields = 3 };
+const struct type type_policy_v1_Eviction = { .name = "io.k8s.api.policy.v1.Eviction", .fields = fields_policy_v1_Eviction, .n_fields = 3, .doc = "Asks that a pod be deleted, if budgets allow it." };
 
 static const struct field fields_policy_v1_PodDisruptionBudget[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Limits how many pods may be evicted at a time." },
@@ -21,27 +21,27 @@ static const struct field fields_policy_v1_PodDisruptionBudget[] = {
 const struct type type_policy_v1_PodDisruptionBudget = { .name = "io.k8s.api.policy.v1.PodDisruptionBudget", .fields = fields_policy_v1_PodDisruptionBudget, .n_fields = 4, .doc = "Limits how many pods may be evicted at a time." };
 
 static const struct field fields_policy_v1_PodDisruptionBudgetList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PodDisruptionBudget objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_policy_v1_PodDisruptionBudget },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_policy_v1_PodDisruptionBudget, .doc = "The objects." },
 };
-const struct type type_policy_v1_PodDisruptionBudgetList = { .name = "io.k8s.api.policy.v1.PodDisruptionBudgetList", .fields = fields_policy_v1_PodDisruptionBudgetList, .n_fields = 3 };
+const struct type type_policy_v1_PodDisruptionBudgetList = { .name = "io.k8s.api.policy.v1.PodDisruptionBudgetList", .fields = fields_policy_v1_PodDisruptionBudgetList, .n_fields = 3, .doc = "A list of PodDisruptionBudget objects." };
 
 static const struct field fields_policy_v1_PodDisruptionBudgetSpec[] = {
 	{ .name = "minAvailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many pods, or what share, must stay." },
 	{ .name = "selector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "Which pods it protects." },
 	{ .name = "maxUnavailable", .kind = FIELD_INT_OR_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "How many pods, or what share, may be missing." },
-	{ .name = "unhealthyPodEvictionPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "AlwaysAllow", "IfHealthyBudget", NULL } },
+	{ .name = "unhealthyPodEvictionPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "AlwaysAllow", "IfHealthyBudget", NULL }, .doc = "Pods that are not ready may go: IfHealthyBudget (the default) or AlwaysAllow." },
 };
-const struct type type_policy_v1_PodDisruptionBudgetSpec = { .name = "io.k8s.api.policy.v1.PodDisruptionBudgetSpec", .fields = fields_policy_v1_PodDisruptionBudgetSpec, .n_fields = 4 };
+const struct type type_policy_v1_PodDisruptionBudgetSpec = { .name = "io.k8s.api.policy.v1.PodDisruptionBudgetSpec", .fields = fields_policy_v1_PodDisruptionBudgetSpec, .n_fields = 4, .doc = "How many pods must stay." };
 
 static const struct field fields_policy_v1_PodDisruptionBudgetStatus[] = {
 	{ .name = "observedGeneration", .kind = FIELD_INT64, .omit_empty = 1, .number = 1, .doc = "The metadata.generation that this was computed from." },
-	{ .name = "disruptedPods", .kind = FIELD_TIME, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
-	{ .name = "disruptionsAllowed", .kind = FIELD_INT32, .number = 3 },
-	{ .name = "currentHealthy", .kind = FIELD_INT32, .number = 4 },
-	{ .name = "desiredHealthy", .kind = FIELD_INT32, .number = 5 },
-	{ .name = "expectedPods", .kind = FIELD_INT32, .number = 6 },
+	{ .name = "disruptedPods", .kind = FIELD_TIME, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "Pods whose eviction was granted and is not yet seen." },
+	{ .name = "disruptionsAllowed", .kind = FIELD_INT32, .number = 3, .doc = "How many pods may go now." },
+	{ .name = "currentHealthy", .kind = FIELD_INT32, .number = 4, .doc = "Pods that are ready." },
+	{ .name = "desiredHealthy", .kind = FIELD_INT32, .number = 5, .doc = "Pods that must be ready." },
+	{ .name = "expectedPods", .kind = FIELD_INT32, .number = 6, .doc = "Pods in all." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 7, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_policy_v1_PodDisruptionBudgetStatus = { .name = "io.k8s.api.policy.v1.PodDisruptionBudgetStatus", .fields = fields_policy_v1_PodDisruptionBudgetStatus, .n_fields = 7 };
+const struct type type_policy_v1_PodDisruptionBudgetStatus = { .name = "io.k8s.api.policy.v1.PodDisruptionBudgetStatus", .fields = fields_policy_v1_PodDisruptionBudgetStatus, .n_fields = 7, .doc = "How many pods may go." };

@@ -6,39 +6,39 @@
 #include "api/gen/types.h"
 
 static const struct field fields_rbac_v1_AggregationRule[] = {
-	{ .name = "clusterRoleSelectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_meta_v1_LabelSelector },
+	{ .name = "clusterRoleSelectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_meta_v1_LabelSelector, .doc = "Labels of these ClusterRoles." },
 };
-const struct type type_rbac_v1_AggregationRule = { .name = "io.k8s.api.rbac.v1.AggregationRule", .fields = fields_rbac_v1_AggregationRule, .n_fields = 1 };
+const struct type type_rbac_v1_AggregationRule = { .name = "io.k8s.api.rbac.v1.AggregationRule", .fields = fields_rbac_v1_AggregationRule, .n_fields = 1, .doc = "Takes the rules from other roles." };
 
 static const struct field fields_rbac_v1_ClusterRole[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Permissions in the cluster, or for RoleBindings to give in their namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_rbac_v1_PolicyRule },
-	{ .name = "aggregationRule", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_rbac_v1_AggregationRule },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_rbac_v1_PolicyRule, .doc = "What may be done." },
+	{ .name = "aggregationRule", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_rbac_v1_AggregationRule, .doc = "Takes the rules from other roles." },
 };
 const struct type type_rbac_v1_ClusterRole = { .name = "io.k8s.api.rbac.v1.ClusterRole", .fields = fields_rbac_v1_ClusterRole, .n_fields = 4, .doc = "Permissions in the cluster, or for RoleBindings to give in their namespace." };
 
 static const struct field fields_rbac_v1_ClusterRoleBinding[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Gives the permissions of a ClusterRole to users in the cluster." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_rbac_v1_Subject },
-	{ .name = "roleRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 3, .type = &type_rbac_v1_RoleRef },
+	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_rbac_v1_Subject, .doc = "Who gets the role." },
+	{ .name = "roleRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 3, .type = &type_rbac_v1_RoleRef, .doc = "The role. Cannot be changed." },
 };
 const struct type type_rbac_v1_ClusterRoleBinding = { .name = "io.k8s.api.rbac.v1.ClusterRoleBinding", .fields = fields_rbac_v1_ClusterRoleBinding, .n_fields = 4, .doc = "Gives the permissions of a ClusterRole to users in the cluster." };
 
 static const struct field fields_rbac_v1_ClusterRoleBindingList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ClusterRoleBinding objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_ClusterRoleBinding },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_ClusterRoleBinding, .doc = "The objects." },
 };
-const struct type type_rbac_v1_ClusterRoleBindingList = { .name = "io.k8s.api.rbac.v1.ClusterRoleBindingList", .fields = fields_rbac_v1_ClusterRoleBindingList, .n_fields = 3 };
+const struct type type_rbac_v1_ClusterRoleBindingList = { .name = "io.k8s.api.rbac.v1.ClusterRoleBindingList", .fields = fields_rbac_v1_ClusterRoleBindingList, .n_fields = 3, .doc = "A list of ClusterRoleBinding objects." };
 
 static const struct field fields_rbac_v1_ClusterRoleList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ClusterRole objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_ClusterRole },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_ClusterRole, .doc = "The objects." },
 };
-const struct type type_rbac_v1_ClusterRoleList = { .name = "io.k8s.api.rbac.v1.ClusterRoleList", .fields = fields_rbac_v1_ClusterRoleList, .n_fields = 3 };
+const struct type type_rbac_v1_ClusterRoleList = { .name = "io.k8s.api.rbac.v1.ClusterRoleList", .fields = fields_rbac_v1_ClusterRoleList, .n_fields = 3, .doc = "A list of ClusterRole objects." };
 
 static const struct field fields_rbac_v1_PolicyRule[] = {
 	{ .name = "verbs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .required = 1, .number = 1, .doc = "What may be done; * is everything." },
@@ -47,48 +47,48 @@ static const struct field fields_rbac_v1_PolicyRule[] = {
 	{ .name = "resourceNames", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .doc = "Only objects of these names." },
 	{ .name = "nonResourceURLs", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "Paths that are no resources, for ClusterRoles." },
 };
-const struct type type_rbac_v1_PolicyRule = { .name = "io.k8s.api.rbac.v1.PolicyRule", .fields = fields_rbac_v1_PolicyRule, .n_fields = 5 };
+const struct type type_rbac_v1_PolicyRule = { .name = "io.k8s.api.rbac.v1.PolicyRule", .fields = fields_rbac_v1_PolicyRule, .n_fields = 5, .doc = "What may be done with what." };
 
 static const struct field fields_rbac_v1_Role[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Permissions in a namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_rbac_v1_PolicyRule },
+	{ .name = "rules", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 2, .type = &type_rbac_v1_PolicyRule, .doc = "What may be done." },
 };
 const struct type type_rbac_v1_Role = { .name = "io.k8s.api.rbac.v1.Role", .fields = fields_rbac_v1_Role, .n_fields = 3, .doc = "Permissions in a namespace." };
 
 static const struct field fields_rbac_v1_RoleBinding[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Gives the permissions of a role to users in a namespace." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_rbac_v1_Subject },
-	{ .name = "roleRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 3, .type = &type_rbac_v1_RoleRef },
+	{ .name = "subjects", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_rbac_v1_Subject, .doc = "Who gets the role." },
+	{ .name = "roleRef", .kind = FIELD_STRUCT, .required = 1, .atomic = 1, .number = 3, .type = &type_rbac_v1_RoleRef, .doc = "The role. Cannot be changed." },
 };
 const struct type type_rbac_v1_RoleBinding = { .name = "io.k8s.api.rbac.v1.RoleBinding", .fields = fields_rbac_v1_RoleBinding, .n_fields = 4, .doc = "Gives the permissions of a role to users in a namespace." };
 
 static const struct field fields_rbac_v1_RoleBindingList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of RoleBinding objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_RoleBinding },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_RoleBinding, .doc = "The objects." },
 };
-const struct type type_rbac_v1_RoleBindingList = { .name = "io.k8s.api.rbac.v1.RoleBindingList", .fields = fields_rbac_v1_RoleBindingList, .n_fields = 3 };
+const struct type type_rbac_v1_RoleBindingList = { .name = "io.k8s.api.rbac.v1.RoleBindingList", .fields = fields_rbac_v1_RoleBindingList, .n_fields = 3, .doc = "A list of RoleBinding objects." };
 
 static const struct field fields_rbac_v1_RoleList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of Role objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_Role },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_rbac_v1_Role, .doc = "The objects." },
 };
-const struct type type_rbac_v1_RoleList = { .name = "io.k8s.api.rbac.v1.RoleList", .fields = fields_rbac_v1_RoleList, .n_fields = 3 };
+const struct type type_rbac_v1_RoleList = { .name = "io.k8s.api.rbac.v1.RoleList", .fields = fields_rbac_v1_RoleList, .n_fields = 3, .doc = "A list of Role objects." };
 
 static const struct field fields_rbac_v1_RoleRef[] = {
-	{ .name = "apiGroup", .kind = FIELD_STRING, .number = 1 },
+	{ .name = "apiGroup", .kind = FIELD_STRING, .number = 1, .doc = "rbac.authorization.k8s.io." },
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The kind of object, such as Pod." },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Its name." },
 };
-const struct type type_rbac_v1_RoleRef = { .name = "io.k8s.api.rbac.v1.RoleRef", .fields = fields_rbac_v1_RoleRef, .n_fields = 3, .atomic = true };
+const struct type type_rbac_v1_RoleRef = { .name = "io.k8s.api.rbac.v1.RoleRef", .fields = fields_rbac_v1_RoleRef, .n_fields = 3, .atomic = true, .doc = "The role of a binding." };
 
 static const struct field fields_rbac_v1_Subject[] = {
 	{ .name = "kind", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The kind of object, such as Pod." },
-	{ .name = "apiGroup", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
+	{ .name = "apiGroup", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Empty for service accounts, else rbac.authorization.k8s.io." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Name of the user, group or service account." },
+	{ .name = "namespace", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "Namespace of the service account." },
 };
-const struct type type_rbac_v1_Subject = { .name = "io.k8s.api.rbac.v1.Subject", .fields = fields_rbac_v1_Subject, .n_fields = 4, .atomic = true };
+const struct type type_rbac_v1_Subject = { .name = "io.k8s.api.rbac.v1.Subject", .fields = fields_rbac_v1_Subject, .n_fields = 4, .atomic = true, .doc = "Who gets a role." };

@@ -6,389 +6,389 @@
 #include "api/gen/types.h"
 
 static const struct field fields_resource_v1_AllocatedDeviceStatus[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "pool", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "device", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "shareID", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7 },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "pool", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The pool." },
+	{ .name = "device", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The device." },
+	{ .name = "shareID", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Which share of it." },
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .number = 4, .type = &type_meta_v1_Condition, .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "data", .kind = FIELD_RAW, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "networkData", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_resource_v1_NetworkDeviceData },
+	{ .name = "data", .kind = FIELD_RAW, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Anything, by the driver." },
+	{ .name = "networkData", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_resource_v1_NetworkDeviceData, .doc = "For network devices." },
 };
-const struct type type_resource_v1_AllocatedDeviceStatus = { .name = "io.k8s.api.resource.v1.AllocatedDeviceStatus", .fields = fields_resource_v1_AllocatedDeviceStatus, .n_fields = 7 };
+const struct type type_resource_v1_AllocatedDeviceStatus = { .name = "io.k8s.api.resource.v1.AllocatedDeviceStatus", .fields = fields_resource_v1_AllocatedDeviceStatus, .n_fields = 7, .doc = "What a driver says of a device that was given." };
 
 static const struct field fields_resource_v1_AllocationResult[] = {
-	{ .name = "devices", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceAllocationResult },
-	{ .name = "nodeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_NodeSelector },
-	{ .name = "allocationTimestamp", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "devices", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceAllocationResult, .doc = "The devices." },
+	{ .name = "nodeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_NodeSelector, .doc = "Where they can be used; absent for everywhere." },
+	{ .name = "allocationTimestamp", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "When." },
 };
-const struct type type_resource_v1_AllocationResult = { .name = "io.k8s.api.resource.v1.AllocationResult", .fields = fields_resource_v1_AllocationResult, .n_fields = 3 };
+const struct type type_resource_v1_AllocationResult = { .name = "io.k8s.api.resource.v1.AllocationResult", .fields = fields_resource_v1_AllocationResult, .n_fields = 3, .doc = "What a claim was given." };
 
 static const struct field fields_resource_v1_CELDeviceSelector[] = {
-	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Gives true for the devices wanted." },
 };
-const struct type type_resource_v1_CELDeviceSelector = { .name = "io.k8s.api.resource.v1.CELDeviceSelector", .fields = fields_resource_v1_CELDeviceSelector, .n_fields = 1 };
+const struct type type_resource_v1_CELDeviceSelector = { .name = "io.k8s.api.resource.v1.CELDeviceSelector", .fields = fields_resource_v1_CELDeviceSelector, .n_fields = 1, .doc = "Chooses devices by CEL." };
 
 static const struct field fields_resource_v1_CapacityRequestPolicy[] = {
-	{ .name = "default", .kind = FIELD_QUANTITY, .pointer = 1, .number = 1 },
-	{ .name = "validValues", .kind = FIELD_QUANTITY, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
-	{ .name = "validRange", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_resource_v1_CapacityRequestPolicyRange },
+	{ .name = "default", .kind = FIELD_QUANTITY, .pointer = 1, .number = 1, .doc = "What a request without an amount gets." },
+	{ .name = "validValues", .kind = FIELD_QUANTITY, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "One of these, the next greater one." },
+	{ .name = "validRange", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_resource_v1_CapacityRequestPolicyRange, .doc = "Within this range." },
 };
-const struct type type_resource_v1_CapacityRequestPolicy = { .name = "io.k8s.api.resource.v1.CapacityRequestPolicy", .fields = fields_resource_v1_CapacityRequestPolicy, .n_fields = 3 };
+const struct type type_resource_v1_CapacityRequestPolicy = { .name = "io.k8s.api.resource.v1.CapacityRequestPolicy", .fields = fields_resource_v1_CapacityRequestPolicy, .n_fields = 3, .doc = "Which amounts of a capacity may be asked for." };
 
 static const struct field fields_resource_v1_CapacityRequestPolicyRange[] = {
-	{ .name = "min", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .required = 1, .number = 1 },
-	{ .name = "max", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "step", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "min", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .required = 1, .number = 1, .doc = "The least." },
+	{ .name = "max", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The most." },
+	{ .name = "step", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Multiples of this above min." },
 };
-const struct type type_resource_v1_CapacityRequestPolicyRange = { .name = "io.k8s.api.resource.v1.CapacityRequestPolicyRange", .fields = fields_resource_v1_CapacityRequestPolicyRange, .n_fields = 3 };
+const struct type type_resource_v1_CapacityRequestPolicyRange = { .name = "io.k8s.api.resource.v1.CapacityRequestPolicyRange", .fields = fields_resource_v1_CapacityRequestPolicyRange, .n_fields = 3, .doc = "A range of amounts." };
 
 static const struct field fields_resource_v1_CapacityRequirements[] = {
-	{ .name = "requests", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1 },
+	{ .name = "requests", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "The amounts." },
 };
-const struct type type_resource_v1_CapacityRequirements = { .name = "io.k8s.api.resource.v1.CapacityRequirements", .fields = fields_resource_v1_CapacityRequirements, .n_fields = 1 };
+const struct type type_resource_v1_CapacityRequirements = { .name = "io.k8s.api.resource.v1.CapacityRequirements", .fields = fields_resource_v1_CapacityRequirements, .n_fields = 1, .doc = "Amounts of capacities that are asked for." };
 
 static const struct field fields_resource_v1_Counter[] = {
-	{ .name = "value", .kind = FIELD_QUANTITY, .required = 1, .number = 1 },
+	{ .name = "value", .kind = FIELD_QUANTITY, .required = 1, .number = 1, .doc = "The amount." },
 };
-const struct type type_resource_v1_Counter = { .name = "io.k8s.api.resource.v1.Counter", .fields = fields_resource_v1_Counter, .n_fields = 1 };
+const struct type type_resource_v1_Counter = { .name = "io.k8s.api.resource.v1.Counter", .fields = fields_resource_v1_Counter, .n_fields = 1, .doc = "An amount to be shared." };
 
 static const struct field fields_resource_v1_CounterSet[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "counters", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .required = 1, .number = 2, .type = &type_resource_v1_Counter },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
+	{ .name = "counters", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .required = 1, .number = 2, .type = &type_resource_v1_Counter, .doc = "The amounts." },
 };
-const struct type type_resource_v1_CounterSet = { .name = "io.k8s.api.resource.v1.CounterSet", .fields = fields_resource_v1_CounterSet, .n_fields = 2 };
+const struct type type_resource_v1_CounterSet = { .name = "io.k8s.api.resource.v1.CounterSet", .fields = fields_resource_v1_CounterSet, .n_fields = 2, .doc = "Amounts that devices share." };
 
 static const struct field fields_resource_v1_Device[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "attributes", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceAttribute },
-	{ .name = "capacity", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceCapacity },
-	{ .name = "consumesCounters", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_resource_v1_DeviceCounterConsumption },
-	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "nodeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 6, .type = &type_core_v1_NodeSelector },
-	{ .name = "allNodes", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "taints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceTaint },
-	{ .name = "bindsToNode", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "bindingConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10 },
-	{ .name = "bindingFailureConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 11 },
-	{ .name = "allowMultipleAllocations", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 12 },
-	{ .name = "nodeAllocatableResources", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 14, .type = &type_resource_v1_NodeAllocatableResource },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name in the pool." },
+	{ .name = "attributes", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceAttribute, .doc = "What it is." },
+	{ .name = "capacity", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceCapacity, .doc = "What it has." },
+	{ .name = "consumesCounters", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 4, .type = &type_resource_v1_DeviceCounterConsumption, .doc = "What it takes of shared counters." },
+	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "The node it is on." },
+	{ .name = "nodeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 6, .type = &type_core_v1_NodeSelector, .doc = "The nodes that can use it." },
+	{ .name = "allNodes", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Whether all nodes can use it." },
+	{ .name = "taints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceTaint, .doc = "Keep away claims that do not tolerate them." },
+	{ .name = "bindsToNode", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Whether a claim that got it is bound to the node chosen." },
+	{ .name = "bindingConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .doc = "Must be True before the pod is bound." },
+	{ .name = "bindingFailureConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 11, .doc = "One of these True makes binding fail." },
+	{ .name = "allowMultipleAllocations", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 12, .doc = "Whether several claims can have it at once." },
+	{ .name = "nodeAllocatableResources", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 14, .type = &type_resource_v1_NodeAllocatableResource, .doc = "Node resources that it stands for or costs." },
 };
-const struct type type_resource_v1_Device = { .name = "io.k8s.api.resource.v1.Device", .fields = fields_resource_v1_Device, .n_fields = 13 };
+const struct type type_resource_v1_Device = { .name = "io.k8s.api.resource.v1.Device", .fields = fields_resource_v1_Device, .n_fields = 13, .doc = "One device." };
 
 static const struct field fields_resource_v1_DeviceAllocationConfiguration[] = {
-	{ .name = "source", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "FromClaim", "FromClass", NULL } },
-	{ .name = "requests", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 3, .type = &type_resource_v1_DeviceConfiguration },
+	{ .name = "source", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "FromClaim", "FromClass", NULL }, .doc = "FromClass or FromClaim." },
+	{ .name = "requests", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "For these requests; empty for all." },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 3, .type = &type_resource_v1_DeviceConfiguration, .doc = "Configuration that goes with a device." },
 };
-const struct type type_resource_v1_DeviceAllocationConfiguration = { .name = "io.k8s.api.resource.v1.DeviceAllocationConfiguration", .fields = fields_resource_v1_DeviceAllocationConfiguration, .n_fields = 3 };
+const struct type type_resource_v1_DeviceAllocationConfiguration = { .name = "io.k8s.api.resource.v1.DeviceAllocationConfiguration", .fields = fields_resource_v1_DeviceAllocationConfiguration, .n_fields = 3, .doc = "Configuration that goes with a device." };
 
 static const struct field fields_resource_v1_DeviceAllocationResult[] = {
-	{ .name = "results", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceRequestAllocationResult },
-	{ .name = "config", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceAllocationConfiguration },
+	{ .name = "results", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceRequestAllocationResult, .doc = "One entry for each device." },
+	{ .name = "config", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceAllocationConfiguration, .doc = "Their configuration." },
 };
-const struct type type_resource_v1_DeviceAllocationResult = { .name = "io.k8s.api.resource.v1.DeviceAllocationResult", .fields = fields_resource_v1_DeviceAllocationResult, .n_fields = 2 };
+const struct type type_resource_v1_DeviceAllocationResult = { .name = "io.k8s.api.resource.v1.DeviceAllocationResult", .fields = fields_resource_v1_DeviceAllocationResult, .n_fields = 2, .doc = "The devices of a claim." };
 
 static const struct field fields_resource_v1_DeviceAttribute[] = {
-	{ .name = "int", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "bool", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "string", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "version", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "ints", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6 },
-	{ .name = "bools", .kind = FIELD_BOOL, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
-	{ .name = "strings", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8 },
-	{ .name = "versions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9 },
+	{ .name = "int", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "A number." },
+	{ .name = "bool", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "True or false." },
+	{ .name = "string", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Text." },
+	{ .name = "version", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "A semantic version." },
+	{ .name = "ints", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .doc = "Numbers." },
+	{ .name = "bools", .kind = FIELD_BOOL, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "True or false, several." },
+	{ .name = "strings", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .doc = "Texts." },
+	{ .name = "versions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9, .doc = "Semantic versions." },
 };
-const struct type type_resource_v1_DeviceAttribute = { .name = "io.k8s.api.resource.v1.DeviceAttribute", .fields = fields_resource_v1_DeviceAttribute, .n_fields = 8 };
+const struct type type_resource_v1_DeviceAttribute = { .name = "io.k8s.api.resource.v1.DeviceAttribute", .fields = fields_resource_v1_DeviceAttribute, .n_fields = 8, .doc = "A value. Exactly one of the fields." };
 
 static const struct field fields_resource_v1_DeviceCapacity[] = {
-	{ .name = "value", .kind = FIELD_QUANTITY, .required = 1, .number = 1 },
-	{ .name = "requestPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_resource_v1_CapacityRequestPolicy },
+	{ .name = "value", .kind = FIELD_QUANTITY, .required = 1, .number = 1, .doc = "The amount." },
+	{ .name = "requestPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_resource_v1_CapacityRequestPolicy, .doc = "Which parts of it may be asked for." },
 };
-const struct type type_resource_v1_DeviceCapacity = { .name = "io.k8s.api.resource.v1.DeviceCapacity", .fields = fields_resource_v1_DeviceCapacity, .n_fields = 2 };
+const struct type type_resource_v1_DeviceCapacity = { .name = "io.k8s.api.resource.v1.DeviceCapacity", .fields = fields_resource_v1_DeviceCapacity, .n_fields = 2, .doc = "An amount that a device has." };
 
 static const struct field fields_resource_v1_DeviceClaim[] = {
-	{ .name = "requests", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 1, .type = &type_resource_v1_DeviceRequest },
-	{ .name = "constraints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceConstraint },
-	{ .name = "config", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceClaimConfiguration },
+	{ .name = "requests", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 1, .type = &type_resource_v1_DeviceRequest, .doc = "The requests." },
+	{ .name = "constraints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceConstraint, .doc = "What must hold of the devices together." },
+	{ .name = "config", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceClaimConfiguration, .doc = "Configuration for them." },
 };
-const struct type type_resource_v1_DeviceClaim = { .name = "io.k8s.api.resource.v1.DeviceClaim", .fields = fields_resource_v1_DeviceClaim, .n_fields = 3 };
+const struct type type_resource_v1_DeviceClaim = { .name = "io.k8s.api.resource.v1.DeviceClaim", .fields = fields_resource_v1_DeviceClaim, .n_fields = 3, .doc = "Which devices are asked for." };
 
 static const struct field fields_resource_v1_DeviceClaimConfiguration[] = {
-	{ .name = "requests", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_resource_v1_DeviceConfiguration },
+	{ .name = "requests", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "For these requests; empty for all." },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_resource_v1_DeviceConfiguration, .doc = "Configuration for devices of a claim." },
 };
-const struct type type_resource_v1_DeviceClaimConfiguration = { .name = "io.k8s.api.resource.v1.DeviceClaimConfiguration", .fields = fields_resource_v1_DeviceClaimConfiguration, .n_fields = 2 };
+const struct type type_resource_v1_DeviceClaimConfiguration = { .name = "io.k8s.api.resource.v1.DeviceClaimConfiguration", .fields = fields_resource_v1_DeviceClaimConfiguration, .n_fields = 2, .doc = "Configuration for devices of a claim." };
 
 static const struct field fields_resource_v1_DeviceClass[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A sort of devices." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_DeviceClassSpec, .doc = "What is wanted." },
 };
-const struct type type_resource_v1_DeviceClass = { .name = "io.k8s.api.resource.v1.DeviceClass", .fields = fields_resource_v1_DeviceClass, .n_fields = 3 };
+const struct type type_resource_v1_DeviceClass = { .name = "io.k8s.api.resource.v1.DeviceClass", .fields = fields_resource_v1_DeviceClass, .n_fields = 3, .doc = "A sort of devices." };
 
 static const struct field fields_resource_v1_DeviceClassConfiguration[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 1, .type = &type_resource_v1_DeviceConfiguration },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 1, .type = &type_resource_v1_DeviceConfiguration, .doc = "Configuration for devices of a class." },
 };
-const struct type type_resource_v1_DeviceClassConfiguration = { .name = "io.k8s.api.resource.v1.DeviceClassConfiguration", .fields = fields_resource_v1_DeviceClassConfiguration, .n_fields = 1 };
+const struct type type_resource_v1_DeviceClassConfiguration = { .name = "io.k8s.api.resource.v1.DeviceClassConfiguration", .fields = fields_resource_v1_DeviceClassConfiguration, .n_fields = 1, .doc = "Configuration for devices of a class." };
 
 static const struct field fields_resource_v1_DeviceClassList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of DeviceClass objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_DeviceClass },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_DeviceClass, .doc = "The objects." },
 };
-const struct type type_resource_v1_DeviceClassList = { .name = "io.k8s.api.resource.v1.DeviceClassList", .fields = fields_resource_v1_DeviceClassList, .n_fields = 3 };
+const struct type type_resource_v1_DeviceClassList = { .name = "io.k8s.api.resource.v1.DeviceClassList", .fields = fields_resource_v1_DeviceClassList, .n_fields = 3, .doc = "A list of DeviceClass objects." };
 
 static const struct field fields_resource_v1_DeviceClassSpec[] = {
-	{ .name = "selectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceSelector },
-	{ .name = "config", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceClassConfiguration },
-	{ .name = "extendedResourceName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "selectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceSelector, .doc = "All of these must choose them." },
+	{ .name = "config", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceClassConfiguration, .doc = "Configuration for them." },
+	{ .name = "extendedResourceName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Extended resource that asks for one of them." },
 };
-const struct type type_resource_v1_DeviceClassSpec = { .name = "io.k8s.api.resource.v1.DeviceClassSpec", .fields = fields_resource_v1_DeviceClassSpec, .n_fields = 3 };
+const struct type type_resource_v1_DeviceClassSpec = { .name = "io.k8s.api.resource.v1.DeviceClassSpec", .fields = fields_resource_v1_DeviceClassSpec, .n_fields = 3, .doc = "Which devices belong to a class." };
 
 static const struct field fields_resource_v1_DeviceConfiguration[] = {
-	{ .name = "opaque", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_OpaqueDeviceConfiguration },
+	{ .name = "opaque", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_OpaqueDeviceConfiguration, .doc = "For one driver, which alone understands it." },
 };
-const struct type type_resource_v1_DeviceConfiguration = { .name = "io.k8s.api.resource.v1.DeviceConfiguration", .fields = fields_resource_v1_DeviceConfiguration, .n_fields = 1 };
+const struct type type_resource_v1_DeviceConfiguration = { .name = "io.k8s.api.resource.v1.DeviceConfiguration", .fields = fields_resource_v1_DeviceConfiguration, .n_fields = 1, .doc = "Configuration of devices. Exactly one." };
 
 static const struct field fields_resource_v1_DeviceConstraint[] = {
-	{ .name = "requests", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1 },
-	{ .name = "matchAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "distinctAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "requests", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .doc = "Of these requests; empty for all." },
+	{ .name = "matchAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "They have the same value of this attribute." },
+	{ .name = "distinctAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "They have different values of this attribute." },
 };
-const struct type type_resource_v1_DeviceConstraint = { .name = "io.k8s.api.resource.v1.DeviceConstraint", .fields = fields_resource_v1_DeviceConstraint, .n_fields = 3 };
+const struct type type_resource_v1_DeviceConstraint = { .name = "io.k8s.api.resource.v1.DeviceConstraint", .fields = fields_resource_v1_DeviceConstraint, .n_fields = 3, .doc = "What must hold of several devices together." };
 
 static const struct field fields_resource_v1_DeviceCounterConsumption[] = {
-	{ .name = "counterSet", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "counters", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .required = 1, .number = 2, .type = &type_resource_v1_Counter },
-	{ .name = "compatibilityGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3 },
+	{ .name = "counterSet", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The counters." },
+	{ .name = "counters", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .required = 1, .number = 2, .type = &type_resource_v1_Counter, .doc = "The amounts." },
+	{ .name = "compatibilityGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Devices can be given together only if they have one of these in common." },
 };
-const struct type type_resource_v1_DeviceCounterConsumption = { .name = "io.k8s.api.resource.v1.DeviceCounterConsumption", .fields = fields_resource_v1_DeviceCounterConsumption, .n_fields = 3 };
+const struct type type_resource_v1_DeviceCounterConsumption = { .name = "io.k8s.api.resource.v1.DeviceCounterConsumption", .fields = fields_resource_v1_DeviceCounterConsumption, .n_fields = 3, .doc = "What a device takes of shared counters." };
 
 static const struct field fields_resource_v1_DeviceDerivedAttribute[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 2 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
+	{ .name = "expression", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "CEL that gives the value." },
 };
-const struct type type_resource_v1_DeviceDerivedAttribute = { .name = "io.k8s.api.resource.v1.DeviceDerivedAttribute", .fields = fields_resource_v1_DeviceDerivedAttribute, .n_fields = 2 };
+const struct type type_resource_v1_DeviceDerivedAttribute = { .name = "io.k8s.api.resource.v1.DeviceDerivedAttribute", .fields = fields_resource_v1_DeviceDerivedAttribute, .n_fields = 2, .doc = "An attribute that is computed." };
 
 static const struct field fields_resource_v1_DeviceRequest[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "exactly", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_resource_v1_ExactDeviceRequest },
-	{ .name = "firstAvailable", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceSubRequest },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name in the claim." },
+	{ .name = "exactly", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_resource_v1_ExactDeviceRequest, .doc = "What is asked for." },
+	{ .name = "firstAvailable", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceSubRequest, .doc = "Several ways, the best first." },
 };
-const struct type type_resource_v1_DeviceRequest = { .name = "io.k8s.api.resource.v1.DeviceRequest", .fields = fields_resource_v1_DeviceRequest, .n_fields = 3 };
+const struct type type_resource_v1_DeviceRequest = { .name = "io.k8s.api.resource.v1.DeviceRequest", .fields = fields_resource_v1_DeviceRequest, .n_fields = 3, .doc = "Asks for devices. Exactly one of exactly and firstAvailable." };
 
 static const struct field fields_resource_v1_DeviceRequestAllocationResult[] = {
-	{ .name = "request", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "pool", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "device", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "adminAccess", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration },
-	{ .name = "bindingConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7 },
-	{ .name = "bindingFailureConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8 },
-	{ .name = "shareID", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "consumedCapacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 10 },
-	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 11, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL } },
+	{ .name = "request", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "For this request." },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The driver." },
+	{ .name = "pool", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The pool." },
+	{ .name = "device", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "The device." },
+	{ .name = "adminAccess", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Whether it is for looking after the device." },
+	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration, .doc = "Taints that were tolerated." },
+	{ .name = "bindingConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "Must be True before the pod is bound." },
+	{ .name = "bindingFailureConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .doc = "One of these True makes binding fail." },
+	{ .name = "shareID", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Which share of the device." },
+	{ .name = "consumedCapacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 10, .doc = "What it takes of the device's capacity." },
+	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 11, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL }, .doc = "Calls that the node need not make." },
 };
-const struct type type_resource_v1_DeviceRequestAllocationResult = { .name = "io.k8s.api.resource.v1.DeviceRequestAllocationResult", .fields = fields_resource_v1_DeviceRequestAllocationResult, .n_fields = 11 };
+const struct type type_resource_v1_DeviceRequestAllocationResult = { .name = "io.k8s.api.resource.v1.DeviceRequestAllocationResult", .fields = fields_resource_v1_DeviceRequestAllocationResult, .n_fields = 11, .doc = "One device that was given." };
 
 static const struct field fields_resource_v1_DeviceSelector[] = {
-	{ .name = "cel", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_CELDeviceSelector },
+	{ .name = "cel", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_CELDeviceSelector, .doc = "By CEL." },
 };
-const struct type type_resource_v1_DeviceSelector = { .name = "io.k8s.api.resource.v1.DeviceSelector", .fields = fields_resource_v1_DeviceSelector, .n_fields = 1 };
+const struct type type_resource_v1_DeviceSelector = { .name = "io.k8s.api.resource.v1.DeviceSelector", .fields = fields_resource_v1_DeviceSelector, .n_fields = 1, .doc = "Chooses devices. Exactly one." };
 
 static const struct field fields_resource_v1_DeviceSubRequest[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "deviceClassName", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "selectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceSelector },
-	{ .name = "allocationMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "count", .kind = FIELD_INT64, .omit_empty = 1, .number = 5 },
-	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration },
-	{ .name = "capacity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_resource_v1_CapacityRequirements },
-	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name in the request." },
+	{ .name = "deviceClassName", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The class." },
+	{ .name = "selectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceSelector, .doc = "All of these must choose the device." },
+	{ .name = "allocationMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "ExactCount (the default) or All." },
+	{ .name = "count", .kind = FIELD_INT64, .omit_empty = 1, .number = 5, .doc = "How many; default 1." },
+	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration, .doc = "Taints that it puts up with." },
+	{ .name = "capacity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_resource_v1_CapacityRequirements, .doc = "Amounts of capacities." },
+	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute, .doc = "Attributes that are computed." },
 };
-const struct type type_resource_v1_DeviceSubRequest = { .name = "io.k8s.api.resource.v1.DeviceSubRequest", .fields = fields_resource_v1_DeviceSubRequest, .n_fields = 8 };
+const struct type type_resource_v1_DeviceSubRequest = { .name = "io.k8s.api.resource.v1.DeviceSubRequest", .fields = fields_resource_v1_DeviceSubRequest, .n_fields = 8, .doc = "One way to fulfil a request." };
 
 static const struct field fields_resource_v1_DeviceTaint[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "effect", .kind = FIELD_STRING, .required = 1, .number = 3, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "None", NULL } },
-	{ .name = "timeAdded", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its key." },
+	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Its value." },
+	{ .name = "effect", .kind = FIELD_STRING, .required = 1, .number = 3, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "None", NULL }, .doc = "None, NoSchedule or NoExecute." },
+	{ .name = "timeAdded", .kind = FIELD_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When it was added." },
 };
-const struct type type_resource_v1_DeviceTaint = { .name = "io.k8s.api.resource.v1.DeviceTaint", .fields = fields_resource_v1_DeviceTaint, .n_fields = 4 };
+const struct type type_resource_v1_DeviceTaint = { .name = "io.k8s.api.resource.v1.DeviceTaint", .fields = fields_resource_v1_DeviceTaint, .n_fields = 4, .doc = "Keeps away claims that do not tolerate it." };
 
 static const struct field fields_resource_v1_DeviceTaintRule[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Taints devices from outside." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_DeviceTaintRuleSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_resource_v1_DeviceTaintRuleStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_resource_v1_DeviceTaintRule = { .name = "io.k8s.api.resource.v1.DeviceTaintRule", .fields = fields_resource_v1_DeviceTaintRule, .n_fields = 4 };
+const struct type type_resource_v1_DeviceTaintRule = { .name = "io.k8s.api.resource.v1.DeviceTaintRule", .fields = fields_resource_v1_DeviceTaintRule, .n_fields = 4, .doc = "Taints devices from outside." };
 
 static const struct field fields_resource_v1_DeviceTaintRuleList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of DeviceTaintRule objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_DeviceTaintRule },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_DeviceTaintRule, .doc = "The objects." },
 };
-const struct type type_resource_v1_DeviceTaintRuleList = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleList", .fields = fields_resource_v1_DeviceTaintRuleList, .n_fields = 3 };
+const struct type type_resource_v1_DeviceTaintRuleList = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleList", .fields = fields_resource_v1_DeviceTaintRuleList, .n_fields = 3, .doc = "A list of DeviceTaintRule objects." };
 
 static const struct field fields_resource_v1_DeviceTaintRuleSpec[] = {
-	{ .name = "deviceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceTaintSelector },
-	{ .name = "taint", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_resource_v1_DeviceTaint },
+	{ .name = "deviceSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_DeviceTaintSelector, .doc = "Which devices; absent for all." },
+	{ .name = "taint", .kind = FIELD_STRUCT, .omit_empty = 1, .required = 1, .number = 2, .type = &type_resource_v1_DeviceTaint, .doc = "The taint." },
 };
-const struct type type_resource_v1_DeviceTaintRuleSpec = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleSpec", .fields = fields_resource_v1_DeviceTaintRuleSpec, .n_fields = 2 };
+const struct type type_resource_v1_DeviceTaintRuleSpec = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleSpec", .fields = fields_resource_v1_DeviceTaintRuleSpec, .n_fields = 2, .doc = "Which devices get which taint." };
 
 static const struct field fields_resource_v1_DeviceTaintRuleStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
 };
-const struct type type_resource_v1_DeviceTaintRuleStatus = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleStatus", .fields = fields_resource_v1_DeviceTaintRuleStatus, .n_fields = 1 };
+const struct type type_resource_v1_DeviceTaintRuleStatus = { .name = "io.k8s.api.resource.v1.DeviceTaintRuleStatus", .fields = fields_resource_v1_DeviceTaintRuleStatus, .n_fields = 1, .doc = "What the taint does." };
 
 static const struct field fields_resource_v1_DeviceTaintSelector[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "pool", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "device", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4 },
+	{ .name = "driver", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The driver." },
+	{ .name = "pool", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "The pool." },
+	{ .name = "device", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "The device." },
 };
-const struct type type_resource_v1_DeviceTaintSelector = { .name = "io.k8s.api.resource.v1.DeviceTaintSelector", .fields = fields_resource_v1_DeviceTaintSelector, .n_fields = 3 };
+const struct type type_resource_v1_DeviceTaintSelector = { .name = "io.k8s.api.resource.v1.DeviceTaintSelector", .fields = fields_resource_v1_DeviceTaintSelector, .n_fields = 3, .doc = "Devices, by name." };
 
 static const struct field fields_resource_v1_DeviceToleration[] = {
-	{ .name = "key", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "operator", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .default_json = "\"Equal\"", .enum_values = (const char *const[]){ "Equal", "Exists", NULL } },
-	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "effect", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "None", NULL } },
-	{ .name = "tolerationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "key", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "The key; empty with Exists for all." },
+	{ .name = "operator", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .default_json = "\"Equal\"", .enum_values = (const char *const[]){ "Equal", "Exists", NULL }, .doc = "Equal (the default) or Exists." },
+	{ .name = "value", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "The value, for Equal." },
+	{ .name = "effect", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "NoExecute", "NoSchedule", "None", NULL }, .doc = "NoSchedule or NoExecute; empty for all." },
+	{ .name = "tolerationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "How long NoExecute is put up with." },
 };
-const struct type type_resource_v1_DeviceToleration = { .name = "io.k8s.api.resource.v1.DeviceToleration", .fields = fields_resource_v1_DeviceToleration, .n_fields = 5 };
+const struct type type_resource_v1_DeviceToleration = { .name = "io.k8s.api.resource.v1.DeviceToleration", .fields = fields_resource_v1_DeviceToleration, .n_fields = 5, .doc = "Taints that a claim puts up with." };
 
 static const struct field fields_resource_v1_ExactDeviceRequest[] = {
-	{ .name = "deviceClassName", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "selectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceSelector },
-	{ .name = "allocationMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "count", .kind = FIELD_INT64, .omit_empty = 1, .number = 4 },
-	{ .name = "adminAccess", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration },
-	{ .name = "capacity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_resource_v1_CapacityRequirements },
-	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute },
+	{ .name = "deviceClassName", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The class." },
+	{ .name = "selectors", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_resource_v1_DeviceSelector, .doc = "All of these must choose the device." },
+	{ .name = "allocationMode", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "ExactCount (the default) or All." },
+	{ .name = "count", .kind = FIELD_INT64, .omit_empty = 1, .number = 4, .doc = "How many; default 1." },
+	{ .name = "adminAccess", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "For looking after devices that others use." },
+	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration, .doc = "Taints that it puts up with." },
+	{ .name = "capacity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_resource_v1_CapacityRequirements, .doc = "Amounts of capacities." },
+	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute, .doc = "Attributes that are computed." },
 };
-const struct type type_resource_v1_ExactDeviceRequest = { .name = "io.k8s.api.resource.v1.ExactDeviceRequest", .fields = fields_resource_v1_ExactDeviceRequest, .n_fields = 8 };
+const struct type type_resource_v1_ExactDeviceRequest = { .name = "io.k8s.api.resource.v1.ExactDeviceRequest", .fields = fields_resource_v1_ExactDeviceRequest, .n_fields = 8, .doc = "What is asked for." };
 
 static const struct field fields_resource_v1_NetworkDeviceData[] = {
-	{ .name = "interfaceName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "ips", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2 },
-	{ .name = "hardwareAddress", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
+	{ .name = "interfaceName", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Its interface in the pod." },
+	{ .name = "ips", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .doc = "Its addresses, with prefix lengths." },
+	{ .name = "hardwareAddress", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Its hardware address." },
 };
-const struct type type_resource_v1_NetworkDeviceData = { .name = "io.k8s.api.resource.v1.NetworkDeviceData", .fields = fields_resource_v1_NetworkDeviceData, .n_fields = 3 };
+const struct type type_resource_v1_NetworkDeviceData = { .name = "io.k8s.api.resource.v1.NetworkDeviceData", .fields = fields_resource_v1_NetworkDeviceData, .n_fields = 3, .doc = "State of a network device." };
 
 static const struct field fields_resource_v1_NodeAllocatableMapping[] = {
-	{ .name = "capacityKey", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "capacityMultiplier", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "deviceMultiplier", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "capacityKey", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Counts by this capacity of the device." },
+	{ .name = "capacityMultiplier", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Times this." },
+	{ .name = "deviceMultiplier", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "This for each device." },
 };
-const struct type type_resource_v1_NodeAllocatableMapping = { .name = "io.k8s.api.resource.v1.NodeAllocatableMapping", .fields = fields_resource_v1_NodeAllocatableMapping, .n_fields = 3 };
+const struct type type_resource_v1_NodeAllocatableMapping = { .name = "io.k8s.api.resource.v1.NodeAllocatableMapping", .fields = fields_resource_v1_NodeAllocatableMapping, .n_fields = 3, .doc = "How much of a node resource a device stands for." };
 
 static const struct field fields_resource_v1_NodeAllocatableOverhead[] = {
-	{ .name = "perPod", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "perContainer", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "perPod", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Once for each pod." },
+	{ .name = "perContainer", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "For each container that refers to the claim." },
 };
-const struct type type_resource_v1_NodeAllocatableOverhead = { .name = "io.k8s.api.resource.v1.NodeAllocatableOverhead", .fields = fields_resource_v1_NodeAllocatableOverhead, .n_fields = 2 };
+const struct type type_resource_v1_NodeAllocatableOverhead = { .name = "io.k8s.api.resource.v1.NodeAllocatableOverhead", .fields = fields_resource_v1_NodeAllocatableOverhead, .n_fields = 2, .doc = "How much of a node resource using a device costs." };
 
 static const struct field fields_resource_v1_NodeAllocatableResource[] = {
-	{ .name = "mapping", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_resource_v1_NodeAllocatableMapping },
-	{ .name = "overhead", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_resource_v1_NodeAllocatableOverhead },
+	{ .name = "mapping", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_resource_v1_NodeAllocatableMapping, .doc = "The device stands for it." },
+	{ .name = "overhead", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_resource_v1_NodeAllocatableOverhead, .doc = "The device costs it." },
 };
-const struct type type_resource_v1_NodeAllocatableResource = { .name = "io.k8s.api.resource.v1.NodeAllocatableResource", .fields = fields_resource_v1_NodeAllocatableResource, .n_fields = 2 };
+const struct type type_resource_v1_NodeAllocatableResource = { .name = "io.k8s.api.resource.v1.NodeAllocatableResource", .fields = fields_resource_v1_NodeAllocatableResource, .n_fields = 2, .doc = "A node resource that has to do with a device. Exactly one." };
 
 static const struct field fields_resource_v1_OpaqueDeviceConfiguration[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "parameters", .kind = FIELD_RAW, .required = 1, .number = 2 },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "parameters", .kind = FIELD_RAW, .required = 1, .number = 2, .doc = "Anything." },
 };
-const struct type type_resource_v1_OpaqueDeviceConfiguration = { .name = "io.k8s.api.resource.v1.OpaqueDeviceConfiguration", .fields = fields_resource_v1_OpaqueDeviceConfiguration, .n_fields = 2 };
+const struct type type_resource_v1_OpaqueDeviceConfiguration = { .name = "io.k8s.api.resource.v1.OpaqueDeviceConfiguration", .fields = fields_resource_v1_OpaqueDeviceConfiguration, .n_fields = 2, .doc = "Configuration that one driver understands." };
 
 static const struct field fields_resource_v1_ResourceClaim[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks for devices." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_resource_v1_ResourceClaimStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_resource_v1_ResourceClaim = { .name = "io.k8s.api.resource.v1.ResourceClaim", .fields = fields_resource_v1_ResourceClaim, .n_fields = 4 };
+const struct type type_resource_v1_ResourceClaim = { .name = "io.k8s.api.resource.v1.ResourceClaim", .fields = fields_resource_v1_ResourceClaim, .n_fields = 4, .doc = "Asks for devices." };
 
 static const struct field fields_resource_v1_ResourceClaimConsumerReference[] = {
-	{ .name = "apiGroup", .kind = FIELD_STRING, .omit_empty = 1, .number = 1 },
-	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 4 },
-	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 5 },
+	{ .name = "apiGroup", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Group of the resource." },
+	{ .name = "resource", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Such as pods." },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "Its name." },
+	{ .name = "uid", .kind = FIELD_STRING, .required = 1, .number = 5, .doc = "Its uid." },
 };
-const struct type type_resource_v1_ResourceClaimConsumerReference = { .name = "io.k8s.api.resource.v1.ResourceClaimConsumerReference", .fields = fields_resource_v1_ResourceClaimConsumerReference, .n_fields = 4 };
+const struct type type_resource_v1_ResourceClaimConsumerReference = { .name = "io.k8s.api.resource.v1.ResourceClaimConsumerReference", .fields = fields_resource_v1_ResourceClaimConsumerReference, .n_fields = 4, .doc = "Who uses a claim." };
 
 static const struct field fields_resource_v1_ResourceClaimList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ResourceClaim objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_ResourceClaim },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_ResourceClaim, .doc = "The objects." },
 };
-const struct type type_resource_v1_ResourceClaimList = { .name = "io.k8s.api.resource.v1.ResourceClaimList", .fields = fields_resource_v1_ResourceClaimList, .n_fields = 3 };
+const struct type type_resource_v1_ResourceClaimList = { .name = "io.k8s.api.resource.v1.ResourceClaimList", .fields = fields_resource_v1_ResourceClaimList, .n_fields = 3, .doc = "A list of ResourceClaim objects." };
 
 static const struct field fields_resource_v1_ResourceClaimSpec[] = {
-	{ .name = "devices", .kind = FIELD_STRUCT, .number = 1, .type = &type_resource_v1_DeviceClaim },
+	{ .name = "devices", .kind = FIELD_STRUCT, .number = 1, .type = &type_resource_v1_DeviceClaim, .doc = "The devices." },
 };
-const struct type type_resource_v1_ResourceClaimSpec = { .name = "io.k8s.api.resource.v1.ResourceClaimSpec", .fields = fields_resource_v1_ResourceClaimSpec, .n_fields = 1 };
+const struct type type_resource_v1_ResourceClaimSpec = { .name = "io.k8s.api.resource.v1.ResourceClaimSpec", .fields = fields_resource_v1_ResourceClaimSpec, .n_fields = 1, .doc = "What is asked for. Cannot be changed." };
 
 static const struct field fields_resource_v1_ResourceClaimStatus[] = {
-	{ .name = "allocation", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_AllocationResult },
-	{ .name = "reservedFor", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_resource_v1_ResourceClaimConsumerReference, .patch_merge_key = "uid", .list_keys = (const char *const[]){ "uid", NULL } },
-	{ .name = "devices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 4, .type = &type_resource_v1_AllocatedDeviceStatus, .list_keys = (const char *const[]){ "driver", "device", "pool", "shareID", NULL } },
+	{ .name = "allocation", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_resource_v1_AllocationResult, .doc = "What it was given; absent as long as nothing." },
+	{ .name = "reservedFor", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 2, .type = &type_resource_v1_ResourceClaimConsumerReference, .patch_merge_key = "uid", .list_keys = (const char *const[]){ "uid", NULL }, .doc = "Who may use it." },
+	{ .name = "devices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 4, .type = &type_resource_v1_AllocatedDeviceStatus, .list_keys = (const char *const[]){ "driver", "device", "pool", "shareID", NULL }, .doc = "What drivers say of the devices." },
 };
-const struct type type_resource_v1_ResourceClaimStatus = { .name = "io.k8s.api.resource.v1.ResourceClaimStatus", .fields = fields_resource_v1_ResourceClaimStatus, .n_fields = 3 };
+const struct type type_resource_v1_ResourceClaimStatus = { .name = "io.k8s.api.resource.v1.ResourceClaimStatus", .fields = fields_resource_v1_ResourceClaimStatus, .n_fields = 3, .doc = "What a claim was given." };
 
 static const struct field fields_resource_v1_ResourceClaimTemplate[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A template of claims, one for each pod." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimTemplateSpec, .doc = "What is wanted." },
 };
-const struct type type_resource_v1_ResourceClaimTemplate = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplate", .fields = fields_resource_v1_ResourceClaimTemplate, .n_fields = 3 };
+const struct type type_resource_v1_ResourceClaimTemplate = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplate", .fields = fields_resource_v1_ResourceClaimTemplate, .n_fields = 3, .doc = "A template of claims, one for each pod." };
 
 static const struct field fields_resource_v1_ResourceClaimTemplateList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ResourceClaimTemplate objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_ResourceClaimTemplate },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_ResourceClaimTemplate, .doc = "The objects." },
 };
-const struct type type_resource_v1_ResourceClaimTemplateList = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplateList", .fields = fields_resource_v1_ResourceClaimTemplateList, .n_fields = 3 };
+const struct type type_resource_v1_ResourceClaimTemplateList = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplateList", .fields = fields_resource_v1_ResourceClaimTemplateList, .n_fields = 3, .doc = "A list of ResourceClaimTemplate objects." };
 
 static const struct field fields_resource_v1_ResourceClaimTemplateSpec[] = {
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .number = 2, .type = &type_resource_v1_ResourceClaimSpec, .doc = "What is wanted." },
 };
-const struct type type_resource_v1_ResourceClaimTemplateSpec = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplateSpec", .fields = fields_resource_v1_ResourceClaimTemplateSpec, .n_fields = 2 };
+const struct type type_resource_v1_ResourceClaimTemplateSpec = { .name = "io.k8s.api.resource.v1.ResourceClaimTemplateSpec", .fields = fields_resource_v1_ResourceClaimTemplateSpec, .n_fields = 2, .doc = "The claims." };
 
 static const struct field fields_resource_v1_ResourcePool[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "generation", .kind = FIELD_INT64, .required = 1, .number = 2 },
-	{ .name = "resourceSliceCount", .kind = FIELD_INT64, .required = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Its name." },
+	{ .name = "generation", .kind = FIELD_INT64, .required = 1, .number = 2, .doc = "Counts changes; older slices are out of date." },
+	{ .name = "resourceSliceCount", .kind = FIELD_INT64, .required = 1, .number = 3, .doc = "How many slices it has." },
 };
-const struct type type_resource_v1_ResourcePool = { .name = "io.k8s.api.resource.v1.ResourcePool", .fields = fields_resource_v1_ResourcePool, .n_fields = 3 };
+const struct type type_resource_v1_ResourcePool = { .name = "io.k8s.api.resource.v1.ResourcePool", .fields = fields_resource_v1_ResourcePool, .n_fields = 3, .doc = "Devices that are published together." };
 
 static const struct field fields_resource_v1_ResourceSlice[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Some of the devices of a driver." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_ResourceSliceSpec, .doc = "What is wanted." },
 };
-const struct type type_resource_v1_ResourceSlice = { .name = "io.k8s.api.resource.v1.ResourceSlice", .fields = fields_resource_v1_ResourceSlice, .n_fields = 3 };
+const struct type type_resource_v1_ResourceSlice = { .name = "io.k8s.api.resource.v1.ResourceSlice", .fields = fields_resource_v1_ResourceSlice, .n_fields = 3, .doc = "Some of the devices of a driver." };
 
 static const struct field fields_resource_v1_ResourceSliceList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of ResourceSlice objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_ResourceSlice },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_resource_v1_ResourceSlice, .doc = "The objects." },
 };
-const struct type type_resource_v1_ResourceSliceList = { .name = "io.k8s.api.resource.v1.ResourceSliceList", .fields = fields_resource_v1_ResourceSliceList, .n_fields = 3 };
+const struct type type_resource_v1_ResourceSliceList = { .name = "io.k8s.api.resource.v1.ResourceSliceList", .fields = fields_resource_v1_ResourceSliceList, .n_fields = 3, .doc = "A list of ResourceSlice objects." };
 
 static const struct field fields_resource_v1_ResourceSliceSpec[] = {
-	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "pool", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_ResourcePool },
-	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
-	{ .name = "nodeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_NodeSelector },
-	{ .name = "allNodes", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "devices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_Device },
-	{ .name = "perDeviceNodeSelection", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "sharedCounters", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_CounterSet },
-	{ .name = "partitionTypeAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 10, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL } },
+	{ .name = "driver", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "pool", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_resource_v1_ResourcePool, .doc = "The pool." },
+	{ .name = "nodeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "The node they are on." },
+	{ .name = "nodeSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_NodeSelector, .doc = "The nodes that can use them." },
+	{ .name = "allNodes", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Whether all nodes can use them." },
+	{ .name = "devices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_Device, .doc = "The devices." },
+	{ .name = "perDeviceNodeSelection", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Whether each device says who can use it." },
+	{ .name = "sharedCounters", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_CounterSet, .doc = "Amounts that devices share." },
+	{ .name = "partitionTypeAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Attribute that says which sort of part a device is." },
+	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 10, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL }, .doc = "Calls that nodes need not make." },
 };
-const struct type type_resource_v1_ResourceSliceSpec = { .name = "io.k8s.api.resource.v1.ResourceSliceSpec", .fields = fields_resource_v1_ResourceSliceSpec, .n_fields = 10 };
+const struct type type_resource_v1_ResourceSliceSpec = { .name = "io.k8s.api.resource.v1.ResourceSliceSpec", .fields = fields_resource_v1_ResourceSliceSpec, .n_fields = 10, .doc = "The devices, and who can use them." };

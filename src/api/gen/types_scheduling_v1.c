@@ -6,18 +6,18 @@
 #include "api/gen/types.h"
 
 static const struct field fields_scheduling_v1_PriorityClass[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A name for a priority of pods." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "value", .kind = FIELD_INT32, .number = 2 },
-	{ .name = "globalDefault", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3 },
-	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 4 },
-	{ .name = "preemptionPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Never", "PreemptLowerPriority", NULL } },
+	{ .name = "value", .kind = FIELD_INT32, .number = 2, .doc = "The priority; higher is more important." },
+	{ .name = "globalDefault", .kind = FIELD_BOOL, .omit_empty = 1, .number = 3, .doc = "Whether pods without a class get it. At most one does." },
+	{ .name = "description", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "When to use it." },
+	{ .name = "preemptionPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Never", "PreemptLowerPriority", NULL }, .doc = "Whether such pods displace others: PreemptLowerPriority (the default) or Never." },
 };
-const struct type type_scheduling_v1_PriorityClass = { .name = "io.k8s.api.scheduling.v1.PriorityClass", .fields = fields_scheduling_v1_PriorityClass, .n_fields = 6 };
+const struct type type_scheduling_v1_PriorityClass = { .name = "io.k8s.api.scheduling.v1.PriorityClass", .fields = fields_scheduling_v1_PriorityClass, .n_fields = 6, .doc = "A name for a priority of pods." };
 
 static const struct field fields_scheduling_v1_PriorityClassList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of PriorityClass objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_scheduling_v1_PriorityClass },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_scheduling_v1_PriorityClass, .doc = "The objects." },
 };
-const struct type type_scheduling_v1_PriorityClassList = { .name = "io.k8s.api.scheduling.v1.PriorityClassList", .fields = fields_scheduling_v1_PriorityClassList, .n_fields = 3 };
+const struct type type_scheduling_v1_PriorityClassList = { .name = "io.k8s.api.scheduling.v1.PriorityClassList", .fields = fields_scheduling_v1_PriorityClassList, .n_fields = 3, .doc = "A list of PriorityClass objects." };

@@ -6,38 +6,38 @@
 #include "api/gen/types.h"
 
 static const struct field fields_scheduling_v1alpha3_TopologyConstraint[] = {
-	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1 },
+	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "A node label; all pods are put on nodes with the same value." },
 };
-const struct type type_scheduling_v1alpha3_TopologyConstraint = { .name = "io.k8s.api.scheduling.v1alpha3.TopologyConstraint", .fields = fields_scheduling_v1alpha3_TopologyConstraint, .n_fields = 1 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupAllDisruptionMode = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupAllDisruptionMode", .fields = NULL, .n_fields = 0 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupBasicSchedulingPolicy = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupBasicSchedulingPolicy", .fields = NULL, .n_fields = 0 };
+const struct type type_scheduling_v1alpha3_TopologyConstraint = { .name = "io.k8s.api.scheduling.v1alpha3.TopologyConstraint", .fields = fields_scheduling_v1alpha3_TopologyConstraint, .n_fields = 1, .doc = "Keeps pods together." };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupAllDisruptionMode = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupAllDisruptionMode", .fields = NULL, .n_fields = 0, .doc = "Pods are displaced only together." };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupBasicSchedulingPolicy = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupBasicSchedulingPolicy", .fields = NULL, .n_fields = 0, .doc = "Pods are placed one by one." };
 
 static const struct field fields_scheduling_v1alpha3_WorkloadPodGroupDisruptionMode[] = {
-	{ .name = "single", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_WorkloadPodGroupSingleDisruptionMode },
-	{ .name = "all", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_scheduling_v1alpha3_WorkloadPodGroupAllDisruptionMode },
+	{ .name = "single", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_WorkloadPodGroupSingleDisruptionMode, .doc = "One by one." },
+	{ .name = "all", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_scheduling_v1alpha3_WorkloadPodGroupAllDisruptionMode, .doc = "Only together." },
 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupDisruptionMode = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupDisruptionMode", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupDisruptionMode, .n_fields = 2 };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupDisruptionMode = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupDisruptionMode", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupDisruptionMode, .n_fields = 2, .doc = "Whether pods are displaced one by one or together. Exactly one." };
 
 static const struct field fields_scheduling_v1alpha3_WorkloadPodGroupGangSchedulingPolicy[] = {
-	{ .name = "minCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "minCount", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many at least." },
 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupGangSchedulingPolicy = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupGangSchedulingPolicy", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupGangSchedulingPolicy, .n_fields = 1 };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupGangSchedulingPolicy = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupGangSchedulingPolicy", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupGangSchedulingPolicy, .n_fields = 1, .doc = "All pods are placed, or none." };
 
 static const struct field fields_scheduling_v1alpha3_WorkloadPodGroupResourceClaim[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "resourceClaimName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "resourceClaimTemplateName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "What pods call it." },
+	{ .name = "resourceClaimName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "An existing claim." },
+	{ .name = "resourceClaimTemplateName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Template of a claim for the group." },
 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupResourceClaim = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupResourceClaim", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupResourceClaim, .n_fields = 3 };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupResourceClaim = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupResourceClaim", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupResourceClaim, .n_fields = 3, .doc = "A claim that pods of a group share." };
 
 static const struct field fields_scheduling_v1alpha3_WorkloadPodGroupSchedulingConstraints[] = {
-	{ .name = "topology", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_TopologyConstraint },
+	{ .name = "topology", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_TopologyConstraint, .doc = "In which domains." },
 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupSchedulingConstraints = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupSchedulingConstraints", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupSchedulingConstraints, .n_fields = 1 };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupSchedulingConstraints = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupSchedulingConstraints", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupSchedulingConstraints, .n_fields = 1, .doc = "Where pods of a group must be." };
 
 static const struct field fields_scheduling_v1alpha3_WorkloadPodGroupSchedulingPolicy[] = {
-	{ .name = "basic", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_WorkloadPodGroupBasicSchedulingPolicy },
-	{ .name = "gang", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_scheduling_v1alpha3_WorkloadPodGroupGangSchedulingPolicy },
+	{ .name = "basic", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_scheduling_v1alpha3_WorkloadPodGroupBasicSchedulingPolicy, .doc = "Pod by pod." },
+	{ .name = "gang", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_scheduling_v1alpha3_WorkloadPodGroupGangSchedulingPolicy, .doc = "All or none." },
 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupSchedulingPolicy = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupSchedulingPolicy", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupSchedulingPolicy, .n_fields = 2 };
-const struct type type_scheduling_v1alpha3_WorkloadPodGroupSingleDisruptionMode = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupSingleDisruptionMode", .fields = NULL, .n_fields = 0 };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupSchedulingPolicy = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupSchedulingPolicy", .fields = fields_scheduling_v1alpha3_WorkloadPodGroupSchedulingPolicy, .n_fields = 2, .doc = "How pods of a group are placed. Exactly one." };
+const struct type type_scheduling_v1alpha3_WorkloadPodGroupSingleDisruptionMode = { .name = "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupSingleDisruptionMode", .fields = NULL, .n_fields = 0, .doc = "Pods are displaced one by one." };

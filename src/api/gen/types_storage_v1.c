@@ -6,185 +6,185 @@
 #include "api/gen/types.h"
 
 static const struct field fields_storage_v1_CSIDriver[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "What a CSI driver needs and can do; its name is the driver's." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_CSIDriverSpec, .doc = "What is wanted." },
 };
-const struct type type_storage_v1_CSIDriver = { .name = "io.k8s.api.storage.v1.CSIDriver", .fields = fields_storage_v1_CSIDriver, .n_fields = 3 };
+const struct type type_storage_v1_CSIDriver = { .name = "io.k8s.api.storage.v1.CSIDriver", .fields = fields_storage_v1_CSIDriver, .n_fields = 3, .doc = "What a CSI driver needs and can do; its name is the driver's." };
 
 static const struct field fields_storage_v1_CSIDriverList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of CSIDriver objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_CSIDriver },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_CSIDriver, .doc = "The objects." },
 };
-const struct type type_storage_v1_CSIDriverList = { .name = "io.k8s.api.storage.v1.CSIDriverList", .fields = fields_storage_v1_CSIDriverList, .n_fields = 3 };
+const struct type type_storage_v1_CSIDriverList = { .name = "io.k8s.api.storage.v1.CSIDriverList", .fields = fields_storage_v1_CSIDriverList, .n_fields = 3, .doc = "A list of CSIDriver objects." };
 
 static const struct field fields_storage_v1_CSIDriverSpec[] = {
-	{ .name = "attachRequired", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "podInfoOnMount", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2 },
-	{ .name = "volumeLifecycleModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 3 },
-	{ .name = "storageCapacity", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "fsGroupPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5 },
-	{ .name = "tokenRequests", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_storage_v1_TokenRequest },
-	{ .name = "requiresRepublish", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7 },
-	{ .name = "seLinuxMount", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 8 },
-	{ .name = "nodeAllocatableUpdatePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 9 },
-	{ .name = "serviceAccountTokenInSecrets", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 10 },
-	{ .name = "preventPodSchedulingIfMissing", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 11 },
+	{ .name = "attachRequired", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "Whether volumes must be attached before they are mounted; default true." },
+	{ .name = "podInfoOnMount", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Whether it is told the pod when mounting." },
+	{ .name = "volumeLifecycleModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 3, .doc = "Persistent (the default), Ephemeral or both." },
+	{ .name = "storageCapacity", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether it publishes its free capacity." },
+	{ .name = "fsGroupPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Whether files get the pod's fsGroup: ReadWriteOnceWithFSType (the default), File or None." },
+	{ .name = "tokenRequests", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_storage_v1_TokenRequest, .doc = "Tokens it is given when mounting." },
+	{ .name = "requiresRepublish", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Whether it is called again and again, to renew tokens." },
+	{ .name = "seLinuxMount", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "Whether it can mount with an SELinux context." },
+	{ .name = "nodeAllocatableUpdatePeriodSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "How often the node asks how many volumes it can have; at least 10." },
+	{ .name = "serviceAccountTokenInSecrets", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "Whether tokens are passed as secrets." },
+	{ .name = "preventPodSchedulingIfMissing", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 11, .doc = "Whether nodes without the driver are avoided." },
 };
-const struct type type_storage_v1_CSIDriverSpec = { .name = "io.k8s.api.storage.v1.CSIDriverSpec", .fields = fields_storage_v1_CSIDriverSpec, .n_fields = 11 };
+const struct type type_storage_v1_CSIDriverSpec = { .name = "io.k8s.api.storage.v1.CSIDriverSpec", .fields = fields_storage_v1_CSIDriverSpec, .n_fields = 11, .doc = "What a CSI driver needs and can do." };
 
 static const struct field fields_storage_v1_CSINode[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "CSI drivers of a node; its name is the node's." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_CSINodeSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storage_v1_CSINodeStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_storage_v1_CSINode = { .name = "io.k8s.api.storage.v1.CSINode", .fields = fields_storage_v1_CSINode, .n_fields = 4 };
+const struct type type_storage_v1_CSINode = { .name = "io.k8s.api.storage.v1.CSINode", .fields = fields_storage_v1_CSINode, .n_fields = 4, .doc = "CSI drivers of a node; its name is the node's." };
 
 static const struct field fields_storage_v1_CSINodeDriver[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "nodeID", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "topologyKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 3 },
-	{ .name = "allocatable", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_storage_v1_VolumeNodeResources },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "nodeID", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "What the driver calls the node." },
+	{ .name = "topologyKeys", .kind = FIELD_STRING, .shape = SHAPE_LIST, .number = 3, .doc = "Node labels that say what the node can reach." },
+	{ .name = "allocatable", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_storage_v1_VolumeNodeResources, .doc = "How many volumes it can have." },
 };
-const struct type type_storage_v1_CSINodeDriver = { .name = "io.k8s.api.storage.v1.CSINodeDriver", .fields = fields_storage_v1_CSINodeDriver, .n_fields = 4 };
+const struct type type_storage_v1_CSINodeDriver = { .name = "io.k8s.api.storage.v1.CSINodeDriver", .fields = fields_storage_v1_CSINodeDriver, .n_fields = 4, .doc = "A driver on a node." };
 
 static const struct field fields_storage_v1_CSINodeList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of CSINode objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_CSINode },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_CSINode, .doc = "The objects." },
 };
-const struct type type_storage_v1_CSINodeList = { .name = "io.k8s.api.storage.v1.CSINodeList", .fields = fields_storage_v1_CSINodeList, .n_fields = 3 };
+const struct type type_storage_v1_CSINodeList = { .name = "io.k8s.api.storage.v1.CSINodeList", .fields = fields_storage_v1_CSINodeList, .n_fields = 3, .doc = "A list of CSINode objects." };
 
 static const struct field fields_storage_v1_CSINodeSpec[] = {
-	{ .name = "drivers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .required = 1, .patch_merge = 1, .number = 1, .type = &type_storage_v1_CSINodeDriver, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "drivers", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .required = 1, .patch_merge = 1, .number = 1, .type = &type_storage_v1_CSINodeDriver, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "The drivers." },
 };
-const struct type type_storage_v1_CSINodeSpec = { .name = "io.k8s.api.storage.v1.CSINodeSpec", .fields = fields_storage_v1_CSINodeSpec, .n_fields = 1 };
+const struct type type_storage_v1_CSINodeSpec = { .name = "io.k8s.api.storage.v1.CSINodeSpec", .fields = fields_storage_v1_CSINodeSpec, .n_fields = 1, .doc = "CSI drivers of a node." };
 
 static const struct field fields_storage_v1_CSINodeStatus[] = {
-	{ .name = "storageHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_storage_v1_StorageHealth, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL } },
+	{ .name = "storageHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_storage_v1_StorageHealth, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "One entry for each driver." },
 };
-const struct type type_storage_v1_CSINodeStatus = { .name = "io.k8s.api.storage.v1.CSINodeStatus", .fields = fields_storage_v1_CSINodeStatus, .n_fields = 1 };
+const struct type type_storage_v1_CSINodeStatus = { .name = "io.k8s.api.storage.v1.CSINodeStatus", .fields = fields_storage_v1_CSINodeStatus, .n_fields = 1, .doc = "What drivers say of their storage." };
 
 static const struct field fields_storage_v1_CSIStorageCapacity[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Free storage of a class in a part of the cluster." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "nodeTopology", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector },
-	{ .name = "storageClassName", .kind = FIELD_STRING, .required = 1, .number = 3 },
-	{ .name = "capacity", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 4 },
-	{ .name = "maximumVolumeSize", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 5 },
+	{ .name = "nodeTopology", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_meta_v1_LabelSelector, .doc = "The nodes that can reach it." },
+	{ .name = "storageClassName", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The class." },
+	{ .name = "capacity", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "How much is free." },
+	{ .name = "maximumVolumeSize", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "The largest volume possible." },
 };
-const struct type type_storage_v1_CSIStorageCapacity = { .name = "io.k8s.api.storage.v1.CSIStorageCapacity", .fields = fields_storage_v1_CSIStorageCapacity, .n_fields = 6 };
+const struct type type_storage_v1_CSIStorageCapacity = { .name = "io.k8s.api.storage.v1.CSIStorageCapacity", .fields = fields_storage_v1_CSIStorageCapacity, .n_fields = 6, .doc = "Free storage of a class in a part of the cluster." };
 
 static const struct field fields_storage_v1_CSIStorageCapacityList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of CSIStorageCapacity objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_CSIStorageCapacity },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_CSIStorageCapacity, .doc = "The objects." },
 };
-const struct type type_storage_v1_CSIStorageCapacityList = { .name = "io.k8s.api.storage.v1.CSIStorageCapacityList", .fields = fields_storage_v1_CSIStorageCapacityList, .n_fields = 3 };
+const struct type type_storage_v1_CSIStorageCapacityList = { .name = "io.k8s.api.storage.v1.CSIStorageCapacityList", .fields = fields_storage_v1_CSIStorageCapacityList, .n_fields = 3, .doc = "A list of CSIStorageCapacity objects." };
 
 static const struct field fields_storage_v1_StorageClass[] = {
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A kind of storage that claims can ask for." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "provisioner", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "parameters", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3 },
-	{ .name = "reclaimPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Delete", "Recycle", "Retain", NULL } },
-	{ .name = "mountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5 },
-	{ .name = "allowVolumeExpansion", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6 },
-	{ .name = "volumeBindingMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "Immediate", "WaitForFirstConsumer", NULL } },
-	{ .name = "allowedTopologies", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_TopologySelectorTerm },
+	{ .name = "provisioner", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Who makes the volumes." },
+	{ .name = "parameters", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3, .doc = "Its parameters." },
+	{ .name = "reclaimPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "Delete", "Recycle", "Retain", NULL }, .doc = "What happens to a volume when its claim is gone, Delete (the default) or Retain." },
+	{ .name = "mountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .doc = "Options for mounting." },
+	{ .name = "allowVolumeExpansion", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "Whether claims may grow." },
+	{ .name = "volumeBindingMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "Immediate", "WaitForFirstConsumer", NULL }, .doc = "When volumes are made: Immediate (the default) or WaitForFirstConsumer." },
+	{ .name = "allowedTopologies", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_core_v1_TopologySelectorTerm, .doc = "Where volumes may be made." },
 };
 const struct type type_storage_v1_StorageClass = { .name = "io.k8s.api.storage.v1.StorageClass", .fields = fields_storage_v1_StorageClass, .n_fields = 9, .doc = "A kind of storage that claims can ask for." };
 
 static const struct field fields_storage_v1_StorageClassList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of StorageClass objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_StorageClass },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_StorageClass, .doc = "The objects." },
 };
-const struct type type_storage_v1_StorageClassList = { .name = "io.k8s.api.storage.v1.StorageClassList", .fields = fields_storage_v1_StorageClassList, .n_fields = 3 };
+const struct type type_storage_v1_StorageClassList = { .name = "io.k8s.api.storage.v1.StorageClassList", .fields = fields_storage_v1_StorageClassList, .n_fields = 3, .doc = "A list of StorageClass objects." };
 
 static const struct field fields_storage_v1_StorageHealth[] = {
-	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_storage_v1_StorageHealthCondition },
+	{ .name = "name", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "healthConditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_storage_v1_StorageHealthCondition, .doc = "What is wrong; empty when nothing." },
 };
-const struct type type_storage_v1_StorageHealth = { .name = "io.k8s.api.storage.v1.StorageHealth", .fields = fields_storage_v1_StorageHealth, .n_fields = 2 };
+const struct type type_storage_v1_StorageHealth = { .name = "io.k8s.api.storage.v1.StorageHealth", .fields = fields_storage_v1_StorageHealth, .n_fields = 2, .doc = "What a driver says of its storage." };
 
 static const struct field fields_storage_v1_StorageHealthCondition[] = {
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "StorageDegraded", "StorageUnreachable", NULL }, .doc = "What was last observed. Written by the system." },
-	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3 },
-	{ .name = "accessMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL } },
-	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL } },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "StorageDegraded", "StorageUnreachable", NULL }, .doc = "How bad it is, as one word." },
+	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Why, as one word in CamelCase." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as text for people." },
+	{ .name = "accessMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL }, .doc = "Only this access mode." },
+	{ .name = "volumeMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Block", "Filesystem", NULL }, .doc = "Only this volume mode." },
 	{ .name = "lastTransitionTime", .kind = FIELD_TIME, .omit_empty = 1, .number = 6, .doc = "When the status of this condition last changed." },
 };
-const struct type type_storage_v1_StorageHealthCondition = { .name = "io.k8s.api.storage.v1.StorageHealthCondition", .fields = fields_storage_v1_StorageHealthCondition, .n_fields = 6 };
+const struct type type_storage_v1_StorageHealthCondition = { .name = "io.k8s.api.storage.v1.StorageHealthCondition", .fields = fields_storage_v1_StorageHealthCondition, .n_fields = 6, .doc = "Something that is wrong with storage." };
 
 static const struct field fields_storage_v1_TokenRequest[] = {
-	{ .name = "audience", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "expirationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2 },
+	{ .name = "audience", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "Who it is for." },
+	{ .name = "expirationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How long it is valid." },
 };
-const struct type type_storage_v1_TokenRequest = { .name = "io.k8s.api.storage.v1.TokenRequest", .fields = fields_storage_v1_TokenRequest, .n_fields = 2 };
+const struct type type_storage_v1_TokenRequest = { .name = "io.k8s.api.storage.v1.TokenRequest", .fields = fields_storage_v1_TokenRequest, .n_fields = 2, .doc = "A token that a driver is given." };
 
 static const struct field fields_storage_v1_VolumeAttachment[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks that a volume be attached to a node." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttachmentSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storage_v1_VolumeAttachmentStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_storage_v1_VolumeAttachment = { .name = "io.k8s.api.storage.v1.VolumeAttachment", .fields = fields_storage_v1_VolumeAttachment, .n_fields = 4 };
+const struct type type_storage_v1_VolumeAttachment = { .name = "io.k8s.api.storage.v1.VolumeAttachment", .fields = fields_storage_v1_VolumeAttachment, .n_fields = 4, .doc = "Asks that a volume be attached to a node." };
 
 static const struct field fields_storage_v1_VolumeAttachmentList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of VolumeAttachment objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttachment },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttachment, .doc = "The objects." },
 };
-const struct type type_storage_v1_VolumeAttachmentList = { .name = "io.k8s.api.storage.v1.VolumeAttachmentList", .fields = fields_storage_v1_VolumeAttachmentList, .n_fields = 3 };
+const struct type type_storage_v1_VolumeAttachmentList = { .name = "io.k8s.api.storage.v1.VolumeAttachmentList", .fields = fields_storage_v1_VolumeAttachmentList, .n_fields = 3, .doc = "A list of VolumeAttachment objects." };
 
 static const struct field fields_storage_v1_VolumeAttachmentSource[] = {
-	{ .name = "persistentVolumeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1 },
-	{ .name = "inlineVolumeSpec", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_PersistentVolumeSpec },
+	{ .name = "persistentVolumeName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "A persistent volume." },
+	{ .name = "inlineVolumeSpec", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 2, .type = &type_core_v1_PersistentVolumeSpec, .doc = "A volume of a pod." },
 };
-const struct type type_storage_v1_VolumeAttachmentSource = { .name = "io.k8s.api.storage.v1.VolumeAttachmentSource", .fields = fields_storage_v1_VolumeAttachmentSource, .n_fields = 2 };
+const struct type type_storage_v1_VolumeAttachmentSource = { .name = "io.k8s.api.storage.v1.VolumeAttachmentSource", .fields = fields_storage_v1_VolumeAttachmentSource, .n_fields = 2, .doc = "The volume. Exactly one." };
 
 static const struct field fields_storage_v1_VolumeAttachmentSpec[] = {
-	{ .name = "attacher", .kind = FIELD_STRING, .required = 1, .number = 1 },
-	{ .name = "source", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttachmentSource },
-	{ .name = "nodeName", .kind = FIELD_STRING, .required = 1, .number = 3 },
+	{ .name = "attacher", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The driver." },
+	{ .name = "source", .kind = FIELD_STRUCT, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttachmentSource, .doc = "The volume." },
+	{ .name = "nodeName", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "The node." },
 };
-const struct type type_storage_v1_VolumeAttachmentSpec = { .name = "io.k8s.api.storage.v1.VolumeAttachmentSpec", .fields = fields_storage_v1_VolumeAttachmentSpec, .n_fields = 3 };
+const struct type type_storage_v1_VolumeAttachmentSpec = { .name = "io.k8s.api.storage.v1.VolumeAttachmentSpec", .fields = fields_storage_v1_VolumeAttachmentSpec, .n_fields = 3, .doc = "Which volume, to which node." };
 
 static const struct field fields_storage_v1_VolumeAttachmentStatus[] = {
-	{ .name = "attached", .kind = FIELD_BOOL, .required = 1, .number = 1 },
-	{ .name = "attachmentMetadata", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2 },
-	{ .name = "attachError", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_storage_v1_VolumeError },
-	{ .name = "detachError", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_storage_v1_VolumeError },
+	{ .name = "attached", .kind = FIELD_BOOL, .required = 1, .number = 1, .doc = "Whether it is attached." },
+	{ .name = "attachmentMetadata", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 2, .doc = "What the node needs to know for mounting." },
+	{ .name = "attachError", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 3, .type = &type_storage_v1_VolumeError, .doc = "What went wrong when attaching." },
+	{ .name = "detachError", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_storage_v1_VolumeError, .doc = "What went wrong when detaching." },
 };
-const struct type type_storage_v1_VolumeAttachmentStatus = { .name = "io.k8s.api.storage.v1.VolumeAttachmentStatus", .fields = fields_storage_v1_VolumeAttachmentStatus, .n_fields = 4 };
+const struct type type_storage_v1_VolumeAttachmentStatus = { .name = "io.k8s.api.storage.v1.VolumeAttachmentStatus", .fields = fields_storage_v1_VolumeAttachmentStatus, .n_fields = 4, .doc = "How far attaching is." };
 
 static const struct field fields_storage_v1_VolumeAttributesClass[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Attributes of volumes that may change later. Cannot be changed itself." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "driverName", .kind = FIELD_STRING, .required = 1, .number = 2 },
-	{ .name = "parameters", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3 },
+	{ .name = "driverName", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "The driver." },
+	{ .name = "parameters", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 3, .doc = "The attributes." },
 };
-const struct type type_storage_v1_VolumeAttributesClass = { .name = "io.k8s.api.storage.v1.VolumeAttributesClass", .fields = fields_storage_v1_VolumeAttributesClass, .n_fields = 4 };
+const struct type type_storage_v1_VolumeAttributesClass = { .name = "io.k8s.api.storage.v1.VolumeAttributesClass", .fields = fields_storage_v1_VolumeAttributesClass, .n_fields = 4, .doc = "Attributes of volumes that may change later. Cannot be changed itself." };
 
 static const struct field fields_storage_v1_VolumeAttributesClassList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of VolumeAttributesClass objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttributesClass },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storage_v1_VolumeAttributesClass, .doc = "The objects." },
 };
-const struct type type_storage_v1_VolumeAttributesClassList = { .name = "io.k8s.api.storage.v1.VolumeAttributesClassList", .fields = fields_storage_v1_VolumeAttributesClassList, .n_fields = 3 };
+const struct type type_storage_v1_VolumeAttributesClassList = { .name = "io.k8s.api.storage.v1.VolumeAttributesClassList", .fields = fields_storage_v1_VolumeAttributesClassList, .n_fields = 3, .doc = "A list of VolumeAttributesClass objects." };
 
 static const struct field fields_storage_v1_VolumeError[] = {
-	{ .name = "time", .kind = FIELD_TIME, .omit_empty = 1, .number = 1 },
-	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
-	{ .name = "errorCode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3 },
+	{ .name = "time", .kind = FIELD_TIME, .omit_empty = 1, .number = 1, .doc = "When." },
+	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "What." },
+	{ .name = "errorCode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "The driver's gRPC code." },
 };
-const struct type type_storage_v1_VolumeError = { .name = "io.k8s.api.storage.v1.VolumeError", .fields = fields_storage_v1_VolumeError, .n_fields = 3 };
+const struct type type_storage_v1_VolumeError = { .name = "io.k8s.api.storage.v1.VolumeError", .fields = fields_storage_v1_VolumeError, .n_fields = 3, .doc = "Something that went wrong." };
 
 static const struct field fields_storage_v1_VolumeNodeResources[] = {
-	{ .name = "count", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1 },
+	{ .name = "count", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 1, .doc = "How many volumes; absent for no limit." },
 };
-const struct type type_storage_v1_VolumeNodeResources = { .name = "io.k8s.api.storage.v1.VolumeNodeResources", .fields = fields_storage_v1_VolumeNodeResources, .n_fields = 1 };
+const struct type type_storage_v1_VolumeNodeResources = { .name = "io.k8s.api.storage.v1.VolumeNodeResources", .fields = fields_storage_v1_VolumeNodeResources, .n_fields = 1, .doc = "Limits of a driver on a node." };

@@ -6,27 +6,27 @@
 #include "api/gen/types.h"
 
 static const struct field fields_storagemigration_v1_StorageVersionMigration[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "Asks that all objects of a resource be stored again." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ObjectMeta, .doc = "Name, labels and what else every object carries." },
 	{ .name = "spec", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 2, .type = &type_storagemigration_v1_StorageVersionMigrationSpec, .doc = "What is wanted." },
 	{ .name = "status", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 3, .type = &type_storagemigration_v1_StorageVersionMigrationStatus, .doc = "What was last observed. Written by the system." },
 };
-const struct type type_storagemigration_v1_StorageVersionMigration = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigration", .fields = fields_storagemigration_v1_StorageVersionMigration, .n_fields = 4 };
+const struct type type_storagemigration_v1_StorageVersionMigration = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigration", .fields = fields_storagemigration_v1_StorageVersionMigration, .n_fields = 4, .doc = "Asks that all objects of a resource be stored again." };
 
 static const struct field fields_storagemigration_v1_StorageVersionMigrationList[] = {
-	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta },
+	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .type = &type_meta_v1_TypeMeta, .doc = "A list of StorageVersionMigration objects." },
 	{ .name = "metadata", .kind = FIELD_STRUCT, .omit_empty = 1, .number = 1, .type = &type_meta_v1_ListMeta, .doc = "Name, labels and what else every object carries." },
-	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storagemigration_v1_StorageVersionMigration },
+	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .required = 1, .number = 2, .type = &type_storagemigration_v1_StorageVersionMigration, .doc = "The objects." },
 };
-const struct type type_storagemigration_v1_StorageVersionMigrationList = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationList", .fields = fields_storagemigration_v1_StorageVersionMigrationList, .n_fields = 3 };
+const struct type type_storagemigration_v1_StorageVersionMigrationList = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationList", .fields = fields_storagemigration_v1_StorageVersionMigrationList, .n_fields = 3, .doc = "A list of StorageVersionMigration objects." };
 
 static const struct field fields_storagemigration_v1_StorageVersionMigrationSpec[] = {
-	{ .name = "resource", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_meta_v1_GroupResource },
+	{ .name = "resource", .kind = FIELD_STRUCT, .required = 1, .number = 1, .type = &type_meta_v1_GroupResource, .doc = "The resource." },
 };
-const struct type type_storagemigration_v1_StorageVersionMigrationSpec = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationSpec", .fields = fields_storagemigration_v1_StorageVersionMigrationSpec, .n_fields = 1 };
+const struct type type_storagemigration_v1_StorageVersionMigrationSpec = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationSpec", .fields = fields_storagemigration_v1_StorageVersionMigrationSpec, .n_fields = 1, .doc = "Which resource." };
 
 static const struct field fields_storagemigration_v1_StorageVersionMigrationStatus[] = {
 	{ .name = "conditions", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_meta_v1_Condition, .patch_merge_key = "type", .list_keys = (const char *const[]){ "type", NULL }, .doc = "Aspects of the state, each True, False or Unknown, with the time and reason of the last change." },
-	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2 },
+	{ .name = "resourceVersion", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Objects as old as this are stored again." },
 };
-const struct type type_storagemigration_v1_StorageVersionMigrationStatus = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationStatus", .fields = fields_storagemigration_v1_StorageVersionMigrationStatus, .n_fields = 2 };
+const struct type type_storagemigration_v1_StorageVersionMigrationStatus = { .name = "io.k8s.api.storagemigration.v1.StorageVersionMigrationStatus", .fields = fields_storagemigration_v1_StorageVersionMigrationStatus, .n_fields = 2, .doc = "How far it is." };
