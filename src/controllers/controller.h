@@ -40,7 +40,8 @@ struct controller_ops {
 
 extern const struct controller_ops namespace_controller, serviceaccount_controller, root_ca_controller,
     replicaset_controller, deployment_controller, garbage_controller, node_lifecycle_controller,
-    taint_eviction_controller, node_ipam_controller, pod_gc_controller, endpoints_controller, endpointslice_controller;
+    taint_eviction_controller, node_ipam_controller, pod_gc_controller, endpoints_controller, endpointslice_controller,
+    resourcequota_controller;
 
 /* A queue that is started and freed with the others; name must be static. */
 struct workqueue *controller_queue(const struct controller_env *e, const char *name, sync_fn sync, void *arg);

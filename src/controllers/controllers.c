@@ -8,9 +8,10 @@
 #include "controllers/controller.h"
 
 static const struct controller_ops *const controller_table[] = {
-    &namespace_controller,  &serviceaccount_controller, &root_ca_controller,	    &replicaset_controller,
-    &deployment_controller, &garbage_controller,	&node_lifecycle_controller, &taint_eviction_controller,
-    &node_ipam_controller,  &pod_gc_controller,		&endpoints_controller,	    &endpointslice_controller,
+    &namespace_controller,     &serviceaccount_controller, &root_ca_controller,	       &replicaset_controller,
+    &deployment_controller,    &garbage_controller,	   &node_lifecycle_controller, &taint_eviction_controller,
+    &node_ipam_controller,     &pod_gc_controller,	   &endpoints_controller,      &endpointslice_controller,
+    &resourcequota_controller,
 };
 
 struct hook {

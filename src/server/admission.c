@@ -12,6 +12,7 @@
 const struct admission_plugin *const admission_plugins[] = {
     &admission_namespace_lifecycle,
     &admission_taint_nodes_by_condition,
+    &admission_limit_ranger,
     &admission_service_account,
     &admission_default_toleration_seconds,
     &admission_priority,
@@ -20,6 +21,7 @@ const struct admission_plugin *const admission_plugins[] = {
     &admission_escalation_clusterroles,
     &admission_escalation_rolebindings,
     &admission_escalation_clusterrolebindings,
+    &admission_resource_quota, /* last: nothing after it may refuse what was charged */
     NULL,
 };
 

@@ -16,6 +16,7 @@
 struct arena;
 struct json;
 struct object;
+struct quota_charges;
 struct registry;
 struct resource;
 struct user;
@@ -39,6 +40,7 @@ struct admission {
 	struct arena *arena;
 	bool dry_run;
 	struct admission_warnings *warnings; /* admission_warn */
+	struct quota_charges *charges;	     /* what to take from quotas when the write succeeds; may be NULL */
 };
 
 struct admission_plugin {

@@ -180,7 +180,8 @@ struct admission op_admission(struct write_op *op, enum admission_operation oper
 				  .user = op->req.user,
 				  .arena = op->arena,
 				  .dry_run = op->req.dry_run,
-				  .warnings = &op->warnings};
+				  .warnings = &op->warnings,
+				  .charges = &op->charges};
 }
 
 void registry_write(struct registry *r, const struct write_request *w)

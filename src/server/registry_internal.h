@@ -12,6 +12,7 @@
 #include "server/admission.h"
 #include "server/allocator.h"
 #include "server/auth.h"
+#include "server/quota_charge.h"
 #include "server/registry.h"
 #include "store/store.h"
 
@@ -60,6 +61,7 @@ struct write_op {
 	int *claimed_ports; /* in arena */
 	size_t n_claimed_ports;
 	struct admission_warnings warnings;
+	struct quota_charges charges;
 	/* The answer. */
 	struct list link;
 	struct status err;
@@ -130,6 +132,8 @@ int op_load(struct write_op *op, struct status *err);
  * at. */
 bool op_should_remove(struct write_op *op);
 void op_store_result(struct write_op *op, enum store_error e);
+
+void quota_charge(struct write_op *op); /* after the store took op's write (admission_quota.c) */
 
 /* Each ends the operation; done() follows in a later turn. */
 void op_finish(struct write_op *op, int code, struct object *obj);

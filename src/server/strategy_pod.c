@@ -2,7 +2,7 @@
 /* Pods: first status, binding to a node, eviction under disruption budgets, resize, graceful deletion. */
 #include "api/meta.h"
 #include "api/object.h"
-#include "api/quantity.h"
+#include "api/pod_resources.h"
 #include "api/resource.h"
 #include "api/selector.h"
 #include "base/buf.h"
@@ -14,54 +14,11 @@
 
 #define POD_GRACE_SECONDS 30 /* upstream's default terminationGracePeriodSeconds */
 
-/* ---- quality of service ---- */
-
-struct qos {
-	bool any;	 /* some cpu or memory request or limit */
-	bool guaranteed; /* all have both limits, equal to the requests */
-};
-
-static bool positive(const struct json *v, struct quantity *ret)
-{
-	return v && quantity_from_json(v, ret) == 0 && quantity_compare(ret, &QUANTITY_ZERO) > 0;
-}
-
-static void qos_resources(struct qos *q, const struct json *resources)
-{
-	static const char *const names[] = {"cpu", "memory"};
-	const struct json *requests = json_get(resources, "requests"), *limits = json_get(resources, "limits");
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		struct quantity request, limit;
-		bool has_request = positive(json_get(requests, names[i]), &request);
-		bool has_limit = positive(json_get(limits, names[i]), &limit);
-		q->any |= has_request || has_limit;
-		if (!has_limit || (has_request && quantity_compare(&request, &limit) != 0))
-			q->guaranteed = false;
-	}
-}
-
-static const char *qos_class(const struct json *pod)
-{
-	static const char *const lists[] = {"containers", "initContainers"};
-	const struct json *spec = json_get(pod, "spec");
-	struct qos q = {false, true};
-	if (json_len(json_get(spec, "resources"))) {
-		qos_resources(&q, json_get(spec, "resources"));
-	} else {
-		for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-			JSON_EACH(c, json_get(spec, lists[i]))
-				qos_resources(&q, json_get(c, "resources"));
-	}
-	if (!q.any)
-		return "BestEffort";
-	return q.guaranteed ? "Guaranteed" : "Burstable";
-}
-
 static void prepare_create(struct write_op *op)
 {
 	struct json *status = json_set(op->arena, op->tree, "status", json_new(op->arena, JSON_OBJECT));
 	json_set_str(op->arena, status, "phase", "Pending");
-	json_set_str(op->arena, status, "qosClass", qos_class(op->tree));
+	json_set_str(op->arena, status, "qosClass", pod_qos_class(op->tree));
 }
 
 /* ---- deletion ---- */

@@ -264,7 +264,10 @@ enum store_error op_store(struct write_op *op, uint64_t expect_rev)
 				.renewal = op->renewal,
 				.done = stored,
 				.arg = op};
-	return store_write(op->reg->store, &w);
+	enum store_error e = store_write(op->reg->store, &w);
+	if (e == STORE_OK)
+		quota_charge(op);
+	return e;
 }
 
 bool op_should_remove(struct write_op *op)

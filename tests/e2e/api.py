@@ -429,8 +429,9 @@ def test_proxy(api):
     api.do("DELETE", PODS + "/px?gracePeriodSeconds=0")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(description=__doc__, functions=None):
+    """Runs the test_ functions of this or another file against a server of its own."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--apiserver", default="build/tests/e2e/apiserver")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
@@ -438,7 +439,7 @@ def main():
     api = Api(process.stdout.readline().strip())
     api.do("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}}, 201)
     failed = 0
-    tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and options.only in n]
+    tests = [(n, f) for n, f in (functions or globals()).items() if n.startswith("test_") and options.only in n]
     for name, function in tests:
         try:
             function(api)

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""usage: tests/e2e/api_admission.py [--apiserver PROGRAM] [--only WORD]
+
+What the built-in admission plugins add and refuse. Raw HTTP against the API server alone (tests/e2e/apiserver.c), in memory.
+"""
+import sys
+import threading
+
+import api as base
+
+POLICY_CPU = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}}
+
+
+def space(api, name, labels=None):
+    """A namespace of its own for a test, with its default service account."""
+    api.do("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels or {}}}, 201)
+    api.do("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}}, 201)
+    return f"/api/v1/namespaces/{name}/"
+
+
+def pod(name, resources=None, **spec):
+    return {"metadata": {"name": name}, "spec": dict({"containers": [
+        {"name": "c", "image": "i", "resources": resources or {}}]}, **spec)}
+
+
+def quota(api, ns, name, hard, used=None, **spec):
+    """A quota whose status is as its controller would write it."""
+    api.do("POST", ns + "resourcequotas", {"metadata": {"name": name}, "spec": dict({"hard": hard}, **spec)}, 201)
+    zero = {k: "0" for k in hard}
+    api.patch(ns + f"resourcequotas/{name}/status", {"status": {"hard": hard, "used": used or zero}})
+
+
+def used(api, ns, name):
+    return api.do("GET", ns + "resourcequotas/" + name)["status"]["used"]
+
+
+def refused(api, ns, body, *words, resource="pods", code=403):
+    message = api.do("POST", ns + resource, body, code)["message"]
+    for word in words:
+        assert word in message, f"{word!r} is not in {message!r}"
+    return message
+
+
+def test_quota_of_pods(api):
+    ns = space(api, "quota-pods")
+    hard = {"pods": "2", "requests.cpu": "3", "limits.memory": "4Gi", "count/configmaps": "1"}
+    quota(api, ns, "q", hard)
+    refused(api, ns, pod("open"), "failed quota: q: must specify limits.memory for: c; requests.cpu for: c")
+    api.do("POST", ns + "pods", pod("a", POLICY_CPU), 201)
+    assert used(api, ns, "q") == {"pods": "1", "requests.cpu": "1", "limits.memory": "2Gi", "count/configmaps": "0"}
+    api.do("POST", ns + "pods?dryRun=All", pod("b", POLICY_CPU), 201)
+    assert used(api, ns, "q")["pods"] == "1", "a dry run uses nothing"
+    api.do("POST", ns + "pods", pod("a", POLICY_CPU), 409)
+    assert used(api, ns, "q")["pods"] == "1", "a create that failed uses nothing"
+    big = {"requests": {"cpu": "2500m"}, "limits": {"memory": "3Gi", "cpu": "3"}}
+    refused(api, ns, pod("b", big),
+            'pods "b" is forbidden: exceeded quota: q, requested: limits.memory=3Gi,requests.cpu=2500m, '
+            "used: limits.memory=2Gi,requests.cpu=1, limited: limits.memory=4Gi,requests.cpu=3")
+    assert api.do("POST", ns + "pods?dryRun=All", pod("b", big), 403)["reason"] == "Forbidden"
+    api.do("POST", ns + "configmaps", {"metadata": {"name": "one"}}, 201)
+    refused(api, ns, {"metadata": {"name": "two"}}, "requested: count/configmaps=1, used: count/configmaps=1, limited: "
+            "count/configmaps=1", resource="configmaps")
+
+
+def test_quota_without_status(api):
+    ns = space(api, "quota-new")
+    api.do("POST", ns + "resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {"secrets": "1"}}}, 201)
+    api.do("POST", ns + "secrets", {"metadata": {"name": "a"}}, 201)
+    api.patch(ns + "resourcequotas/q/status", {"status": {"hard": {"secrets": "1"}}})
+    refused(api, ns, {"metadata": {"name": "b"}}, "status unknown for quota: q, resources: secrets", resource="secrets")
+
+
+def test_quota_scopes(api):
+    ns = space(api, "quota-scopes")
+    quota(api, ns, "best", {"pods": "1"}, scopes=["BestEffort"])
+    quota(api, ns, "ending", {"pods": "1"}, scopes=["Terminating"])
+    quota(api, ns, "far", {"pods": "0"}, scopes=["CrossNamespacePodAffinity"])
+    quota(api, ns, "high", {"pods": "0"}, scopeSelector={"matchExpressions": [
+        {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]})
+    api.do("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": "high"}, "value": 7}, 201)
+    api.do("POST", ns + "pods", pod("burst", POLICY_CPU), 201)
+    assert used(api, ns, "best")["pods"] == used(api, ns, "ending")["pods"] == "0"
+    api.do("POST", ns + "pods", pod("best", activeDeadlineSeconds=10), 201)
+    assert used(api, ns, "best")["pods"] == used(api, ns, "ending")["pods"] == "1"
+    refused(api, ns, pod("best2"), "exceeded quota: best")
+    refused(api, ns, pod("ending2", POLICY_CPU, activeDeadlineSeconds=1), "exceeded quota: ending")
+    refused(api, ns, pod("high", POLICY_CPU, priorityClassName="high"), "exceeded quota: high")
+    term = {"labelSelector": {"matchLabels": {"a": "b"}}, "topologyKey": "x", "namespaces": ["other"]}
+    refused(api, ns, pod("far", POLICY_CPU, affinity={"podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [term]}}), "exceeded quota: far")
+
+
+def test_quota_of_services_and_claims(api):
+    ns = space(api, "quota-others")
+    quota(api, ns, "q", {"services": "3", "services.nodeports": "1", "services.loadbalancers": "0",
+                         "requests.storage": "10Gi", "fast.storageclass.storage.k8s.io/persistentvolumeclaims": "1"})
+    ports = [{"port": 80}]
+    api.do("POST", ns + "services", {"metadata": {"name": "a"}, "spec": {"ports": ports}}, 201)
+    assert used(api, ns, "q")["services.nodeports"] == "0"
+    api.patch(ns + "services/a", {"spec": {"type": "NodePort"}})
+    assert used(api, ns, "q")["services.nodeports"] == "1", "an update that raises usage is charged"
+    refused(api, ns, {"metadata": {"name": "b"}, "spec": {"ports": ports, "type": "NodePort"}},
+            "requested: services.nodeports=1, used: services.nodeports=1, limited: services.nodeports=1", resource="services")
+    refused(api, ns, {"metadata": {"name": "b"}, "spec": {"ports": ports, "type": "LoadBalancer",
+                                                          "allocateLoadBalancerNodePorts": False}},
+            "services.loadbalancers=1", resource="services")
+
+    def claim(name, size):
+        return {"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast",
+                                                     "resources": {"requests": {"storage": size}}}}
+    refused(api, ns, claim("c", "11Gi"), "requests.storage=11Gi", resource="persistentvolumeclaims")
+    api.do("POST", ns + "persistentvolumeclaims", claim("c", "1Gi"), 201)
+    refused(api, ns, claim("d", "1Gi"), "fast.storageclass.storage.k8s.io/persistentvolumeclaims=1",
+            resource="persistentvolumeclaims")
+    assert used(api, ns, "q")["requests.storage"] == "1Gi"
+
+
+def test_quota_has_no_race(api):
+    ns = space(api, "quota-race")
+    quota(api, ns, "q", {"count/configmaps": "5"})
+    codes = []
+
+    def create(i):
+        codes.append(api.raw("POST", ns + "configmaps", {"metadata": {"name": f"m{i}"}})[0].status)
+    threads = [threading.Thread(target=create, args=[i]) for i in range(24)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(codes) == [201] * 5 + [403] * 19, codes
+    assert used(api, ns, "q") == {"count/configmaps": "5"}
+
+
+def test_limit_ranges(api):
+    ns = space(api, "limits")
+    api.do("POST", ns + "limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [
+        {"type": "Container", "default": {"cpu": "500m", "memory": "1Gi"}, "defaultRequest": {"cpu": "250m"},
+         "max": {"cpu": "1"}, "min": {"cpu": "100m"}, "maxLimitRequestRatio": {"cpu": "4"}},
+        {"type": "Pod", "max": {"memory": "2Gi"}},
+        {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}, "max": {"storage": "2Gi"}}]}}, 201)
+    made = api.do("POST", ns + "pods", pod("a", initContainers=[{"name": "i", "image": "i"}]), 201)
+    got = made["spec"]["containers"][0]["resources"]
+    assert got == {"limits": {"cpu": "500m", "memory": "1Gi"}, "requests": {"cpu": "250m", "memory": "1Gi"}}, got
+    assert made["metadata"]["annotations"]["kubernetes.io/limit-ranger"] == (
+        "LimitRanger plugin set: cpu, memory request for container c; cpu, memory limit for container c; "
+        "cpu, memory request for init container i; cpu, memory limit for init container i")
+    refused(api, ns, pod("b", {"requests": {"cpu": "50m"}}), "minimum cpu usage per Container is 100m, but request is 50m",
+            "cpu max limit to request ratio per Container is 4, but provided ratio is 10.000000", "forbidden: [")
+    refused(api, ns, pod("b", {"limits": {"cpu": "2"}}), "maximum cpu usage per Container is 1, but limit is 2")
+    refused(api, ns, pod("b", {"limits": {"memory": "3Gi"}}), "maximum memory usage per Pod is 2Gi, but limit is 3Gi")
+    claim = {"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"],
+                                                 "resources": {"requests": {"storage": "500Mi"}}}}
+    refused(api, ns, claim, "minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 500Mi",
+            resource="persistentvolumeclaims")
+    claim["spec"]["resources"]["requests"]["storage"] = "3Gi"
+    refused(api, ns, claim, "maximum storage usage per PersistentVolumeClaim is 2Gi, but request is 3Gi",
+            resource="persistentvolumeclaims")
+
+
+if __name__ == "__main__":
+    sys.exit(base.main(__doc__, {n: f for n, f in globals().items() if n.startswith("test_")}))
