@@ -11,6 +11,7 @@
 
 const struct admission_plugin *const admission_plugins[] = {
     &admission_namespace_lifecycle,
+    &admission_node_restriction,
     &admission_taint_nodes_by_condition,
     &admission_limit_ranger,
     &admission_service_account,

@@ -4,6 +4,7 @@
  * writes a binding must hold every right of the role it names, or "bind" on that role. system:masters may do anything.
  * What a rule grants is asked of the authorizer as it is written: "*" is only covered by "*".
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/object.h"
@@ -12,6 +13,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "server/admission_plugins.h"
 #include "server/registry_internal.h"
 
@@ -39,95 +41,134 @@ static bool may_on_role(const struct admission *a, const char *verb, const char 
 	return may(a, &at);
 }
 
-/* One verb, group and "resource/subresource" of a rule, for each of its names. */
-static bool holds_resource(const struct admission *a, const struct json *rule, const char *ns, const char *verb,
-			   const char *group, const char *resource)
+/* ---- what is missing ---- */
+
+/* A right that is not held, of one group and resource (and name), or of one path; verbs are added as they are found. */
+struct missing {
+	const char *group, *resource, *name, *url; /* NULL: not part of it */
+	struct json *verbs;
+};
+
+struct lack {
+	const struct admission *a;
+	const char *ns;
+	VEC(struct missing) at;
+};
+
+static bool same_text(const char *a, const char *b)
 {
-	const char *slash = strchr(resource, '/');
-	struct authz_attributes at = {.verb = verb,
-				      .group = group,
-				      .version = "*",
-				      .resource = slash ? arena_strndup(a->arena, resource, (size_t)(slash - resource))
-							: resource,
-				      .subresource = slash ? slash + 1 : "",
-				      .ns = ns,
-				      .name = "",
-				      .path = "",
-				      .resource_request = true};
-	if (!json_len(json_get(rule, "resourceNames")))
-		return may(a, &at);
-	JSON_EACH(name, json_get(rule, "resourceNames")) {
-		at.name = str_or(json_str(name), "");
-		if (!may(a, &at))
-			return false;
-	}
-	return true;
+	return a == b || str_eq(a, b);
 }
 
-static bool holds_rule(const struct admission *a, const struct json *rule, const char *ns)
+static void add_missing(struct lack *l, const struct missing *m, const char *verb)
 {
-	JSON_EACH(verb, json_get(rule, "verbs")) {
-		const char *v = str_or(json_str(verb), "");
+	struct missing *into = NULL;
+	VEC_EACH(x, &l->at)
+		if (same_text(x->group, m->group) && same_text(x->resource, m->resource) &&
+		    same_text(x->name, m->name) && same_text(x->url, m->url))
+			into = x;
+	if (!into) {
+		VEC_PUSH(&l->at, *m);
+		into = &l->at.at[l->at.n - 1];
+		into->verbs = json_new(l->a->arena, JSON_ARRAY);
+	}
+	JSON_EACH(v, into->verbs)
+		if (str_eq(json_str(v), verb))
+			return;
+	json_append(into->verbs, json_new_str(l->a->arena, verb));
+}
+
+static void ask(struct lack *l, const struct missing *m, const char *verb)
+{
+	const char *resource = str_or(m->resource, ""), *slash = strchr(resource, '/');
+	struct authz_attributes at = {
+	    .verb = verb,
+	    .group = str_or(m->group, ""),
+	    .version = m->url ? "" : "*",
+	    .resource = slash ? arena_strndup(l->a->arena, resource, (size_t)(slash - resource)) : resource,
+	    .subresource = slash ? slash + 1 : "",
+	    .ns = m->url ? "" : l->ns,
+	    .name = str_or(m->name, ""),
+	    .path = str_or(m->url, ""),
+	    .resource_request = !m->url};
+	if (!may(l->a, &at))
+		add_missing(l, m, verb);
+}
+
+static void ask_rule(struct lack *l, const struct json *rule)
+{
+	const struct json *names = json_get(rule, "resourceNames");
+	JSON_EACH(v, json_get(rule, "verbs")) {
+		const char *verb = str_or(json_str(v), "");
 		JSON_EACH(group, json_get(rule, "apiGroups"))
-			JSON_EACH(resource, json_get(rule, "resources"))
-				if (!holds_resource(a, rule, ns, v, str_or(json_str(group), ""),
-						    str_or(json_str(resource), "")))
-					return false;
-		JSON_EACH(url, json_get(rule, "nonResourceURLs")) {
-			struct authz_attributes at = {.verb = v,
-						      .group = "",
-						      .version = "",
-						      .resource = "",
-						      .subresource = "",
-						      .ns = "",
-						      .name = "",
-						      .path = str_or(json_str(url), "")};
-			if (!may(a, &at))
-				return false;
-		}
+			JSON_EACH(resource, json_get(rule, "resources")) {
+				struct missing m = {.group = str_or(json_str(group), ""),
+						    .resource = str_or(json_str(resource), "")};
+				if (!json_len(names))
+					ask(l, &m, verb);
+				JSON_EACH(name, names) {
+					m.name = str_or(json_str(name), "");
+					ask(l, &m, verb);
+				}
+			}
+		JSON_EACH(url, json_get(rule, "nonResourceURLs"))
+			ask(l, &(struct missing){.url = str_or(json_str(url), "")}, verb);
 	}
-	return true;
 }
 
-static void describe(struct buf *out, const struct json *rule)
+static char *describe(struct arena *a, const struct missing *m)
 {
-	static const struct {
-		const char *field, *title;
-	} parts[] = {{"apiGroups", "APIGroups"},
-		     {"resources", "Resources"},
-		     {"resourceNames", "ResourceNames"},
-		     {"nonResourceURLs", "NonResourceURLs"},
-		     {"verbs", "Verbs"}};
+	_cleanup_buf_ struct buf out = BUF_INIT;
 	const char *between = "";
-	buf_addc(out, '{');
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		const struct json *list = json_get(rule, parts[i].field);
-		if (!json_len(list))
-			continue;
-		buf_addf(out, "%s%s:", between, parts[i].title);
-		json_write(out, list);
-		between = ", ";
+	buf_addc(&out, '{');
+	if (!m->url)
+		buf_addf(&out, "APIGroups:[\"%s\"], Resources:[\"%s\"], ", m->group, m->resource);
+	if (m->name)
+		buf_addf(&out, "ResourceNames:[\"%s\"], ", m->name);
+	if (m->url)
+		buf_addf(&out, "NonResourceURLs:[\"%s\"], ", m->url);
+	buf_adds(&out, "Verbs:[");
+	JSON_EACH(v, m->verbs) {
+		buf_addf(&out, "%s\"%s\"", between, json_str(v));
+		between = " ";
 	}
-	buf_addc(out, '}');
+	buf_adds(&out, "]}");
+	return arena_strdup(a, buf_str(&out));
+}
+
+static int compare_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char *describe_all(struct lack *l)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	char **lines = arena_alloc(l->a->arena, l->at.n * sizeof(*lines));
+	for (size_t i = 0; i < l->at.n; i++)
+		lines[i] = describe(l->a->arena, &l->at.at[i]);
+	qsort(lines, l->at.n, sizeof(*lines), compare_text);
+	for (size_t i = 0; i < l->at.n; i++)
+		buf_addf(&out, "\n%s", lines[i]);
+	return arena_strdup(l->a->arena, buf_str(&out));
 }
 
 /* 0 when the user holds all of the rules (in ns; "": in the whole cluster). */
 static int hold_all(const struct admission *a, const struct json *rules, const char *ns, struct status *err)
 {
-	_cleanup_buf_ struct buf missing = BUF_INIT, groups = BUF_INIT;
-	JSON_EACH(rule, rules) {
-		if (holds_rule(a, rule, ns))
-			continue;
-		buf_addc(&missing, '\n');
-		describe(&missing, rule);
-	}
-	if (!missing.len)
+	_cleanup_buf_ struct buf groups = BUF_INIT;
+	struct lack l = {.a = a, .ns = ns};
+	JSON_EACH(rule, rules)
+		ask_rule(&l, rule);
+	if (!l.at.n)
 		return 0;
 	for (size_t i = 0; i < a->user->n_groups; i++)
 		buf_addf(&groups, "%s\"%s\"", i ? " " : "", a->user->groups[i]);
+	const char *lines = describe_all(&l);
+	VEC_RELEASE(&l.at);
 	return admission_forbid(
 	    a, err, "user \"%s\" (groups=[%s]) is attempting to grant RBAC permissions not currently held:%s",
-	    a->user->name, buf_str(&groups), buf_str(&missing));
+	    a->user->name, buf_str(&groups), lines);
 }
 
 static bool free_to_grant(const struct admission *a)
@@ -144,16 +185,19 @@ static bool unchanged(const struct admission *a, const char *member)
 }
 
 /* An aggregated role gets whatever other roles bring: only who may do everything may make one. */
-static const struct json *rules_to_hold(const struct admission *a)
+static int check_aggregation(const struct admission *a, struct status *err)
 {
 	static const char everything[] = "[{\"verbs\":[\"*\"],\"apiGroups\":[\"*\"],\"resources\":[\"*\"]},"
 					 "{\"verbs\":[\"*\"],\"nonResourceURLs\":[\"*\"]}]";
+	_cleanup_status_ struct status why = STATUS_INIT;
 	struct json *all;
 	struct json_error bad;
-	if (json_get(a->object, "aggregationRule") && !unchanged(a, "aggregationRule") &&
-	    json_parse(a->arena, everything, sizeof(everything) - 1, &all, &bad) == 0)
-		return all;
-	return unchanged(a, "rules") ? NULL : json_get(a->object, "rules");
+	if (!json_get(a->object, "aggregationRule") || unchanged(a, "aggregationRule"))
+		return 0;
+	if (json_parse(a->arena, everything, sizeof(everything) - 1, &all, &bad) == 0 &&
+	    hold_all(a, all, "", &why) == 0)
+		return 0;
+	return admission_forbid(a, err, "must have cluster-admin privileges to use the aggregationRule");
 }
 
 static int check_role(const struct admission *a, struct status *err)
@@ -161,7 +205,9 @@ static int check_role(const struct admission *a, struct status *err)
 	const char *ns = a->resource->namespaced ? a->ns : "";
 	if (*a->subresource || free_to_grant(a) || may_on_role(a, "escalate", a->resource->plural, ns, a->name))
 		return 0;
-	return hold_all(a, rules_to_hold(a), ns, err);
+	if (check_aggregation(a, err) < 0)
+		return -1;
+	return unchanged(a, "rules") ? 0 : hold_all(a, json_get(a->object, "rules"), ns, err);
 }
 
 static int check_binding(const struct admission *a, struct status *err)

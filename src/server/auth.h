@@ -72,6 +72,7 @@ struct authz_attributes {
 	const char *group, *version, *resource, *subresource; /* resource requests; "" when absent, never NULL */
 	const char *ns, *name;				      /* likewise */
 	const char *path;				      /* non-resource requests */
+	const char *field_selector, *label_selector;	      /* of lists, watches, deletecollection; NULL: none */
 	bool resource_request;
 };
 

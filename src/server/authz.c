@@ -2,6 +2,7 @@
 #include "server/authz.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "server/authz_node.h"
@@ -34,9 +35,15 @@ static int authorize(void *self, const struct authz_attributes *at, char *reason
 	struct authz *a = self;
 	const char *node = authz_node_of(at->user);
 
-	if (node && authz_node_allows(a->store, node, at))
+	char why[AUTHZ_REASON_MAX] = "";
+
+	*reason = 0;
+	if (node && authz_node_allows(a->store, node, at, why))
 		return 1;
-	return rbac_ops.authorize(a->rbac, at, reason);
+	int allowed = rbac_ops.authorize(a->rbac, at, reason);
+	if (allowed <= 0 && *why)
+		memcpy(reason, why, sizeof(why));
+	return allowed;
 }
 
 static void rules(void *self, const struct user *user, const char *ns, struct arena *arena, struct json *resource_rules,

@@ -144,7 +144,7 @@ static bool add_binding(void *arg, struct object *o)
 	struct grant grant = {.ns = arena_strdup(&r->arena, o->ns),
 			      .binding = arena_strdup(&r->arena, o->name),
 			      .role_name = role_name,
-			      .role_kind = role_kind,
+			      .role_kind = str_or(role_kind, "Role"),
 			      .role = map_get(&r->roles, key)};
 	JSON_EACH(s, json_get(tree, "subjects"))
 		add_subject(r, s, &grant);
@@ -239,6 +239,18 @@ static bool subject_allows(struct rbac *r, const char *kind, const char *name, c
 	return false;
 }
 
+/* Bindings that lead nowhere are worth telling whoever is refused: usually the role was to be there. */
+static void tell_missing(struct rbac *r, const char *kind, const char *name, const struct authz_attributes *at,
+			 char *reason)
+{
+	_cleanup_free_ char *key = xasprintf("%s:%s", kind, name);
+
+	for (const struct grant *g = map_get(&r->by_subject, key); g && !*reason; g = g->next)
+		if (!g->role && (!*g->ns || (at->resource_request && strcmp(g->ns, at->ns) == 0)))
+			snprintf(reason, AUTHZ_REASON_MAX, "RBAC: %s.rbac.authorization.k8s.io \"%s\" not found",
+				 strcmp(g->role_kind, "ClusterRole") == 0 ? "clusterrole" : "role", g->role_name);
+}
+
 static int authorize(void *self, const struct authz_attributes *at, char *reason)
 {
 	struct rbac *r = self;
@@ -252,6 +264,9 @@ static int authorize(void *self, const struct authz_attributes *at, char *reason
 	for (size_t i = 0; i < at->user->n_groups; i++)
 		if (subject_allows(r, "Group", at->user->groups[i], at, reason))
 			return 1;
+	tell_missing(r, "User", at->user->name, at, reason);
+	for (size_t i = 0; i < at->user->n_groups; i++)
+		tell_missing(r, "Group", at->user->groups[i], at, reason);
 	return 0;
 }
 

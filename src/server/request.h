@@ -37,6 +37,7 @@ struct request {
 	struct query query;
 	struct output out;
 	struct user user;
+	struct user *impersonator;	    /* who really sent it; NULL: user himself */
 	void (*on_gone)(struct request *r); /* what to stop when the peer goes (watches, proxies); may be NULL */
 	void *state;			    /* of the handler that runs it */
 	int64_t started_ms;
@@ -44,6 +45,11 @@ struct request {
 
 struct request *request_ref(struct request *r);
 void request_unref(struct request *r);
+
+/* What the request wants, as the authorizer is asked; of r->user. */
+struct authz_attributes request_attributes(const struct request *r);
+/* 0, or -1 with a 403 that says who may not do what. */
+int request_check_access(struct request *r, const struct authz_attributes *at, struct status *err);
 
 /* ---- answers (reply.c); each does nothing when the peer is gone ---- */
 void reply_status(struct request *r, const struct status *err);

@@ -2,14 +2,68 @@
 /* Kinds that are questions: POST one, and the answer is its status. Nothing is stored. */
 #include "api/meta.h"
 #include "api/resource.h"
+#include "base/buf.h"
 #include "base/env.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "server/authz_node.h"
 #include "server/registry_internal.h"
 
 /* ---- access ---- */
 
-static struct authz_attributes attributes(const struct json *spec, const struct user *user)
+static void complain(struct status *err, const char *reason, const char *field, const char *text)
+{
+	status_cause(err, reason, field, "%s: %s",
+		     str_eq(reason, "FieldValueRequired") ? "Required value" : "Invalid value", text);
+}
+
+/* One requirement as a term of a selector's text; "" for what text cannot say, which then narrows nothing. */
+static void add_requirement(struct buf *out, const struct json *r, bool labels)
+{
+	const char *key = str_or(json_path_str(r, "key"), ""), *op = str_or(json_path_str(r, "operator"), "");
+	const struct json *values = json_get(r, "values");
+	bool in = str_eq(op, "In"), not_in = str_eq(op, "NotIn");
+	const char *comma = out->len ? "," : "", *between = "";
+	if ((in || not_in) && json_len(values) == 1)
+		buf_addf(out, "%s%s%s%s", comma, key, in ? "=" : "!=", str_or(json_str(json_first(values)), ""));
+	else if (labels && str_eq(op, "Exists"))
+		buf_addf(out, "%s%s", comma, key);
+	else if (labels && str_eq(op, "DoesNotExist"))
+		buf_addf(out, "%s!%s", comma, key);
+	else if (labels && (in || not_in) && json_len(values)) {
+		buf_addf(out, "%s%s %s (", comma, key, in ? "in" : "notin");
+		JSON_EACH(v, values) {
+			buf_addf(out, "%s%s", between, str_or(json_str(v), ""));
+			between = ",";
+		}
+		buf_addc(out, ')');
+	}
+}
+
+/* fieldSelector or labelSelector of the attributes: a text, or requirements, which upstream authorizers see alike. */
+static const char *selector_text(struct arena *a, const struct json *attributes, const char *member, struct status *err)
+{
+	_cleanup_buf_ struct buf out = BUF_INIT;
+	const struct json *s = json_get(attributes, member), *requirements = json_get(s, "requirements");
+	const char *raw = str_or(json_path_str(s, "rawSelector"), "");
+	const char *at = arena_printf(a, "spec.resourceAttributes.%s", member);
+	if (!json_is(s, JSON_OBJECT))
+		return NULL;
+	if (*raw && json_len(requirements))
+		complain(err, "FieldValueInvalid", arena_printf(a, "%s.rawSelector", at),
+			 "may not specified at the same time as requirements");
+	else if (!*raw && !json_len(requirements))
+		complain(err, "FieldValueRequired", arena_printf(a, "%s.requirements", at),
+			 arena_printf(a, "when %s is specified, requirements or rawSelector is required", at));
+	if (*raw)
+		return raw;
+	JSON_EACH(r, requirements)
+		add_requirement(&out, r, str_eq(member, "labelSelector"));
+	return arena_strdup(a, buf_str(&out));
+}
+
+static struct authz_attributes attributes(struct arena *a, const struct json *spec, const struct user *user,
+					  struct status *err)
 {
 	const struct json *r = json_get(spec, "resourceAttributes"), *p = json_get(spec, "nonResourceAttributes");
 	struct authz_attributes at = {.user = user, .resource_request = r != NULL};
@@ -22,26 +76,43 @@ static struct authz_attributes attributes(const struct json *spec, const struct 
 	at.ns = str_or(json_path_str(r, "namespace"), "");
 	at.name = str_or(json_path_str(r, "name"), "");
 	at.path = str_or(json_path_str(p, "path"), "");
+	at.field_selector = selector_text(a, r, "fieldSelector", err);
+	at.label_selector = selector_text(a, r, "labelSelector", err);
 	return at;
 }
 
-static void answer_access(struct write_op *op, const struct user *user)
+/* A question has no metadata, but for what the machinery itself puts there. */
+static void check_metadata(struct write_op *op, struct status *err)
+{
+	JSON_EACH(m, json_get(op->tree, "metadata")) {
+		bool mine = str_eq(m->key, "namespace") && str_eq(json_str(m), op->ns);
+		if (!mine && !str_eq(m->key, "managedFields") && !json_is(m, JSON_NULL) &&
+		    !(str_eq(m->key, "creationTimestamp"))) {
+			complain(err, "FieldValueInvalid", "metadata", "must be empty except for managedFields");
+			return;
+		}
+	}
+}
+
+static void answer_access(struct write_op *op, const struct user *user, struct status *err)
 {
 	char reason[AUTHZ_REASON_MAX] = "";
 	struct arena *a = op->arena;
 	struct json *spec = json_get(op->tree, "spec");
 	bool resource = json_is(json_get(spec, "resourceAttributes"), JSON_OBJECT);
 	bool path = json_is(json_get(spec, "nonResourceAttributes"), JSON_OBJECT);
-	if (resource == path) {
-		_cleanup_status_ struct status err = STATUS_INIT;
-		status_cause(
-		    &err, "FieldValueInvalid", "spec.resourceAttributes",
-		    "Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified");
-		status_invalid(&err, op->row->group, op->row->kind, "");
-		op_fail(op, &err);
+	if (resource && path)
+		complain(err, "FieldValueInvalid", "spec.nonResourceAttributes",
+			 "cannot be specified in combination with resourceAttributes");
+	else if (!resource && !path)
+		complain(err, "FieldValueInvalid", "spec.resourceAttributes",
+			 "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+	check_metadata(op, err);
+	struct authz_attributes at = attributes(a, spec, user, err);
+	if (status_invalid(err, op->row->group, op->row->kind, "") < 0) {
+		op_fail(op, err);
 		return;
 	}
-	struct authz_attributes at = attributes(spec, user);
 	bool allowed = auth_allowed(op->reg->auth, &at, reason);
 	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
 	json_set_bool(a, status, "allowed", allowed);
@@ -52,7 +123,8 @@ static void answer_access(struct write_op *op, const struct user *user)
 
 static void self_subject_access(struct write_op *op)
 {
-	answer_access(op, op->req.user);
+	_cleanup_status_ struct status err = STATUS_INIT;
+	answer_access(op, op->req.user, &err);
 }
 
 /* The user that a SubjectAccessReview asks about. */
@@ -82,25 +154,26 @@ static const struct user *spec_user(struct arena *a, const struct json *spec)
 
 static void subject_access(struct write_op *op)
 {
+	_cleanup_status_ struct status err = STATUS_INIT;
 	const struct json *spec = json_get(op->tree, "spec");
-	if (str_empty(json_path_str(spec, "user")) && !json_len(json_get(spec, "groups"))) {
-		_cleanup_status_ struct status err = STATUS_INIT;
-		status_cause(&err, "FieldValueInvalid", "spec.user",
-			     "Invalid value: at least one of user or group must be specified");
-		status_invalid(&err, op->row->group, op->row->kind, "");
-		op_fail(op, &err);
-		return;
-	}
-	answer_access(op, spec_user(op->arena, spec));
+	if (str_empty(json_path_str(spec, "user")) && !json_len(json_get(spec, "groups")))
+		complain(&err, "FieldValueInvalid", "spec.user", "at least one of user or group must be specified");
+	answer_access(op, spec_user(op->arena, spec), &err);
 }
 
 static void local_subject_access(struct write_op *op)
 {
-	const char *ns = json_path_str(op->tree, "spec.resourceAttributes.namespace");
-	if (!str_eq(str_or(ns, ""), op->ns))
-		op_failf(op, 400, "namespace on resource attributes must match namespace on request");
-	else
+	const char *ns = str_or(json_path_str(op->tree, "spec.resourceAttributes.namespace"), "");
+	if (json_path(op->tree, "spec.nonResourceAttributes")) {
+		_cleanup_status_ struct status err = STATUS_INIT;
+		complain(&err, "FieldValueInvalid", "spec.nonResourceAttributes", "disallowed on this kind of request");
+		status_invalid(&err, op->row->group, op->row->kind, "");
+		op_fail(op, &err);
+	} else if (!str_eq(ns, op->ns)) {
+		op_failf(op, 400, "spec.resourceAttributes.namespace must match namespace: %s", op->ns);
+	} else {
 		subject_access(op);
+	}
 }
 
 static struct json *strings(struct arena *a, const char *only)
@@ -130,7 +203,11 @@ static void self_subject_rules(struct write_op *op)
 		json_set(a, rule, "apiGroups", strings(a, "*"));
 		json_set(a, rule, "resources", strings(a, "*"));
 	}
-	json_set_bool(a, status, "incomplete", auth->authz && !auth->authz->rules);
+	/* What a node may do follows from its pods, which no list of rules says. */
+	bool node = op->req.user && authz_is_node(op->req.user);
+	json_set_bool(a, status, "incomplete", node || (auth->authz && !auth->authz->rules));
+	if (node)
+		json_set_str(a, status, "evaluationError", "node authorizer does not support user rule resolution");
 	op_finish_tree(op, 201, op->tree);
 }
 

@@ -15,6 +15,7 @@
 #include "http/server.h"
 #include "io/loop.h"
 #include "server/document.h"
+#include "server/impersonate.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
 
@@ -70,7 +71,7 @@ static int authenticate(struct request *r, struct status *err)
 	return auth->authn->authenticate(auth->authn_self, r->http, &r->arena, &r->user, err);
 }
 
-static int check_access(struct request *r, const struct authz_attributes *at, struct status *err)
+int request_check_access(struct request *r, const struct authz_attributes *at, struct status *err)
 {
 	char reason[AUTHZ_REASON_MAX];
 	if (auth_allowed(&r->server->config.auth, at, reason))
@@ -81,103 +82,29 @@ static int check_access(struct request *r, const struct authz_attributes *at, st
 	return -1;
 }
 
-static int may_impersonate(struct request *r, const char *group, const char *resource, const char *sub, const char *ns,
-			   const char *name, struct status *err)
+struct authz_attributes request_attributes(const struct request *r)
 {
-	struct authz_attributes at = {.user = &r->user,
-				      .verb = "impersonate",
-				      .group = group,
-				      .version = "v1",
-				      .resource = resource,
-				      .subresource = sub,
-				      .ns = ns,
-				      .name = name,
-				      .path = "",
-				      .resource_request = true};
-	return check_access(r, &at, err);
-}
-
-#define IMPERSONATED_GROUPS_MAX 64
-
-static int impersonated_extra(struct request *r, struct user *u, struct status *err)
-{
-	struct user_extra *extra = arena_zalloc(&r->arena, IMPERSONATED_GROUPS_MAX * sizeof(*extra));
-	const char *name, *value;
-	for (size_t i = 0; http_header_each(r->http, i, &name, &value); i++) {
-		const char *key = str_after(name, "impersonate-extra-");
-		if (!key)
-			continue;
-		char *decoded = arena_strdup(&r->arena, key);
-		if (percent_decode(decoded, false) < 0 || u->n_extra == IMPERSONATED_GROUPS_MAX)
-			return status_set(err, 400, "invalid impersonation header %s", name);
-		if (may_impersonate(r, "authentication.k8s.io", "userextras", decoded, "", value, err) < 0)
-			return -1;
-		const char **v = arena_alloc(&r->arena, sizeof(*v));
-		*v = arena_strdup(&r->arena, value);
-		extra[u->n_extra++] = (struct user_extra){decoded, v, 1};
-	}
-	u->extra = extra;
-	return 0;
-}
-
-/* Impersonate-User and its companions: the request goes on as somebody else, if its user may do that. */
-static int impersonate(struct request *r, struct status *err)
-{
-	const char *name = http_header(r->http, "impersonate-user");
-	const char *uid = http_header(r->http, "impersonate-uid");
-	if (!name) {
-		if (uid || http_header(r->http, "impersonate-group"))
-			return status_set(err, 400, "impersonating a group or uid needs Impersonate-User");
-		return 0;
-	}
-	struct user u = {.name = arena_strdup(&r->arena, name)};
-	const char *account = str_after(name, "system:serviceaccount:");
-	const char **groups = arena_zalloc(&r->arena, (IMPERSONATED_GROUPS_MAX + 4) * sizeof(*groups));
-	const char *colon = account ? strchr(account, ':') : NULL;
-	if (colon) {
-		const char *ns = arena_strndup(&r->arena, account, (size_t)(colon - account));
-		if (may_impersonate(r, "", "serviceaccounts", "", ns, colon + 1, err) < 0)
-			return -1;
-		groups[u.n_groups++] = "system:serviceaccounts";
-		groups[u.n_groups++] = arena_printf(&r->arena, "system:serviceaccounts:%s", ns);
-	} else if (may_impersonate(r, "", "users", "", "", name, err) < 0) {
-		return -1;
-	}
-	const char *group;
-	for (size_t i = 0; (group = http_header_at(r->http, "impersonate-group", i)); i++) {
-		if (i == IMPERSONATED_GROUPS_MAX)
-			return status_set(err, 400, "more than %d impersonated groups", IMPERSONATED_GROUPS_MAX);
-		if (may_impersonate(r, "", "groups", "", "", group, err) < 0)
-			return -1;
-		groups[u.n_groups++] = arena_strdup(&r->arena, group);
-	}
-	if (uid) {
-		if (may_impersonate(r, "authentication.k8s.io", "uids", "", "", uid, err) < 0)
-			return -1;
-		u.uid = arena_strdup(&r->arena, uid);
-	}
-	if (impersonated_extra(r, &u, err) < 0)
-		return -1;
-	u.groups = groups;
-	groups[u.n_groups++] = str_eq(name, USER_ANONYMOUS) ? GROUP_UNAUTHENTICATED : GROUP_AUTHENTICATED;
-	r->user = u;
-	return 0;
+	const struct route *rt = &r->route;
+	bool collection = rt->resource_request && (str_eq(rt->verb, "list") || str_eq(rt->verb, "watch") ||
+						   str_eq(rt->verb, "deletecollection"));
+	return (struct authz_attributes){.user = &r->user,
+					 .verb = rt->verb,
+					 .group = rt->group,
+					 .version = rt->version,
+					 .resource = rt->plural,
+					 .subresource = rt->subresource,
+					 .ns = rt->ns,
+					 .name = rt->name,
+					 .path = rt->path,
+					 .field_selector = collection ? query_get(&r->query, "fieldSelector") : NULL,
+					 .label_selector = collection ? query_get(&r->query, "labelSelector") : NULL,
+					 .resource_request = rt->resource_request};
 }
 
 static int authorize(struct request *r, struct status *err)
 {
-	const struct route *rt = &r->route;
-	struct authz_attributes at = {.user = &r->user,
-				      .verb = rt->verb,
-				      .group = rt->group,
-				      .version = rt->version,
-				      .resource = rt->plural,
-				      .subresource = rt->subresource,
-				      .ns = rt->ns,
-				      .name = rt->name,
-				      .path = rt->path,
-				      .resource_request = rt->resource_request};
-	return check_access(r, &at, err);
+	struct authz_attributes at = request_attributes(r);
+	return request_check_access(r, &at, err);
 }
 
 static int prepare(struct request *r, struct status *err)

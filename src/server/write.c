@@ -351,6 +351,12 @@ static void create_tree(struct write_op *op)
 	}
 }
 
+static int admit_subresource(struct write_op *op, struct status *err)
+{
+	struct admission ad = op_admission(op, ADMIT_CREATE);
+	return admission_mutate(&ad, err) < 0 ? -1 : admission_validate(&ad, err);
+}
+
 static void create_subresource(struct write_op *op)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
@@ -364,6 +370,8 @@ static void create_subresource(struct write_op *op)
 	make_key(op);
 	if (check_kind(op, &kind, in, &err) < 0 ||
 	    decode(op, kind.type, kind.kind, kind.version, in, &op->tree, &err) < 0)
+		op_fail(op, &err);
+	else if (admit_subresource(op, &err) < 0)
 		op_fail(op, &err);
 	else
 		ops->create(op);

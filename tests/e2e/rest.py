@@ -133,6 +133,23 @@ class Server:
     def admin(self, **options):
         return Rest(self.address, tls(self.kubeconfig, **options))
 
+    def certificate(self, name, *groups, days=1, ca=None):
+        """A client certificate by the cluster's own authority, or by another that ca names: its files and a key's."""
+        at, ca = self.dir / f"{name}.pem", ca or self.data / "server/pki/ca"
+        key, request = at.with_suffix(".key"), at.with_suffix(".csr")
+        subject = "/" + "/".join([f"O={g}" for g in groups] + [f"CN={name}"])
+        for words in (["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj", subject,
+                       "-out", request],
+                      ["x509", "-req", "-in", request, "-CA", f"{ca}.crt", "-CAkey", f"{ca}.key", "-CAcreateserial", "-days", str(days),
+                       "-out", at]):
+            subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+        return at, key
+
+    def user(self, name, *groups):
+        """A client with a certificate of its own."""
+        cert, key = self.certificate(name, *groups)
+        return self.admin(cert=cert, key=key)
+
     def kubectl(self, *words, check=True, stdin=None):
         result = subprocess.run(["kubectl", "--kubeconfig", str(self.kubeconfig), *words], capture_output=True, text=True,
                                 input=stdin, timeout=120)

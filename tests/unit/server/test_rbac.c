@@ -169,12 +169,65 @@ static void nodes_reach_what_their_pods_refer_to(void **state)
 	assert_false(may("system:node:n2", "system:nodes", "get", "", "secrets", "team", "used"));
 	assert_false(may("system:node:n2", "system:nodes", "create", "", "serviceaccounts/token", "team", "sa"));
 	assert_true(may("system:node:n1", "system:nodes", "patch", "", "nodes/status", "", "n1"));
-	assert_false(may("system:node:n1", "system:nodes", "patch", "", "nodes/status", "", "n2"));
+	assert_true(may("system:node:n1", "system:nodes", "get", "", "nodes", "", "n1"));
+	assert_false(may("system:node:n1", "system:nodes", "get", "", "nodes", "", "n2"));
+	assert_false(may("system:node:n1", "system:nodes", "list", "", "nodes", "", ""));
+	assert_false(may("system:node:n1", "system:nodes", "delete", "", "nodes", "", "n1"));
+	assert_true(may("system:node:n1", "system:nodes", "get", "", "pods", "team", "p"));
+	assert_false(may("system:node:n2", "system:nodes", "get", "", "pods", "team", "p"));
+	assert_false(may("system:node:n1", "system:nodes", "list", "", "pods", "", ""));
 	assert_true(
 	    may("system:node:n1", "system:nodes", "update", "coordination.k8s.io", "leases", "kube-node-lease", "n1"));
 	assert_false(
 	    may("system:node:n1", "system:nodes", "update", "coordination.k8s.io", "leases", "kube-system", "n1"));
 	assert_false(may("system:node:n1", NULL, "get", "", "secrets", "team", "used")); /* the group is what counts */
+}
+
+/* node ← pod ← claim ← volume ← secret, and what a pod's own kinds of claims lead to */
+static void nodes_reach_what_their_volumes_refer_to(void **state)
+{
+	(void)state;
+	put_text("", "pods", "team",
+		 "{\"metadata\":{\"name\":\"v\",\"namespace\":\"team\",\"uid\":\"2\"},\"spec\":{\"nodeName\":\"n1\","
+		 "\"volumes\":[{\"name\":\"a\",\"persistentVolumeClaim\":{\"claimName\":\"data\"}},{\"name\":\"tmp\","
+		 "\"ephemeral\":{}}],\"resourceClaims\":[{\"name\":\"g\",\"resourceClaimName\":\"gpu\"}]},\"status\":{"
+		 "\"resourceClaimStatuses\":[{\"name\":\"t\",\"resourceClaimName\":\"made\"}]}}");
+	put_text("", "persistentvolumes", NULL,
+		 "{\"metadata\":{\"name\":\"pv1\"},\"spec\":{\"claimRef\":{\"namespace\":\"team\",\"name\":\"data\"},"
+		 "\"csi\":{\"driver\":\"d\",\"nodeStageSecretRef\":{\"namespace\":\"store\",\"name\":\"key\"}}}}");
+	put_text("", "persistentvolumes", NULL,
+		 "{\"metadata\":{\"name\":\"pv2\"},\"spec\":{\"claimRef\":{\"namespace\":\"team\",\"name\":\"other\"},"
+		 "\"csi\":{\"driver\":\"d\",\"nodeStageSecretRef\":{\"namespace\":\"store\",\"name\":\"key2\"}}}}");
+	put_text("storage.k8s.io", "volumeattachments", NULL,
+		 "{\"metadata\":{\"name\":\"va1\"},\"spec\":{\"nodeName\":\"n1\"}}");
+	static const struct {
+		const char *verb, *group, *resource, *ns, *name;
+		bool allowed;
+	} cases[] = {
+	    {"get", "", "persistentvolumeclaims", "team", "data", true},
+	    {"list", "", "persistentvolumeclaims", "team", "data", false},
+	    {"get", "", "persistentvolumeclaims", "team", "other", false},
+	    {"get", "", "persistentvolumeclaims", "team", "v-tmp", true},
+	    {"patch", "", "persistentvolumeclaims/status", "team", "data", true},
+	    {"patch", "", "persistentvolumeclaims", "team", "data", false},
+	    {"get", "", "persistentvolumes", "", "pv1", true},
+	    {"get", "", "persistentvolumes", "", "pv2", false},
+	    {"get", "", "secrets", "store", "key", true},
+	    {"get", "", "secrets", "store", "key2", false},
+	    {"get", "", "secrets", "team", "key", false},
+	    {"get", "resource.k8s.io", "resourceclaims", "team", "gpu", true},
+	    {"get", "resource.k8s.io", "resourceclaims", "team", "made", true},
+	    {"get", "resource.k8s.io", "resourceclaims", "team", "none", false},
+	    {"get", "storage.k8s.io", "volumeattachments", "", "va1", true},
+	    {"get", "storage.k8s.io", "volumeattachments", "", "va2", false},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(may("system:node:n1", "system:nodes", cases[i].verb, cases[i].group, cases[i].resource,
+				     cases[i].ns, cases[i].name),
+				 cases[i].allowed);
+		assert_false(may("system:node:n2", "system:nodes", cases[i].verb, cases[i].group, cases[i].resource,
+				 cases[i].ns, cases[i].name));
+	}
 }
 
 int main(void)
@@ -184,6 +237,7 @@ int main(void)
 	    cmocka_unit_test(bindings_take_effect_at_once_and_stay_in_their_namespace),
 	    cmocka_unit_test(names_stars_and_subresources),
 	    cmocka_unit_test(nodes_reach_what_their_pods_refer_to),
+	    cmocka_unit_test(nodes_reach_what_their_volumes_refer_to),
 	};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	char why[128];
