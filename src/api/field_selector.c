@@ -86,13 +86,18 @@ int field_selector_check(const struct field_selector *s, const struct resource *
 {
 	for (size_t i = 0; s && i < s->n_terms; i++) {
 		const char *path = s->terms[i].path;
-		if (str_eq(path, "metadata.name") || str_eq(path, "metadata.namespace"))
+		if (str_eq(path, "metadata.name"))
+			continue;
+		/* Cluster-scoped kinds with fields of their own name them all, and have no namespace among them. */
+		if (str_eq(path, "metadata.namespace") && (r->namespaced || !r->selectable_fields))
 			continue;
 		if (!r->selectable_fields)
 			return status_set(err, 400,
 					  "\"%s\" is not a known field selector: only \"metadata.name\", "
 					  "\"metadata.namespace\"",
 					  path);
+		if (!str_in(path, r->selectable_fields) && str_eq(r->plural, "jobs"))
+			return status_set(err, 400, "field label \"%s\" not supported for batchv1.Job", path);
 		if (!str_in(path, r->selectable_fields))
 			return status_set(err, 400, "field label not supported: %s", path);
 	}

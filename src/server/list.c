@@ -42,116 +42,67 @@ void handle_get(struct request *r)
 			reply_tree(r, 200, tree);
 		return;
 	}
-	struct object *o = registry_get(r->server->registry, rt->resource, rt->ns, rt->name, &err);
+	uint64_t rev; /* "at least as new as", which the present always is */
+	struct object *o = NULL;
+	if (list_revision(r, &rev, &err) == 0)
+		o = registry_get(r->server->registry, rt->resource, rt->ns, rt->name, &err);
 	if (o)
 		reply_object(r, 200, o);
 	else
 		reply_status(r, &err);
 }
 
-/* ---- options ---- */
+/* ---- which state is listed ---- */
 
-int list_selectors(struct request *r, struct label_selector **ret_labels, struct field_selector **ret_fields,
-		   struct status *err)
-{
-	const char *labels = query_get(&r->query, "labelSelector"), *fields = query_get(&r->query, "fieldSelector");
-	*ret_labels = NULL;
-	*ret_fields = NULL;
-	if (!str_empty(labels) && label_selector_parse(&r->arena, labels, ret_labels, err) < 0)
-		return -1;
-	if (!str_empty(fields)) {
-		if (field_selector_parse(&r->arena, fields, ret_fields, err) < 0)
-			return -1;
-		return field_selector_check(*ret_fields, registry_storage_row(r->route.resource), err);
-	}
-	return 0;
-}
-
-int too_large_revision(struct status *err, uint64_t asked, uint64_t current)
-{
-	status_set_reason(err, 504, "Timeout", "Too large resource version: %" PRIu64 ", current: %" PRIu64, asked,
-			  current);
-	status_cause(err, "ResourceVersionTooLarge", "", "Too large resource version");
-	err->retry_after_s = 1;
-	return -1;
-}
-
-static int invalid_option(struct status *err, const char *field, const char *type, const char *message)
-{
-	status_cause(err, type, field, "%s", message);
-	return status_invalid(err, "meta.k8s.io", "ListOptions", "");
-}
-
-struct list_options {
-	uint64_t rev;	   /* to list at; 0: now */
-	bool exact;	   /* rev must be it */
-	int64_t limit;	   /* 0: all */
-	char *start;	   /* key to go on from; NULL: the beginning */
-	bool inconsistent; /* goes on in the current state */
-	struct label_selector *labels;
-	struct field_selector *fields;
+/* What of the options matters for collecting, with the continue token read. */
+struct scope {
+	uint64_t rev; /* the state; 0: now */
+	int64_t limit;
+	const char *start; /* key to go on from; NULL: the beginning */
+	const struct label_selector *labels;
+	const struct field_selector *fields;
 };
 
-static int parse_continue(struct request *r, const char *token, struct list_options *o, const char *prefix,
-			  struct status *err)
+static int bad_token(struct status *err, const char *why)
+{
+	return status_set(err, 400, "invalid continue token: continue key is not valid: %s", why);
+}
+
+/* Keys have no byte below '!', so that this sorts right behind the key of the last object. */
+#define AFTER_KEY "\x01"
+
+static int read_token(struct request *r, const char *token, const char *prefix, struct scope *s, struct status *err)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT;
+	uint64_t now = store_revision(r->server->store);
 	struct json *t;
-	struct json_error bad;
 	if (base64url_decode(&text, token, strlen(token)) < 0 ||
-	    json_parse(&r->arena, buf_str(&text), text.len, &t, &bad) < 0 || !json_path_str(t, "start") ||
-	    !str_eq(json_path_str(t, "v"), "meta.k8s.io/v1") || !json_is_int(json_get(t, "rv")))
-		return status_set(err, 400, "continue key is not valid: the token cannot be decoded");
+	    json_parse(&r->arena, buf_str(&text), text.len, &t, NULL) < 0 || !json_is(t, JSON_OBJECT))
+		return bad_token(err, "it cannot be decoded");
+	const char *start = json_path_str(t, "start");
 	int64_t rev = json_path_int(t, "rv", 0);
-	o->start = arena_printf(&r->arena, "%s%s", prefix, json_path_str(t, "start"));
-	o->inconsistent = rev < 0;
-	o->rev = rev > 0 ? (uint64_t)rev : 0;
-	o->exact = rev > 0;
+	if (!str_eq(json_path_str(t, "v"), "meta.k8s.io/v1"))
+		return bad_token(err, "server does not recognize this encoded version");
+	if (rev == 0)
+		return bad_token(err, "incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
+	if (str_empty(start))
+		return bad_token(err, "encoded start key empty (version meta.k8s.io/v1)");
+	if (rev > 0 && (uint64_t)rev > now)
+		return too_large_revision(err, (uint64_t)rev, now);
+	s->start = arena_printf(&r->arena, "%s%s", prefix, start);
+	s->rev = rev > 0 ? (uint64_t)rev : 0; /* below 0: the rest as it is now */
 	return 0;
 }
 
-static int parse_options(struct request *r, const char *prefix, struct list_options *o, struct status *err)
+static int make_scope(struct request *r, const struct list_options *o, const char *prefix, struct scope *ret,
+		      struct status *err)
 {
-	const struct query *q = &r->query;
-	const char *rev = query_get(q, "resourceVersion"), *match = query_get(q, "resourceVersionMatch");
-	const char *limit = query_get(q, "limit"), *token = query_get(q, "continue");
-	uint64_t now = store_revision(r->server->store);
-	if (list_selectors(r, &o->labels, &o->fields, err) < 0)
-		return -1;
-	if (!str_empty(limit) && (parse_i64(limit, &o->limit) < 0 || o->limit < 0))
-		return status_set(err, 400, "invalid limit \"%s\"", limit);
-	const char *seconds = query_get(q, "timeoutSeconds"); /* of no effect on a list, which never waits */
-	int64_t n;
-	if (!str_empty(seconds) && parse_i64(seconds, &n) < 0)
-		return status_set(err, 400, "invalid timeoutSeconds \"%s\"", seconds);
-	if (!str_empty(rev) && parse_u64(rev, &o->rev) < 0)
-		return status_set(err, 400, "invalid resource version \"%s\"", rev);
-	if (!str_empty(match)) {
-		if (!str_empty(token))
-			return invalid_option(err, "resourceVersionMatch", "FieldValueForbidden",
-					      "Forbidden: resourceVersionMatch is forbidden when continue is provided");
-		if (str_empty(rev))
-			return invalid_option(
-			    err, "resourceVersionMatch", "FieldValueForbidden",
-			    "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
-		if (!str_eq(match, "Exact") && !str_eq(match, "NotOlderThan"))
-			return invalid_option(err, "resourceVersionMatch", "FieldValueNotSupported",
-					      "Unsupported value: supported values: \"Exact\", \"NotOlderThan\"");
-		if (str_eq(match, "Exact") && !o->rev)
-			return invalid_option(
-			    err, "resourceVersionMatch", "FieldValueForbidden",
-			    "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
-		o->exact = str_eq(match, "Exact");
-	}
-	if (!str_empty(token)) {
-		if (o->rev)
-			return status_set(err, 400, "specifying resource version is not allowed when using continue");
-		return parse_continue(r, token, o, prefix, err);
-	}
-	if (o->rev > now)
-		return too_large_revision(err, o->rev, now);
-	if (!o->exact)
-		o->rev = 0; /* "at least as new as" is always met: we serve the present state */
+	*ret = (struct scope){.limit = o->limit, .labels = o->labels, .fields = o->fields};
+	if (o->token)
+		return read_token(r, o->token, prefix, ret, err);
+	/* "At least as new as" is always met by the present; with a limit and no match upstream means exactly. */
+	if (o->match == REV_MATCH_EXACT || (o->match == REV_MATCH_UNSET && o->limit))
+		ret->rev = o->rev;
 	return 0;
 }
 
@@ -159,7 +110,7 @@ static int parse_options(struct request *r, const char *prefix, struct list_opti
 
 struct collected {
 	VEC(struct object *) found;
-	const struct list_options *options;
+	const struct scope *scope;
 	bool selecting;
 	bool more;
 	int64_t remaining; /* after the last one found; only counted without selectors */
@@ -169,7 +120,7 @@ struct collected {
 static bool collect(void *arg, struct object *o)
 {
 	struct collected *c = arg;
-	const struct list_options *opt = c->options;
+	const struct scope *opt = c->scope;
 	if (opt->limit && (int64_t)c->found.n == opt->limit) {
 		c->more = true;
 		c->remaining++;
@@ -202,20 +153,12 @@ static char *continue_token(struct arena *a, int64_t rev, const char *start)
 	return arena_strdup(a, buf_str(&out));
 }
 
-/* The first key after this one, relative to the prefix. Keys have no byte below '!', so that this sorts right behind.
- */
-static char *next_start(struct arena *a, const char *key, const char *prefix)
-{
-	return arena_printf(a, "%s\x01", key + strlen(prefix));
-}
-
-static void reply_expired(struct request *r, const struct list_options *o, const char *prefix)
+static void reply_expired(struct request *r, const struct scope *s, const char *prefix)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
 	_cleanup_buf_ struct buf text = BUF_INIT;
 	struct json *tree;
-	struct json_error bad;
-	if (!o->start) {
+	if (!s->start) {
 		status_set_reason(&err, 410, "Expired", "The resourceVersion for the provided list is too old.");
 		reply_status(r, &err);
 		return;
@@ -228,10 +171,10 @@ static void reply_expired(struct request *r, const struct list_options *o, const
 	    "objects that were created, modified, or deleted between the time the first chunk was returned and now "
 	    "may show up in the list.");
 	status_write_json(&err, &text);
-	if (json_parse(&r->arena, buf_str(&text), text.len, &tree, &bad) < 0)
+	if (json_parse(&r->arena, buf_str(&text), text.len, &tree, NULL) < 0)
 		return;
 	json_set_path(&r->arena, tree, "metadata.continue",
-		      json_new_str(&r->arena, continue_token(&r->arena, -1, o->start + strlen(prefix))));
+		      json_new_str(&r->arena, continue_token(&r->arena, -1, s->start + strlen(prefix))));
 	reply_tree(r, 410, tree);
 }
 
@@ -349,12 +292,12 @@ static void reply_list(struct request *r, struct collected *c, const struct tabl
 }
 
 /* A list that can only have one object: metadata.name is given, and the namespace or none is needed. */
-static bool collect_one(struct request *r, const struct list_options *o, struct collected *c)
+static bool collect_one(struct request *r, const struct scope *s, struct collected *c)
 {
 	const struct resource *row = registry_storage_row(r->route.resource);
-	const char *name = o->fields ? field_selector_required(o->fields, "metadata.name") : NULL;
+	const char *name = s->fields ? field_selector_required(s->fields, "metadata.name") : NULL;
 	_cleanup_buf_ struct buf key = BUF_INIT;
-	if (!name || o->exact || o->start || (row->namespaced && !*r->route.ns))
+	if (!name || s->rev || s->start || (row->namespaced && !*r->route.ns))
 		return false;
 	resource_key(row, row->namespaced ? r->route.ns : NULL, name, &key);
 	struct object *obj = store_get(r->server->store, buf_str(&key));
@@ -369,28 +312,24 @@ void handle_list(struct request *r)
 	_cleanup_buf_ struct buf prefix = BUF_INIT;
 	const struct resource *row = registry_storage_row(r->route.resource);
 	struct store *store = r->server->store;
-	struct list_options o = {0};
+	struct list_options o;
+	struct scope s;
 	resource_key(row, row->namespaced && *r->route.ns ? r->route.ns : NULL, NULL, &prefix);
-	if (parse_options(r, buf_str(&prefix), &o, &err) < 0) {
+	if (list_options_parse(r, false, &o, &err) < 0 || make_scope(r, &o, buf_str(&prefix), &s, &err) < 0) {
 		reply_status(r, &err);
 		return;
 	}
-	struct collected c = {.options = &o, .selecting = !label_selector_empty(o.labels) || o.fields};
-	uint64_t rev = o.exact ? o.rev : store_revision(store);
-	if (!collect_one(r, &o, &c)) {
-		bool now = !o.exact || o.rev == store_revision(store);
-		if (now) {
-			store_each(store, buf_str(&prefix), o.start, collect, &c);
-		} else if (!store_each_at(store, o.rev, buf_str(&prefix), o.start, collect, &c)) {
-			collected_release(&c);
-			reply_expired(r, &o, buf_str(&prefix));
-			return;
-		}
+	struct collected c = {.scope = &s, .selecting = !label_selector_empty(s.labels) || s.fields};
+	uint64_t rev = s.rev ? s.rev : store_revision(store);
+	if (!collect_one(r, &s, &c) && !store_each_at(store, s.rev, buf_str(&prefix), s.start, collect, &c)) {
+		reply_expired(r, &s, buf_str(&prefix));
+		return;
 	}
 	struct table_meta m = {.rev = rev, .remaining = c.selecting ? -1 : c.remaining};
 	if (c.more)
-		m.next = continue_token(&r->arena, o.inconsistent ? -1 : (int64_t)rev,
-					next_start(&r->arena, c.last, buf_str(&prefix)));
+		m.next = continue_token(
+		    &r->arena, (int64_t)rev,
+		    arena_printf(&r->arena, "%s" AFTER_KEY, c.last + strlen(buf_str(&prefix))));
 	reply_list(r, &c, &m);
 	collected_release(&c);
 }

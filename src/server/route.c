@@ -2,6 +2,7 @@
 #include "server/route.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 #include "api/resource.h"
 #include "base/arena.h"
@@ -50,7 +51,7 @@ const char *query_get(const struct query *q, const char *name)
 bool query_bool(const struct query *q, const char *name)
 {
 	const char *v = query_get(q, name);
-	return v && *v && !str_eq(v, "0") && !str_eq(v, "false");
+	return v && !str_eq(v, "0") && strcasecmp(v, "false") != 0;
 }
 
 /* ---- path ---- */

@@ -48,7 +48,7 @@ struct route {
 /* Decodes a query; -1 with a 400. */
 int query_parse(struct arena *a, const char *raw, struct query *ret, struct status *err);
 const char *query_get(const struct query *q, const char *name); /* first value, or NULL */
-bool query_bool(const struct query *q, const char *name);	/* "", "0", "false" and absent are false, as upstream */
+bool query_bool(const struct query *q, const char *name);	/* absent, "0" and "false" are false, as upstream */
 /* Parses the path; -1 with a 400 for a malformed escape. Resources that are not in the tables leave resource NULL. */
 int route_parse(struct arena *a, const char *method, const char *raw_path, const struct query *q, struct route *ret,
 		struct status *err);

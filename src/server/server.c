@@ -191,6 +191,7 @@ int server_new(const struct server_config *c, struct server **ret, struct status
 	s->registry = c->registry;
 	s->metrics.started_s = now_s();
 	list_init(&s->requests);
+	list_init(&s->watches);
 	s->frames = frame_cache_new(c->loop);
 	s->documents = document_cache_new(c->loop);
 	s->bookmarks = loop_timer_new(c->loop, bookmark_tick, s);
@@ -231,8 +232,7 @@ void server_add_check(struct server *s, const char *name, const char *(*check)(v
 void server_drain(struct server *s, int64_t grace_ms, void (*done)(void *arg), void *arg)
 {
 	s->draining = true;
-	LIST_EACH_SAFE(it, &s->requests)
-		watch_end(LIST_ENTRY(it, struct request, link));
+	watch_end_all(s);
 	http_server_drain(s->http, grace_ms, done, arg);
 }
 
@@ -240,6 +240,7 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
+	watch_abort_all(s);
 	if (s->http)
 		http_server_free(s->http);
 	loop_timer_free(s->bookmarks);

@@ -7,9 +7,9 @@
 #include "base/vec.h"
 #include "server/request.h"
 #include "server/server.h"
+#include "server/watch_frame.h"
 
 struct document_cache;
-struct frame_cache;
 struct http_server;
 struct loop_timer;
 struct resource_set;
@@ -34,6 +34,7 @@ struct server {
 	struct registry *registry;
 	struct http_server *http;
 	struct list requests; /* of struct request.link */
+	struct list watches;  /* of struct watcher.link */
 	struct frame_cache *frames;
 	struct document_cache *documents;
 	struct loop_timer *bookmarks; /* runs while a watch wants bookmarks */
@@ -45,14 +46,11 @@ struct server {
 
 /* The rows served besides the built-in ones; never NULL. */
 const struct resource_set *server_resources(const struct server *s);
-/* Ends the watch r runs, politely; used by drain. */
-void watch_end(struct request *r);
+void watch_end_all(struct server *s);	/* politely, for drain */
+void watch_abort_all(struct server *s); /* those that server_free would leave behind */
 /* Sends a bookmark to every watch that asked for them and has something new to say. */
 void watch_bookmarks(struct server *s);
 
 #define BOOKMARK_MS 60000 /* as upstream's cacher: about a minute */
-
-struct frame_cache *frame_cache_new(struct loop *l);
-void frame_cache_free(struct frame_cache *c);
 
 #endif

@@ -67,9 +67,17 @@ size_t history_after(const struct history *h, uint64_t rev)
 	return low;
 }
 
-void history_trim(struct history *h, void (*left)(void *arg, const struct store_event *ev), void *arg)
+static bool over(const struct history *h, uint64_t old_rev)
 {
-	while (h->n > STORE_HISTORY_EVENTS_MAX || (h->n && h->bytes > STORE_HISTORY_BYTES_MAX)) {
+	if (!h->n)
+		return false;
+	return h->n > STORE_HISTORY_EVENTS_MAX || h->bytes > STORE_HISTORY_BYTES_MAX ||
+	       (h->bytes > STORE_HISTORY_BYTES_KEPT && history_at(h, 0)->rev <= old_rev);
+}
+
+void history_trim(struct history *h, uint64_t old_rev, void (*left)(void *arg, const struct store_event *ev), void *arg)
+{
+	while (over(h, old_rev)) {
 		struct store_event ev = *history_at(h, 0);
 
 		h->first = (h->first + 1) & (h->cap - 1);

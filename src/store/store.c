@@ -56,7 +56,7 @@ static int load_row(void *arg, uint64_t rev, const char *key, const void *value,
 	s->rev = rev;
 	if (rev > l->loader->compacted && ev.obj) {
 		history_add(&s->history, &ev);
-		history_trim(&s->history, store_history_left, s);
+		history_trim(&s->history, UINT64_MAX, store_history_left, s);
 	} else {
 		object_unref(ev.obj);
 		object_unref(ev.prev);
@@ -78,6 +78,7 @@ static int store_load(struct store *s, char *err, size_t err_len)
 	s->ceiling = loader.ceiling;
 	s->rev = MAX_OF(MAX_OF(s->rev, s->ceiling), MAX_OF(s->history.compacted, (uint64_t)STORE_FIRST_REV));
 	s->rev_latest = s->rev;
+	s->compact_mark = s->compact_floor = 0;
 	return 0;
 }
 
@@ -85,6 +86,7 @@ static void store_free(struct store *s)
 {
 	loop_defer_free(s->turn);
 	loop_timer_free(s->lazy_timer);
+	loop_timer_free(s->compact_timer);
 	watch_set_release(&s->watches);
 	history_release(&s->history);
 	tree_release(&s->tree);
@@ -129,6 +131,7 @@ int store_open_with(const struct store_config *c, const struct store_backend_ops
 	}
 	s->turn = loop_defer_new(c->loop, store_turn, s);
 	s->lazy_timer = loop_timer_new(c->loop, store_lazy_fired, s);
+	s->compact_timer = loop_timer_new(c->loop, store_compact_fired, s);
 	*ret = s;
 	return 0;
 }
@@ -157,6 +160,11 @@ uint64_t store_revision(const struct store *s)
 uint64_t store_compacted(const struct store *s)
 {
 	return s->history.compacted;
+}
+
+uint64_t store_oldest_list(const struct store *s)
+{
+	return MAX_OF(s->history.compacted, s->compact_floor);
 }
 
 struct object *store_get(struct store *s, const char *key)
@@ -254,7 +262,7 @@ static bool past_each(void *arg, struct object *o)
 bool store_each_at(struct store *s, uint64_t rev, const char *prefix, const char *start,
 		   bool (*fn)(void *arg, struct object *o), void *arg)
 {
-	if (rev && rev < s->history.compacted)
+	if (rev && rev < store_oldest_list(s))
 		return false;
 	struct past p = {.fn = fn, .arg = arg};
 	if (rev)

@@ -29,8 +29,15 @@ struct store_watch;
 /* A renewal is worthless after some 40 s and made again by then: writing it down is of no use but to keep what is in
  * memory only small. An idle cluster writes below 0.1 kB/s this way. */
 #define STORE_RENEWAL_MS_MAX 300000
-#define STORE_HISTORY_EVENTS_MAX 100000	   /* the window: the older of the two bounds ends it */
-#define STORE_HISTORY_BYTES_MAX (4u << 20) /* beyond what live objects hold anyway; keeps idle memory small */
+/*
+ * The window of changes ends at the first of two bounds, the bytes counted beyond what live objects hold anyway. What
+ * is older than STORE_COMPACT_MS is cut down to STORE_HISTORY_BYTES_KEPT, so that an idle store is small and a busy one
+ * still serves clients that page through a list or resume a watch.
+ */
+#define STORE_HISTORY_EVENTS_MAX 100000
+#define STORE_HISTORY_BYTES_MAX (8u << 20)
+#define STORE_HISTORY_BYTES_KEPT (2u << 20)
+#define STORE_COMPACT_MS 300000		  /* as upstream: a list can be continued for one to two times this */
 #define STORE_VALUE_BYTES_MAX (3u << 19)   /* 1.5 MiB, etcd's request limit */
 
 struct store_config {
@@ -47,6 +54,7 @@ void store_close(struct store *s);
 
 uint64_t store_revision(const struct store *s);	 /* committed */
 uint64_t store_compacted(const struct store *s); /* changes up to here are no longer in the window */
+uint64_t store_oldest_list(const struct store *s); /* the oldest state that store_each_at gives */
 /* Committed object, borrowed until the end of this turn (object_ref to keep), or NULL. */
 struct object *store_get(struct store *s, const char *key);
 /* The latest, uncommitted changes included: what a write must be prepared against. */
@@ -55,7 +63,7 @@ struct object *store_get_latest(struct store *s, const char *key);
 /* In key order from the first key >= start (NULL: prefix) below prefix; stop by returning false. */
 void store_each(struct store *s, const char *prefix, const char *start, bool (*fn)(void *arg, struct object *o),
 		void *arg);
-/* As of a past revision within the window; false: compacted (410 Expired). rev 0: now. */
+/* As of a past revision from store_oldest_list() on; false: compacted (410 Expired). rev 0: now. */
 bool store_each_at(struct store *s, uint64_t rev, const char *prefix, const char *start,
 		   bool (*fn)(void *arg, struct object *o), void *arg);
 uint64_t store_count(struct store *s, const char *prefix); /* committed keys below prefix */
@@ -86,10 +94,10 @@ struct store_write {
  * returns. */
 enum store_error store_write(struct store *s, const struct store_write *w);
 
-enum store_event_type { STORE_CREATED, STORE_UPDATED, STORE_DELETED };
+enum store_event_type { STORE_CREATED, STORE_UPDATED, STORE_DELETED, STORE_EXPIRED };
 struct store_event {
 	enum store_event_type type;
-	uint64_t rev;
+	uint64_t rev;	     /* STORE_EXPIRED: changes up to here are lost; there are no objects */
 	struct object *obj;  /* new state; for STORE_DELETED the last state with the deletion's revision in its JSON */
 	struct object *prev; /* NULL for STORE_CREATED */
 };
@@ -103,5 +111,13 @@ typedef void (*store_watch_fn)(void *arg, const struct store_event *ev);
 struct store_watch *store_watch_new(struct store *s, const char *prefix, uint64_t from_rev, store_watch_fn fn,
 				    void *arg, bool *ret_expired);
 void store_watch_free(struct store_watch *w); /* also from its own callback */
+/*
+ * For receivers that cannot take more now; from the watch's callback or in the turn that made it. What happens meanwhile
+ * stays in the window, where it costs this watch nothing, and is delivered after store_watch_resume(). When the window
+ * has left it behind by then, it gets STORE_EXPIRED, once, and nothing after that.
+ */
+void store_watch_pause(struct store_watch *w);
+void store_watch_resume(struct store_watch *w); /* in a later turn events come again */
+bool store_watch_behind(const struct store_watch *w); /* not everything up to store_revision() was delivered */
 
 #endif

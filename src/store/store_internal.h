@@ -78,7 +78,9 @@ struct store {
 	} prune;
 
 	struct loop_defer *turn;
-	struct loop_timer *lazy_timer;
+	struct loop_timer *lazy_timer, *compact_timer;
+	uint64_t compact_mark, compact_floor; /* the revision at the last STORE_COMPACT_MS, and at the one before */
+	bool compact_waiting;
 	enum { LAZY_IDLE, LAZY_RENEWAL, LAZY_SOON } lazy_waiting; /* what the timer runs for */
 	bool lazy_soon;						  /* something unsaved is not just a renewal */
 	bool lazy_due;						  /* the timer fired: commit what is unsaved */
@@ -95,6 +97,7 @@ void store_apply(struct store *s, struct list *writes, bool keep_lazy);
 /* Fails the writes of the list and all that are queued; takes back their revisions. */
 void store_fail_all(struct store *s, struct list *writes, enum store_error why);
 void store_history_left(void *arg, const struct store_event *ev); /* for history_trim; arg: the store */
+void store_compact_fired(void *arg);
 
 /* commit.c */
 void store_pump(struct store *s); /* does what can be done with the queue now */

@@ -8,6 +8,7 @@
 #include "api/object.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "io/loop.h"
 #include "store/history.h"
 #include "store/store_internal.h"
 
@@ -21,7 +22,7 @@ struct store_watch {
 	struct watch_group *group;
 	struct list in_group, in_state; /* in_state: behind, touched or dead */
 	uint64_t last;			/* revision up to which everything was delivered */
-	bool behind, touched, dead;
+	bool behind, paused, touched, dead; /* paused: behind, but not in the list of those to catch up */
 	store_watch_fn fn;
 	void *arg;
 };
@@ -142,6 +143,31 @@ static void deliver_end(struct watch_set *ws)
 		watch_destroy(LIST_ENTRY(ws->dead.next, struct store_watch, in_state));
 }
 
+void store_watch_pause(struct store_watch *w)
+{
+	if (w->dead)
+		return;
+	w->paused = w->behind = true;
+	w->touched = false;
+	list_remove(&w->in_state);
+}
+
+void store_watch_resume(struct store_watch *w)
+{
+	struct store *s = container_of(w->set, struct store, watches);
+
+	if (w->dead || !w->paused)
+		return;
+	w->paused = false;
+	list_add_tail(&w->set->behind, &w->in_state);
+	loop_defer_schedule(s->turn);
+}
+
+bool store_watch_behind(const struct store_watch *w)
+{
+	return w->behind;
+}
+
 static void watch_event(struct store_watch *w, const struct store_event *ev)
 {
 	w->last = ev->rev;
@@ -203,14 +229,21 @@ static void watch_catch_up(struct store_watch *w, const struct history *h)
 	size_t prefix_len = strlen(w->group->prefix);
 	bool any = false;
 
-	for (size_t i = history_after(h, w->last); i < h->n && !w->dead; i++) {
+	if (w->last < h->compacted) { /* it was paused for too long */
+		struct store_event expired = {.type = STORE_EXPIRED, .rev = h->compacted};
+		w->paused = w->behind = true; /* for ever */
+		w->fn(w->arg, &expired);
+		return;
+	}
+	for (size_t i = history_after(h, w->last); i < h->n && !w->dead && !w->paused; i++) {
 		const struct store_event *ev = history_at(h, i);
+		w->last = ev->rev;
 		if (strncmp(ev->obj->key, w->group->prefix, prefix_len) != 0)
 			continue;
 		any = true;
 		watch_event(w, ev);
 	}
-	if (any && !w->dead)
+	if (any && !w->dead && !w->paused)
 		w->fn(w->arg, NULL);
 }
 

@@ -119,6 +119,20 @@ void store_history_left(void *arg, const struct store_event *ev)
 		VEC_PUSH(&s->prune, ev->rev);
 }
 
+/* As long as something is to grow old; an idle store sleeps. */
+void store_compact_fired(void *arg)
+{
+	struct store *s = arg;
+
+	s->compact_floor = s->compact_mark;
+	s->compact_mark = s->rev;
+	watch_set_catch_up(&s->watches, &s->history); /* before the window moves */
+	history_trim(&s->history, s->compact_floor, store_history_left, s);
+	s->compact_waiting = s->compact_floor < s->rev;
+	if (s->compact_waiting)
+		loop_timer_start(s->compact_timer, STORE_COMPACT_MS);
+}
+
 static void apply_one(struct store *s, const struct pending *p)
 {
 	struct store_event ev = {.type = p->type, .rev = p->rev};
@@ -143,7 +157,11 @@ void store_apply(struct store *s, struct list *writes, bool keep_lazy)
 		struct store_event ev = {.type = p->type, .rev = p->rev, .obj = p->obj, .prev = p->prev};
 		VEC_PUSH(&events, ev); /* borrows the write's references */
 	}
-	history_trim(&s->history, store_history_left, s);
+	history_trim(&s->history, 0, store_history_left, s);
+	if (!s->compact_waiting) {
+		s->compact_waiting = true;
+		loop_timer_start(s->compact_timer, STORE_COMPACT_MS);
+	}
 	LIST_EACH(it, writes) {
 		struct pending *p = LIST_ENTRY(it, struct pending, link);
 		p->done(p->arg, STORE_OK, p->obj);

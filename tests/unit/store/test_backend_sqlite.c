@@ -216,7 +216,7 @@ static void rewriting_keeps_files_small(void **state)
 		assert_int_equal(last_result, STORE_OK);
 		assert_in_range(size_of("store.db-wal"), 0, 8 << 20);
 	}
-	assert_in_range(size_of("store.db"), 0, 16 << 20); /* 30 MB were written; 0.2 are live, 4 the window */
+	assert_in_range(size_of("store.db"), 0, 16 << 20); /* 30 MB were written; 0.2 are live, 8 the window */
 }
 
 /* In a child: a failed assertion there is a failed exit here. */

@@ -201,7 +201,7 @@ static struct watching {
 	uint64_t from, last;
 	VEC(struct happened) got;
 	size_t unflushed;
-	bool free_self;
+	bool free_self, paused, expired;
 } watching[WATCHES];
 
 static int key_index(const char *key)
@@ -225,9 +225,14 @@ static void on_event(void *arg, const struct store_event *ev)
 	struct watching *w = arg;
 
 	assert_non_null(w->w);
+	assert_false(w->paused || w->expired);
 	if (!ev) {
 		assert_true(w->unflushed > 0);
 		w->unflushed = 0;
+	} else if (ev->type == STORE_EXPIRED) {
+		assert_true(ev->rev == store_compacted(store) && w->last < ev->rev);
+		w->expired = true;
+		return;
 	} else {
 		assert_true(ev->rev > w->last);
 		assert_true(ev->obj->rev == ev->rev);
@@ -238,10 +243,15 @@ static void on_event(void *arg, const struct store_event *ev)
 		VEC_PUSH(&w->got, ((struct happened){ev->rev, ev->type, key_index(ev->obj->key), v_of(ev->obj),
 						     v_of(ev->prev)}));
 	}
-	if (w->free_self && rnd(4) == 0)
+	if (w->free_self && rnd(4) == 0) {
 		watching_stop(w);
-	else if (rnd(100) == 0) /* somebody else, met or not in this delivery */
+	} else if (rnd(10) == 0) {
+		w->paused = true;
+		w->unflushed = 0; /* nor is it told of the end of this commit */
+		store_watch_pause(w->w);
+	} else if (rnd(100) == 0) { /* somebody else, met or not in this delivery */
 		watching_stop(&watching[rnd(WATCHES)]);
+	}
 }
 
 static void watch_random(void)
@@ -249,6 +259,11 @@ static void watch_random(void)
 	struct watching *w = &watching[rnd(WATCHES)];
 	bool expired;
 
+	if (w->paused && rnd(3)) {
+		w->paused = false;
+		store_watch_resume(w->w);
+		return;
+	}
 	if (w->w) {
 		watching_stop(w);
 		return;
@@ -272,6 +287,8 @@ static void watching_check(const struct watching *w)
 		const struct happened *h = &model.at[i];
 		if (h->rev <= w->from || !str_has_prefix(keys[h->key], w->prefix))
 			continue;
+		if (n == w->got.n && (w->paused || w->expired))
+			return; /* what it got has no gaps; the rest waits, or is lost to it */
 		assert_true(n < w->got.n);
 		assert_memory_equal(&w->got.at[n].rev, &h->rev, sizeof(h->rev));
 		assert_int_equal(w->got.at[n].type, h->type);
@@ -329,7 +346,7 @@ static void past_check(void)
 	const char *start = rnd(2) ? keys[rnd(KEYS)] : NULL;
 	int then[KEYS] = {0};
 
-	if (rev < store_compacted(store)) {
+	if (rev < store_oldest_list(store)) {
 		assert_false(store_each_at(store, rev, prefix, start, collect_one, NULL));
 		return;
 	}
@@ -430,7 +447,7 @@ static void step(void)
 		watch_random();
 		break;
 	case 5:
-		fake_pass(rnd(6000));
+		fake_pass(rnd(20) ? rnd(6000) : STORE_COMPACT_MS);
 		break;
 	case 6:
 		if (rnd(10) == 0)
@@ -719,7 +736,9 @@ static void closing_answers_everybody(void **state)
 
 static void count_events(void *arg, const struct store_event *ev)
 {
-	*(int *)arg += ev != NULL;
+	int *n = arg;
+
+	*n = ev && ev->type == STORE_EXPIRED ? -1 : *n + (ev != NULL);
 }
 
 static void a_watch_resumes_across_a_restart(void **state)
@@ -767,7 +786,86 @@ static void the_window_is_bounded(void **state)
 	assert_true(expired);
 	struct store_watch *w = store_watch_new(store, "", store_compacted(store), count_events, &n, &expired);
 	fake_settle();
-	assert_true(n >= 8 && n <= 12);
+	assert_true(n >= 18 && n <= 22);
+	store_watch_free(w);
+	/* What grows old is cut down further. */
+	fake_pass(STORE_COMPACT_MS);
+	fake_pass(STORE_COMPACT_MS);
+	n = 0;
+	w = store_watch_new(store, "", store_compacted(store), count_events, &n, &expired);
+	fake_settle();
+	assert_true(n >= 4 && n <= 6);
+	store_watch_free(w);
+}
+
+static bool count_objects(void *arg, struct object *o)
+{
+	(void)o;
+	++*(int *)arg;
+	return true;
+}
+
+static void lists_of_the_past_end_with_time(void **state)
+{
+	struct answer ans = {0};
+	int n = 0;
+	bool expired;
+
+	(void)state;
+	put(keys[0], 1, true, false, &ans);
+	fake_settle();
+	uint64_t then = store_revision(store);
+	put(keys[1], 1, true, false, &ans);
+	fake_settle();
+	fake_pass(STORE_COMPACT_MS);
+	assert_true(store_each_at(store, then, "", NULL, count_objects, &n));
+	assert_int_equal(n, 1);
+	put(keys[2], 1, true, false, &ans);
+	fake_settle();
+	fake_pass(STORE_COMPACT_MS);
+	assert_false(store_each_at(store, then, "", NULL, count_objects, &n));
+	assert_true(store_oldest_list(store) < store_revision(store));
+	/* A watch may still begin there: the window holds what happened since. */
+	struct store_watch *w = store_watch_new(store, "", then, count_events, &n, &expired);
+	assert_non_null(w);
+	store_watch_free(w);
+	fake_pass(STORE_COMPACT_MS); /* and then the timer rests */
+	assert_true(store_oldest_list(store) == store_revision(store));
+}
+
+static void paused_watches_go_on_from_the_window(void **state)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct answer ans = {0};
+	bool expired;
+	int n = 0;
+
+	(void)state;
+	struct store_watch *w = store_watch_new(store, "", store_revision(store), count_events, &n, &expired);
+	assert_false(store_watch_behind(w));
+	store_watch_pause(w);
+	for (int i = 0; i < 40; i++) {
+		struct store_write sw = {.key = keys[0],
+					 .tree = value_of(&a, keys[0], i + 1, i < 5 ? 10 : 400000),
+					 .create = i == 0,
+					 .done = on_answer,
+					 .arg = &ans};
+		assert_int_equal(store_write(store, &sw), STORE_OK);
+		fake_settle();
+		if (i == 4) {
+			assert_int_equal(n, 0);
+			assert_true(store_watch_behind(w));
+			store_watch_resume(w);
+			fake_settle();
+			assert_int_equal(n, 5);
+			assert_false(store_watch_behind(w));
+			store_watch_pause(w);
+		}
+	}
+	assert_int_equal(n, 5);
+	store_watch_resume(w);
+	fake_settle();
+	assert_int_equal(n, -1); /* expired */
 	store_watch_free(w);
 }
 
@@ -801,6 +899,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(closing_answers_everybody, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_watch_resumes_across_a_restart, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_window_is_bounded, setup, teardown),
+	    cmocka_unit_test_setup_teardown(lists_of_the_past_end_with_time, setup, teardown),
+	    cmocka_unit_test_setup_teardown(paused_watches_go_on_from_the_window, setup, teardown),
 	    cmocka_unit_test_setup_teardown(too_large_is_refused, setup, teardown),
 	    cmocka_unit_test(agrees_with_a_naive_model),
 	};
