@@ -327,9 +327,8 @@ void handle_list(struct request *r)
 	}
 	struct table_meta m = {.rev = rev, .remaining = c.selecting ? -1 : c.remaining};
 	if (c.more)
-		m.next = continue_token(
-		    &r->arena, (int64_t)rev,
-		    arena_printf(&r->arena, "%s" AFTER_KEY, c.last + strlen(buf_str(&prefix))));
+		m.next = continue_token(&r->arena, (int64_t)rev,
+					arena_printf(&r->arena, "%s" AFTER_KEY, c.last + strlen(buf_str(&prefix))));
 	reply_list(r, &c, &m);
 	collected_release(&c);
 }

@@ -47,7 +47,8 @@ struct watcher {
 	struct label_selector *labels;
 	struct field_selector *fields;
 	struct {
-		struct object **at; /* references to the objects as they were at `from`; [initial_at, n) are to be sent */
+		struct object *
+		    *at; /* references to the objects as they were at `from`; [initial_at, n) are to be sent */
 		size_t n, cap;
 	} initial;
 	size_t initial_at;

@@ -133,8 +133,8 @@ struct bytes *frame_object(struct frame_form *f, enum frame_type type, struct ob
 	object_unref(s->obj);
 	bytes_unref(s->frame);
 	/* as_version is one of negotiate's constants. */
-	*s = (struct frame_slot){object_ref(o), f->row, type, form->format, form->as, form->as_version,
-				 bytes_ref(frame)};
+	*s = (struct frame_slot){object_ref(o),	   f->row,	    type, form->format, form->as,
+				 form->as_version, bytes_ref(frame)};
 	loop_defer_schedule(c->clear);
 	return frame;
 }

@@ -35,6 +35,7 @@ static inline struct store_event *history_at(const struct history *h, size_t i)
 size_t history_after(const struct history *h, uint64_t rev);
 /* Drops what is over the bounds, and what is not newer than old_rev and over STORE_HISTORY_BYTES_KEPT; left is told of
  * each event before its references go. */
-void history_trim(struct history *h, uint64_t old_rev, void (*left)(void *arg, const struct store_event *ev), void *arg);
+void history_trim(struct history *h, uint64_t old_rev, void (*left)(void *arg, const struct store_event *ev),
+		  void *arg);
 
 #endif

@@ -37,8 +37,8 @@ struct store_watch;
 #define STORE_HISTORY_EVENTS_MAX 100000
 #define STORE_HISTORY_BYTES_MAX (8u << 20)
 #define STORE_HISTORY_BYTES_KEPT (2u << 20)
-#define STORE_COMPACT_MS 300000		  /* as upstream: a list can be continued for one to two times this */
-#define STORE_VALUE_BYTES_MAX (3u << 19)   /* 1.5 MiB, etcd's request limit */
+#define STORE_COMPACT_MS 300000		 /* as upstream: a list can be continued for one to two times this */
+#define STORE_VALUE_BYTES_MAX (3u << 19) /* 1.5 MiB, etcd's request limit */
 
 struct store_config {
 	struct loop *loop;
@@ -52,8 +52,8 @@ int store_open(const struct store_config *c, struct store **ret, char *err, size
 /* Commits what is pending, then closes. Calls done of every pending write first. */
 void store_close(struct store *s);
 
-uint64_t store_revision(const struct store *s);	 /* committed */
-uint64_t store_compacted(const struct store *s); /* changes up to here are no longer in the window */
+uint64_t store_revision(const struct store *s);	   /* committed */
+uint64_t store_compacted(const struct store *s);   /* changes up to here are no longer in the window */
 uint64_t store_oldest_list(const struct store *s); /* the oldest state that store_each_at gives */
 /* Committed object, borrowed until the end of this turn (object_ref to keep), or NULL. */
 struct object *store_get(struct store *s, const char *key);
@@ -112,12 +112,12 @@ struct store_watch *store_watch_new(struct store *s, const char *prefix, uint64_
 				    void *arg, bool *ret_expired);
 void store_watch_free(struct store_watch *w); /* also from its own callback */
 /*
- * For receivers that cannot take more now; from the watch's callback or in the turn that made it. What happens meanwhile
- * stays in the window, where it costs this watch nothing, and is delivered after store_watch_resume(). When the window
- * has left it behind by then, it gets STORE_EXPIRED, once, and nothing after that.
+ * For receivers that cannot take more now; from the watch's callback or in the turn that made it. What happens
+ * meanwhile stays in the window, where it costs this watch nothing, and is delivered after store_watch_resume(). When
+ * the window has left it behind by then, it gets STORE_EXPIRED, once, and nothing after that.
  */
 void store_watch_pause(struct store_watch *w);
-void store_watch_resume(struct store_watch *w); /* in a later turn events come again */
+void store_watch_resume(struct store_watch *w);	      /* in a later turn events come again */
 bool store_watch_behind(const struct store_watch *w); /* not everything up to store_revision() was delivered */
 
 #endif

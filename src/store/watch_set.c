@@ -20,8 +20,8 @@ struct watch_group {
 struct store_watch {
 	struct watch_set *set;
 	struct watch_group *group;
-	struct list in_group, in_state; /* in_state: behind, touched or dead */
-	uint64_t last;			/* revision up to which everything was delivered */
+	struct list in_group, in_state;	    /* in_state: behind, touched or dead */
+	uint64_t last;			    /* revision up to which everything was delivered */
 	bool behind, paused, touched, dead; /* paused: behind, but not in the list of those to catch up */
 	store_watch_fn fn;
 	void *arg;
