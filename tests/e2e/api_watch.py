@@ -47,11 +47,25 @@ def query(**parts):
     return "?" + urllib.parse.urlencode(parts)
 
 
+def all_events(api, *paths):
+    """What each watch tells until it ends; all at the same time."""
+    got = [None] * len(paths)
+
+    def read(i):
+        got[i] = list(api.watch(paths[i]))
+    threads = [threading.Thread(target=read, args=(i,)) for i in range(len(paths))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return got
+
+
 def churn(api, maps, name="churn"):
     """More changes than the window of the past holds (8 MiB)."""
     make(api, maps, name)
-    for i in range(9):
-        api.patch(f"{maps}/{name}", {"data": {"x": str(i) * 1100000}})
+    for i in range(10):
+        api.patch(f"{maps}/{name}", {"data": {"x": str(i) * 1000000}})
     api.do("DELETE", f"{maps}/{name}")
 
 
@@ -114,7 +128,9 @@ def test_chunks(api):
     want = sorted(f"{random.choice('abc')}{i}{random.choice(('', '-x', '.y'))}" for i in range(40))
     for name in want:
         make(api, maps, name, {"odd": str(len(name) % 2)})
+    present, fresh = set(want), 0
     for limit in (1, 7, 39, 40, 41):
+        then = {o["metadata"]["name"]: o["data"]["x"] for o in api.do("GET", maps)["items"]}
         got, where, first = [], "", None
         while where is not None:
             page = api.do("GET", maps + query(limit=limit, **({"continue": where} if where else {})))
@@ -122,22 +138,18 @@ def test_chunks(api):
             assert rev(page) == first
             got += [(o["metadata"]["name"], o["data"]["x"]) for o in page["items"]]
             where = page["metadata"].get("continue")
-            if where:
-                assert len(page["items"]) == limit and page["metadata"]["remainingItemCount"] == 40 - len(got)
-            else:
+            if not where:
                 assert "remainingItemCount" not in page["metadata"]
-            if limit > 1 and where:
-                victim = random.choice(want)
-                api.do("DELETE", f"{maps}/{victim}")
-                make(api, maps, "a0-new")
-                api.patch(f"{maps}/{random.choice([w for w in want if w != victim])}", {"data": {"x": "other"}})
-                changed = victim
-        assert [g[0] for g in got] == want and {g[1] for g in got} <= {"", "other"}, (limit, got)
-        if limit > 1 and len(want) > limit:
-            for name in names(api.do("GET", maps)):
-                api.do("DELETE", f"{maps}/{name}")
-            for name in want:
-                make(api, maps, name, {"odd": str(len(name) % 2)})
+                break
+            assert len(page["items"]) == limit and page["metadata"]["remainingItemCount"] == len(then) - len(got)
+            victim = random.choice(sorted(present))
+            api.do("DELETE", f"{maps}/{victim}")
+            present.remove(victim)
+            api.patch(f"{maps}/{random.choice(sorted(present))}", {"data": {"x": str(random.random())}})
+            fresh += 1
+            present.add(f"{random.choice('abc')}-new{fresh}")
+            make(api, maps, *(present - set(names(api.do("GET", maps)))), {"odd": "1"})
+        assert got == sorted(then.items()), (limit, got, then)
     page = api.do("GET", maps + "?limit=2&labelSelector=odd%3D1")
     assert page["metadata"]["continue"] and "remainingItemCount" not in page["metadata"]
     page = api.do("GET", maps + "?limit=2&fieldSelector=metadata.namespace%3Dchunks")
@@ -224,17 +236,14 @@ def test_watch_begins(api):
     maps = space(api, "begins")
     old = rev(make(api, maps, "a"))
     make(api, maps, "b")
-    for options in ({}, {"resourceVersion": ""}, {"resourceVersion": "0"},
-                    {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"},
-                    {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "resourceVersion": old}):
-        events = list(api.watch(maps + query(watch="true", timeoutSeconds=1, **options)))
-        assert [(e["type"], e["object"]["metadata"]["name"]) for e in events] == [("ADDED", "a"), ("ADDED", "b")], (options, events)
-    for options in ({"resourceVersion": old}, {"sendInitialEvents": "false", "resourceVersionMatch": "NotOlderThan",
-                                               "resourceVersion": old}):
-        events = list(api.watch(maps + query(watch="true", timeoutSeconds=1, **options)))
-        assert [(e["type"], e["object"]["metadata"]["name"]) for e in events] == [("ADDED", "b")], (options, events)
-    # Parameters without a value are true.
-    assert len(list(api.watch(maps + "?watch&timeoutSeconds=1"))) == 2
+    newest = {"resourceVersionMatch": "NotOlderThan", "resourceVersion": old}
+    both = ({}, {"resourceVersion": ""}, {"resourceVersion": "0"}, {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"},
+            {"sendInitialEvents": "true", **newest}, {"sendInitialEvents": "", **newest})  # a parameter without a value is true
+    later = ({"resourceVersion": old}, {"sendInitialEvents": "false", **newest})
+    all_options = both + later
+    for options, events in zip(all_options, all_events(api, *(maps + query(watch="true", timeoutSeconds=1, **o) for o in all_options))):
+        want = [("ADDED", "b")] if options in later else [("ADDED", "a"), ("ADDED", "b")]
+        assert [(e["type"], e["object"]["metadata"]["name"]) for e in events] == want, (options, events)
     api.do("GET", maps + query(watch=1, resourceVersion=10 ** 9), code=504)
     events = list(api.watch(maps + query(watch=1, timeoutSeconds=1, allowWatchBookmarks="true", sendInitialEvents="true",
                                          resourceVersionMatch="NotOlderThan")))
@@ -265,15 +274,13 @@ def test_names(api):
              f"/api/v1/watch/namespaces/names/configmaps{query(fieldSelector='metadata.name=a', timeoutSeconds=1)}",
              f"/api/v1/watch/namespaces/names/configmaps/a{query(fieldSelector='metadata.name=a', timeoutSeconds=1)}",
              "/api/v1/configmaps" + query(watch=1, fieldSelector="metadata.name=a,metadata.namespace=names", timeoutSeconds=1))
-    for path in paths:
-        events = list(api.watch(path))
+    for path, events in zip(paths, all_events(api, *paths)):
         assert [e["object"]["metadata"]["name"] for e in events] == ["a"], (path, events)
     status = api.do("GET", "/api/v1/watch/namespaces/names/configmaps/a?fieldSelector=metadata.name%3Db", code=400)
     assert status["message"] == "fieldSelector metadata.name doesn't match requested name"
-    events = list(api.watch("/api/v1/watch/namespaces/names/configmaps?timeoutSeconds=1"))
-    assert len(events) == 2
-    assert any(e["object"]["metadata"]["name"] == "names" for e in api.watch("/api/v1/watch/namespaces?timeoutSeconds=1"))
-    assert [e["object"]["metadata"]["name"] for e in api.watch("/api/v1/watch/namespaces/names?timeoutSeconds=1")] == ["names"]
+    maps, spaces, one = all_events(api, *(f"/api/v1/watch/namespaces{p}?timeoutSeconds=1" for p in ("/names/configmaps", "", "/names")))
+    assert len(maps) == 2 and any(e["object"]["metadata"]["name"] == "names" for e in spaces)
+    assert [e["object"]["metadata"]["name"] for e in one] == ["names"]
 
 
 def test_forms(api):
@@ -310,7 +317,7 @@ def test_same_order(api):
     print("seed", seed)
     rand = random.Random(seed)
     spaces = [space(api, "order-a"), space(api, "order-b")]
-    history, now, lock = [], {}, threading.Lock()  # (rev, key, labels before or None, labels after or None)
+    history, now = [], {}  # (rev, key, labels before or None, labels after or None)
     watches = []
 
     def step():
@@ -371,10 +378,8 @@ def test_same_order(api):
         mine = [e for e in got if e["object"]["metadata"].get("namespace", "").startswith("order-")]
         have = [(e["type"], CORE + e["object"]["metadata"]["namespace"] + "/configmaps", e["object"]["metadata"]["name"]) for e in mine]
         assert have == want, (seed, where, label, start, state is not None, have, want)
-        revisions = [rev(e["object"]) for e in mine][len(want) - len(history[start:]) if state is None else 0:]
-        if state is None:
-            assert revisions == sorted(set(revisions)), "each change once, in order"
-        del lock
+        revisions = [rev(e["object"]) for e in mine if state is None]
+        assert revisions == sorted(set(revisions)), "each change once, in order"
 
 
 def slow_watch(api, path, size=4096):
@@ -398,7 +403,7 @@ def test_slow_reader(api):
     """Beyond its queue it goes on from the window, losing nothing; beyond the window it is told to list again."""
     maps = space(api, "slow")
     start = rev(make(api, maps, "a"))
-    s = slow_watch(api, maps + query(watch=1, resourceVersion=start, timeoutSeconds=6))
+    s = slow_watch(api, maps + query(watch=1, resourceVersion=start, timeoutSeconds=3))
     made = [rev(api.patch(maps + "/a", {"data": {"x": str(i) * 30000}})) for i in range(100)]  # 3 MB: more than queue and sockets hold
     got = read_all(s)
     assert [rev(e["object"]) for e in got] == made, (len(got), len(made))
@@ -413,7 +418,7 @@ def test_slow_reader(api):
 def test_slow_reader_of_initial_events(api):
     maps = space(api, "slowlist")
     want = [rev(make(api, maps, f"m{i:02}", size=100000)) for i in range(40)]  # 4 MB
-    s = slow_watch(api, maps + query(watch=1, timeoutSeconds=5, allowWatchBookmarks=1, sendInitialEvents="true",
+    s = slow_watch(api, maps + query(watch=1, timeoutSeconds=3, allowWatchBookmarks=1, sendInitialEvents="true",
                                      resourceVersionMatch="NotOlderThan"))
     changed = rev(api.patch(maps + "/m39", {"data": {"x": "new"}}))
     got = read_all(s)
