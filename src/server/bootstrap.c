@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "server/flow_objects.h"
 #include "server/registry.h"
 #include "server/registry_internal.h"
 #include "server/server_internal.h"
@@ -99,6 +100,12 @@ static void put_priority_classes(struct bootstrap *b)
 	}
 }
 
+static void put_flow_object(void *arg, const char *plural, bool mandatory, struct json *object)
+{
+	(void)mandatory;
+	put(arg, "flowcontrol.apiserver.k8s.io", plural, "", object, false);
+}
+
 static void put_authentication(struct bootstrap *b)
 {
 	struct arena *a = &b->arena;
@@ -177,6 +184,9 @@ void server_bootstrap(struct server *s, void (*done)(void *arg, const struct sta
 	b->user = user_new(&b->arena, "system:apiserver", GROUP_MASTERS, GROUP_AUTHENTICATED, NULL);
 	put_namespaces(b);
 	put_priority_classes(b);
+	flow_objects_each(&b->arena, put_flow_object, b);
+	if (!s->flow_upkeep)
+		s->flow_upkeep = flow_upkeep_new(s);
 	put_authentication(b);
 	if (s->advertise_address) {
 		put_service(b);

@@ -81,10 +81,13 @@ void reply_parts(struct request *r, int code, const char *content_type, struct b
 			_cleanup_bytes_ struct bytes *body = bytes_from_buf(&out);
 			http_add_header(r->http, "content-encoding", "gzip");
 			http_add_header(r->http, "vary", "Accept-Encoding");
+			flow_done(&r->ticket);
 			http_reply_bytes(r->http, code, content_type, body);
 			return;
 		}
 	}
+	/* Sending it is the peer's time, not a seat's. */
+	flow_done(&r->ticket);
 	if (n == 1)
 		http_reply_bytes(r->http, code, content_type, parts[0]);
 	else

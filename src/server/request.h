@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "server/auth.h"
+#include "server/flow.h"
 #include "server/negotiate.h"
 #include "server/route.h"
 
@@ -37,7 +38,8 @@ struct request {
 	struct query query;
 	struct output out;
 	struct user user;
-	struct user *impersonator;	    /* who really sent it; NULL: user himself */
+	struct user *impersonator; /* who really sent it; NULL: user himself */
+	struct flow_ticket ticket;
 	void (*on_gone)(struct request *r); /* what to stop when the peer goes (watches, proxies); may be NULL */
 	void *state;			    /* of the handler that runs it */
 	int64_t started_ms;

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "api/resource.h"
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/json.h"
@@ -16,8 +17,11 @@
 #include "io/loop.h"
 #include "server/document.h"
 #include "server/impersonate.h"
+#include "server/flow.h"
+#include "server/flow_objects.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
+#include "store/store.h"
 
 /* ---- requests ---- */
 
@@ -44,6 +48,7 @@ static void request_closed(void *arg, bool aborted)
 	if (r->on_gone)
 		r->on_gone(r);
 	r->on_gone = NULL;
+	flow_done(&r->ticket);
 	request_unref(r);
 }
 
@@ -151,15 +156,86 @@ static void dispatch(struct request *r, struct status *err)
 		handle_write(r);
 }
 
+/* ---- priority and fairness ---- */
+
+static void run(void *arg)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	struct request *r = request_ref(arg); /* it may be answered and closed before we return */
+	dispatch(r, &err);
+	if (status_failed(&err))
+		reply_status(r, &err);
+	if (str_eq(r->route.verb, "watch"))
+		flow_done(&r->ticket); /* it has begun; from now on it only waits */
+	request_unref(r);
+}
+
+static void refuse(void *arg)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	status_set(&err, 429, "too many requests, please try again later");
+	err.retry_after_s = 1;
+	reply_status(arg, &err);
+}
+
+/* A list costs by what it goes through. */
+static unsigned seats_of(struct request *r)
+{
+	const struct resource *row = r->route.resource;
+	int64_t limit = 0;
+	if (!str_eq(r->route.verb, "list") || !row || !row->storage_prefix)
+		return 1;
+	_cleanup_buf_ struct buf prefix = BUF_INIT;
+	resource_key(row, *r->route.ns ? r->route.ns : NULL, NULL, &prefix);
+	uint64_t n = store_count(r->server->store, buf_str(&prefix));
+	const char *text = query_get(&r->query, "limit");
+	if (text && parse_i64(text, &limit) == 0 && limit > 0 && (uint64_t)limit < n)
+		n = (uint64_t)limit;
+	n = (n + FLOW_LIST_OBJECTS_A_SEAT - 1) / FLOW_LIST_OBJECTS_A_SEAT;
+	return n < 1 ? 1 : n > FLOW_LIST_SEATS_MAX ? FLOW_LIST_SEATS_MAX : (unsigned)n;
+}
+
+static void admit(struct request *r)
+{
+	const struct route *rt = &r->route;
+	struct flow_request q = {
+	    .user = &r->user,
+	    .verb = rt->verb,
+	    .group = rt->group,
+	    .resource = *rt->subresource ? arena_printf(&r->arena, "%s/%s", rt->plural, rt->subresource) : rt->plural,
+	    .ns = rt->ns,
+	    .path = rt->path,
+	    .resource_request = rt->resource_request,
+	    .seats = seats_of(r)};
+	r->ticket.run = run;
+	r->ticket.refuse = refuse;
+	r->ticket.arg = r;
+	enum flow_answer answer = flow_admit(r->server->flow, &q, &r->ticket);
+	if (r->ticket.schema_uid) {
+		http_add_header(r->http, "x-kubernetes-pf-flowschema-uid", r->ticket.schema_uid);
+		http_add_header(r->http, "x-kubernetes-pf-prioritylevel-uid", r->ticket.level_uid);
+	}
+	if (answer == FLOW_REFUSED) {
+		refuse(r);
+	} else if (answer == FLOW_RUN) {
+		int64_t begin = env->monotonic_ns();
+		struct flow *f = r->server->flow;
+		run(r);
+		flow_spent(f, env->monotonic_ns() - begin);
+	}
+}
+
 static void handle(struct http_request *http, void *arg)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
 	struct request *r = request_new(arg, http);
-	request_ref(r); /* it may be answered and closed before we return */
-	if (prepare(r, &err) == 0)
-		dispatch(r, &err);
-	if (status_failed(&err))
+	request_ref(r);
+	if (prepare(r, &err) < 0)
 		reply_status(r, &err);
+	else if (r->route.resource && proxy_is(&r->route))
+		run(r); /* long-running: exec, logs, proxies */
+	else
+		admit(r);
 	request_unref(r);
 }
 
@@ -194,6 +270,7 @@ int server_new(const struct server_config *c, struct server **ret, struct status
 	list_init(&s->watches);
 	s->frames = frame_cache_new(c->loop);
 	s->documents = document_cache_new(c->loop);
+	s->flow = flow_new(c->loop, c->store);
 	s->bookmarks = loop_timer_new(c->loop, bookmark_tick, s);
 	struct http_server_config h = {
 	    .loop = c->loop, .address = c->address, .tls = c->tls, .limits = c->limits, .handler = handle, .arg = s};
@@ -243,6 +320,8 @@ void server_free(struct server *s)
 	watch_abort_all(s);
 	if (s->http)
 		http_server_free(s->http);
+	flow_upkeep_free(s->flow_upkeep);
+	flow_free(s->flow);
 	loop_timer_free(s->bookmarks);
 	frame_cache_free(s->frames);
 	document_cache_free(s->documents);

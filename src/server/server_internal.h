@@ -10,6 +10,8 @@
 #include "server/watch_frame.h"
 
 struct document_cache;
+struct flow;
+struct flow_upkeep;
 struct http_server;
 struct loop_timer;
 struct resource_set;
@@ -37,6 +39,8 @@ struct server {
 	struct list watches;  /* of struct watcher.link */
 	struct frame_cache *frames;
 	struct document_cache *documents;
+	struct flow *flow; /* who may run now */
+	struct flow_upkeep *flow_upkeep;
 	struct loop_timer *bookmarks; /* runs while a watch wants bookmarks */
 	size_t n_bookmark_watches;
 	VEC(struct server_check) checks;

@@ -8,7 +8,7 @@
 #include "io/loop.h"
 
 struct loop {
-	struct list defers, timers, works;
+	struct list defers, timers, works, wakes;
 	int64_t now;
 };
 
@@ -21,6 +21,12 @@ struct loop_defer {
 struct loop_timer {
 	struct list link;
 	int64_t at;
+	loop_fn fn;
+	void *arg;
+};
+
+struct loop_wake {
+	struct list link; /* in the_loop.wakes: sent */
 	loop_fn fn;
 	void *arg;
 };
@@ -40,6 +46,7 @@ struct loop *fake_loop(void)
 		list_init(&the_loop.defers);
 		list_init(&the_loop.timers);
 		list_init(&the_loop.works);
+		list_init(&the_loop.wakes);
 	}
 	return &the_loop;
 }
@@ -89,6 +96,22 @@ void fake_pass(int64_t ms)
 			continue;
 		list_remove(&t->link);
 		t->fn(t->arg);
+	}
+}
+
+void fake_wakes(void)
+{
+	struct list sent;
+
+	list_init(&sent);
+	LIST_EACH_SAFE(it, &the_loop.wakes) {
+		list_remove(it);
+		list_add_tail(&sent, it);
+	}
+	while (!list_empty(&sent)) {
+		struct loop_wake *w = LIST_ENTRY(sent.next, struct loop_wake, link);
+		list_remove(&w->link);
+		w->fn(w->arg);
 	}
 }
 
@@ -158,4 +181,33 @@ void loop_work(struct loop *l, loop_fn run, loop_fn done, void *arg)
 
 	*w = (struct work){.run = run, .done = done, .arg = arg};
 	list_add_tail(&l->works, &w->link);
+}
+
+int64_t loop_now_ms(const struct loop *l)
+{
+	return l->now;
+}
+
+struct loop_wake *loop_wake_new(struct loop *l, loop_fn fn, void *arg)
+{
+	struct loop_wake *w = NEW(struct loop_wake);
+
+	(void)l;
+	list_init(&w->link);
+	w->fn = fn;
+	w->arg = arg;
+	return w;
+}
+
+void loop_wake_send(struct loop_wake *w)
+{
+	if (list_empty(&w->link))
+		list_add_tail(&the_loop.wakes, &w->link);
+}
+
+void loop_wake_free(struct loop_wake *w)
+{
+	if (w)
+		list_remove(&w->link);
+	free(w);
 }

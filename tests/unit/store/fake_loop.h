@@ -14,6 +14,7 @@ bool fake_turn(void);	    /* runs what is deferred; false: nothing was */
 bool fake_work(void);	    /* runs the oldest work and its done; false: there is none */
 void fake_work_run(void);   /* all work runs, as a worker does; its done is left for fake_work */
 void fake_pass(int64_t ms); /* fires timers that are due */
+void fake_wakes(void);	    /* runs what was woken before, as the next turn does */
 void fake_settle(void);	    /* turns and work until nothing is left */
 
 #endif
