@@ -12,16 +12,23 @@
 #include "base/str.h"
 #include "image/image_internal.h"
 
-int image_config_read(const struct image_store *s, const char *id, struct arena *a, struct json **ret)
+int image_manifest_of(const struct image_store *s, const char *id, char ret_hex[SHA256_HEX + 1])
 {
-	_cleanup_free_ char *path = image_path(s, "configs/%s", str_after(id, "sha256:"));
+	_cleanup_free_ char *path = image_path(s, "images/%s", str_after(id, "sha256:"));
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	struct json_error je;
-	int r = fs_read(path, IMAGE_JSON_MAX, &b);
+	int r = fs_read(path, 2 * SHA256_HEX, &b);
 
 	if (r < 0)
 		return r;
-	return json_parse(a, b.data, b.len, ret, &je) < 0 || !json_is(*ret, JSON_OBJECT) ? -EBADMSG : 0;
+	if (!image_id_valid(buf_str(&b)))
+		return -EBADMSG;
+	strcpy(ret_hex, buf_str(&b) + strlen("sha256:"));
+	return 0;
+}
+
+int image_config_read(const struct image_store *s, const char *id, struct arena *a, struct json **ret)
+{
+	return image_blob_json(s, str_after(id, "sha256:"), a, ret, NULL, NULL);
 }
 
 const char **image_diff_ids(struct arena *a, const struct json *config, size_t *ret_n)
@@ -111,6 +118,7 @@ int image_config_fill(const struct image_store *s, struct image *i, const struct
 
 	i->os = text(a, config, "os");
 	i->architecture = text(a, config, "architecture");
+	i->variant = text(a, config, "variant");
 	if (json_path_str(config, "created"))
 		time_parse(json_path_str(config, "created"), &i->created_ns);
 	i->entrypoint = strings(a, json_get(c, "Entrypoint"));

@@ -6,11 +6,16 @@
  * images that have it.
  *
  *   DIR/lock                      flock: shared while reading refs, exclusive while changing them
- *   DIR/refs.json                 names -> image, replaced atomically
- *   DIR/configs/<hex>             the configuration, verbatim
- *   DIR/layers/<hex of diff_id>/  fs/ and size; renamed into place complete, never changed afterwards
+ *   DIR/refs.json                 name -> {target: digest of a manifest or index, images: [image id]}, replaced
+ * atomically DIR/images/<hex>              an image by the hex of its id: the digest of its manifest DIR/blobs/<hex>
+ * manifests, indexes, configurations and layers, byte for byte as they came DIR/layers/<hex of diff_id>/  fs/ and size;
+ * renamed into place complete, never changed afterwards DIR/locks/<hex>               flock: whoever makes this layer;
+ * others wait and find it made DIR/partial/<hex>             a download that was cut off, to be resumed
  *   DIR/uses/<hex>/<user>         who needs the image (image_use)
  *   DIR/tmp/                      being unpacked; emptied by whoever opens the store and finds no importer alive
+ *
+ * Layers stay in blobs/ as well, compressed: an image can be pushed, exported and verified with the digests it came
+ * with, at the price of about 40 % more disk (containerd's choice, too).
  *
  * Killed at any moment, the store is repaired by the next image_store_open: what isn't complete isn't there.
  * All calls block (disk): from a worker thread (loop_work) or a command's process; one store may be used by several
@@ -39,6 +44,7 @@ struct image_store;
 #define IMAGE_JSON_MAX (8u << 20)	 /* configurations and manifests; containerd's limit */
 #define IMAGE_XATTR_BYTES_MAX (1u << 20) /* of one entry, all together */
 #define IMAGE_REF_MAX 512		 /* name 255, tag 128, digest 71 */
+#define IMAGE_PLATFORM_ALL "all"
 
 /* dir is created when absent. */
 int image_store_open(const char *dir, struct image_store **ret, char *err, size_t err_len);
@@ -59,9 +65,10 @@ struct image {
 	/* NULL-terminated lists, never NULL themselves. */
 	const char *const *repo_tags;	 /* "docker.io/library/nginx:latest" */
 	const char *const *repo_digests; /* "docker.io/library/nginx@sha256:…" */
+	const char *manifest;		 /* "sha256:…" of its manifest, a blob */
 	uint64_t size;			 /* bytes of its unpacked layers */
 	int64_t created_ns;		 /* by its configuration, 0: unknown */
-	const char *os, *architecture;
+	const char *os, *architecture, *variant;
 	/* The configuration's `config`. */
 	const char *const *entrypoint, *const *cmd, *const *env; /* env: "K=V" */
 	const char *working_dir;				 /* "" when unset, likewise the next ones */
@@ -78,7 +85,12 @@ struct image {
 };
 void image_free(struct image *i); /* NULL-safe */
 
-/* By name (normalised here), "name@sha256:…", image id, or its unambiguous hex prefix of >= 12 characters. -ENOENT. */
+/*
+ * By name (normalised here), "name@sha256:…", image id, or its unambiguous hex prefix of >= 12 characters. -ENOENT.
+ * Of a name with several platforms this machine's is taken, or the one asked for.
+ */
+int image_resolve_platform(struct image_store *s, const char *ref, const char *platform, struct image **ret, char *err,
+			   size_t err_len);
 int image_resolve(struct image_store *s, const char *ref, struct image **ret, char *err, size_t err_len);
 /* Every image, in order of id; stop by returning false. The image is the caller's no longer than the call. */
 int image_list(struct image_store *s, bool (*fn)(void *arg, const struct image *i), void *arg, char *err,
@@ -86,8 +98,10 @@ int image_list(struct image_store *s, bool (*fn)(void *arg, const struct image *
 
 /* ---- filling ---- */
 struct image_import_options {
-	const char *name;     /* reference to give it; NULL: those in the archive. Needed for a plain rootfs */
-	const char *platform; /* "linux/amd64"; NULL: this machine's. Of an index, the matching manifest is taken */
+	const char *name; /* reference to give it; NULL: those in the archive. Needed for a plain rootfs */
+	/* "linux/amd64", "linux/arm/v7"; NULL: this machine's; IMAGE_PLATFORM_ALL. Of an index the fitting one is
+	 * taken. */
+	const char *platform;
 };
 /*
  * path: a docker archive (`docker save`), an OCI archive, an OCI layout directory, a plain rootfs tar or directory; the
@@ -96,6 +110,31 @@ struct image_import_options {
  */
 int image_import(struct image_store *s, const char *path, const struct image_import_options *o, char **ret_id,
 		 char *err, size_t err_len);
+/*
+ * What has been pulled, imported or built: blobs that are in the store already, made an image. For whoever fills the
+ * store; image_importing holds off the collector from before the first blob until then.
+ */
+struct image_record {
+	const char *id, *manifest; /* "sha256:…" of configuration and manifest */
+	const char *target;	   /* "sha256:…" that the names stand for: an index, or the manifest */
+	const char *const *names;  /* normalised, with tag or digest; NULL-terminated */
+};
+int image_record(struct image_store *s, const struct image_record *records, size_t n, char *err, size_t err_len);
+int image_importing(const struct image_store *s); /* a descriptor; close it when done. Negative errno */
+
+/* Bytes that are a blob from now on; ret_hex (65 bytes, may be NULL): its digest. Durable before it is recorded. */
+int image_blob_write(struct image_store *s, const void *p, size_t len, char *ret_hex);
+int image_blob_open(const struct image_store *s, const char *hex); /* a descriptor to read; negative errno */
+/* The configuration or manifest of an image, verbatim. */
+int image_blob_read(const struct image_store *s, const char *hex, struct buf *out);
+/*
+ * Reads a tar (plain, gzip or zstd) from fd into the store: as a blob and unpacked. stored and diff (65 bytes each):
+ * hex digests of the bytes as they are and of the plain tar; what they must be, or "" for any, and filled in. ret_size:
+ * bytes of the blob.
+ */
+int image_layer_add(struct image_store *s, int fd, char *stored, char *diff, uint64_t *ret_size, char *err,
+		    size_t err_len);
+
 /* Another name for an image; replaces what had the name. */
 int image_tag(struct image_store *s, const char *ref, const char *new_ref, char *err, size_t err_len);
 
@@ -114,5 +153,8 @@ int image_uses_keep(struct image_store *s, bool (*keep)(void *arg, const char *i
  * names. -EBUSY when it would go and somebody uses it.
  */
 int image_remove(struct image_store *s, const char *ref, char *err, size_t err_len);
+/* Images without a name that nobody uses; all: every image that nobody uses. fn (may be NULL) hears of each. */
+int image_prune(struct image_store *s, bool all, void (*fn)(void *arg, const struct image *i), void *arg,
+		uint64_t *ret_freed, char *err, size_t err_len);
 
 #endif

@@ -2,8 +2,12 @@
 /*
  * Inside the image store. Two locks, both flock on files of the store, taken anew by each call, so that they hold
  * between threads as well as processes:
- *   DIR/lock     exclusive while refs, configurations or uses change, shared while they are read; held shortly
+ *   DIR/lock      exclusive while refs, images or uses change, shared while they are read; held shortly
  *   DIR/importing shared by importers all the time; exclusive (never waited for) to throw away what nobody needs
+ *   DIR/locks/X   exclusive by whoever makes layer X; importers only, so that the collector may unlink them
+ *
+ * Order of writing: blobs and layers, one syncfs, images/, refs.json. So what an image refers to is on disk before the
+ * image is, and what no image refers to is garbage: of an importer that died, or of a power cut.
  */
 #ifndef PROA_IMAGE_INTERNAL_H
 #define PROA_IMAGE_INTERNAL_H
@@ -34,12 +38,30 @@ char *image_path(const struct image_store *s, const char *fmt, ...) PRINTF_LIKE(
 /* The descriptor that holds it: close it to unlock. Negative errno. */
 int image_lock(const struct image_store *s, bool exclusive);
 int image_lock_import(const struct image_store *s);
-/* Unpacking leftovers, layers of no image: removed unless somebody imports right now. */
-void image_collect(struct image_store *s);
+/* Waits for the layer's lock: the descriptor. hex names what is made: a diff_id or the digest of a blob. */
+int image_lock_layer(const struct image_store *s, const char *hex);
+/*
+ * Unpacking leftovers, layers and blobs of no image: removed unless somebody imports right now. keep_downloads: what
+ * was downloaded lately stays, for a pull that goes on where another was killed.
+ */
+void image_collect(struct image_store *s, bool keep_downloads);
 
-/* refs.json: an object of names -> ids in a; {} when there is none. Under the lock. */
+/* Bytes of blobs and unpacked layers. */
+uint64_t image_disk_used(const struct image_store *s);
+
+/* ---- blobs ---- */
+bool image_blob_there(const struct image_store *s, const char *hex, uint64_t *ret_size); /* ret_size may be NULL */
+/* A file of the store that is complete and verified becomes a blob. */
+int image_blob_adopt(const struct image_store *s, const char *path, const char *hex);
+/* A blob that is JSON, checked against its digest. */
+int image_blob_json(const struct image_store *s, const char *hex, struct arena *a, struct json **ret,
+		    const char **ret_text, size_t *ret_len);
+
+/* refs.json: an object of names -> {target, images} in a; {} when there is none. Under the lock. */
 int image_refs_read(const struct image_store *s, struct arena *a, struct json **ret);
 int image_refs_write(const struct image_store *s, const struct json *refs);
+/* The hex digest of an image's manifest, or -ENOENT. */
+int image_manifest_of(const struct image_store *s, const char *id, char ret_hex[SHA256_HEX + 1]);
 int image_config_read(const struct image_store *s, const char *id, struct arena *a, struct json **ret);
 /* What a configuration says, into i (whose arena it uses). */
 int image_config_fill(const struct image_store *s, struct image *i, const struct json *config);

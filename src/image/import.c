@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -85,87 +84,74 @@ int import_read_json(struct importer *im, const char *path, const char *hex, str
 
 /* ---- layers ---- */
 
-static int sync_directory(const char *path)
+static const char *layer_media_type(int fd)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
+	unsigned char magic[4] = {0};
+	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+
+	return n >= 2 && memcmp(magic, gzip, 2) == 0   ? MEDIA_OCI_LAYER "+gzip"
+	       : n >= 4 && memcmp(magic, zstd, 4) == 0 ? MEDIA_OCI_LAYER "+zstd"
+						       : MEDIA_OCI_LAYER;
 }
 
-/* Renames the complete layer into place; another importer may have been faster. */
-static int layer_install(struct importer *im, const char *work, const char *hex, uint64_t bytes, int root)
+int import_layer(struct importer *im, int fd, char diff[SHA256_HEX + 1], struct descriptor *d)
 {
-	_cleanup_free_ char *size_path = xasprintf("%s/size", work);
-	_cleanup_free_ char *to = image_path(im->store, "layers/%s", hex), *layers = image_path(im->store, "layers");
-	char text[24];
-	int r, n = snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
+	char why[400];
+	unsigned n = im->n_layers++;
 
-	r = fs_write_replace(size_path, text, (size_t)n, 0600);
-	if (r == 0 && syncfs(root) < 0) /* content before name */
-		r = -errno;
-	if (r == 0 && rename(work, to) < 0 && errno != EEXIST && errno != ENOTEMPTY)
-		r = -errno;
-	if (r == 0)
-		r = sync_directory(layers);
-	return r < 0 ? IMPORT_FAIL(im, r, "layer sha256:%s cannot be stored: %s", hex, strerror(-r)) : 0;
-}
-
-static int layer_unpack(struct importer *im, int fd, int root, char diff_id[SHA256_HEX + 1], const char *stored,
-			uint64_t *ret_bytes)
-{
-	char got_stored[SHA256_HEX + 1], got_plain[SHA256_HEX + 1], why[300];
-	struct image_stream *s;
-	int r = image_stream_new(fd, &s, why, sizeof(why));
-
-	if (r == 0) {
-		struct archive *tar = image_stream_tar(s);
-		r = image_layer_unpack(tar, root, ret_bytes, why, sizeof(why));
-		archive_read_free(tar);
-		if (r == 0)
-			r = image_stream_finish(s, got_stored, got_plain, why, sizeof(why));
-		image_stream_free(s);
-	}
+	if (str_empty(d->media_type))
+		d->media_type = layer_media_type(fd);
+	uint64_t size = d->size;
+	int r = image_layer_add(im->store, fd, d->hex, diff, &size, why, sizeof(why));
 	if (r < 0)
-		return IMPORT_FAIL(im, r, "layer %u: %s", im->n_layers, why);
-	if (stored && !str_eq(stored, got_stored))
-		return IMPORT_FAIL(im, -EBADMSG, "layer %u is damaged: its digest is sha256:%s, not sha256:%s",
-				   im->n_layers, got_stored, stored);
-	if (*diff_id && !str_eq(diff_id, got_plain))
-		return IMPORT_FAIL(im, -EBADMSG, "layer %u is damaged: its diff_id is sha256:%s, not sha256:%s",
-				   im->n_layers, got_plain, diff_id);
-	strcpy(diff_id, got_plain);
+		return IMPORT_FAIL(im, r, "layer %u %s", n, why);
+	if (d->sized && d->size != size)
+		return IMPORT_FAIL(im, -EBADMSG, "layer %u has %llu bytes, not %llu", n, (unsigned long long)size,
+				   (unsigned long long)d->size);
+	d->size = size;
 	return 0;
-}
-
-int import_layer(struct importer *im, int fd, char diff_id[SHA256_HEX + 1], const char *stored)
-{
-	_cleanup_free_ char *have = image_path(im->store, "layers/%s", diff_id);
-	_cleanup_free_ char *work = xasprintf("%s/layer-%u", im->tmp, im->n_layers++);
-	_cleanup_free_ char *fs = xasprintf("%s/fs", work);
-	uint64_t bytes;
-
-	if (*diff_id && access(have, F_OK) == 0)
-		return 0;
-	if (mkdir(work, 0700) < 0 || mkdir(fs, 0755) < 0 || chmod(fs, 0755) < 0)
-		return IMPORT_FAIL(im, -errno, "%s cannot be created: %s", fs, strerror(errno));
-	_cleanup_close_ int root = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return IMPORT_FAIL(im, -errno, "%s cannot be opened: %s", fs, strerror(errno));
-	int r = layer_unpack(im, fd, root, diff_id, stored, &bytes);
-	return r < 0 ? r : layer_install(im, work, diff_id, bytes, root);
 }
 
 /* ---- images ---- */
 
-struct imported *import_image(struct importer *im, const char *config, size_t len)
+bool import_platform_wanted(const struct importer *im, const struct json *config)
 {
+	struct platform have;
+
+	platform_set(&have, json_str(json_get(config, "os")), json_str(json_get(config, "architecture")),
+		     json_str(json_get(config, "variant")));
+	return im->all_platforms || platform_fit(&im->platform, &have) > 0;
+}
+
+struct imported *import_image(struct importer *im, const char *config, size_t len, const char *manifest,
+			      size_t manifest_len, const struct descriptor *layers, size_t n_layers)
+{
+	_cleanup_buf_ struct buf made = BUF_INIT;
+	struct descriptor c = {.media_type = MEDIA_OCI_CONFIG, .size = len};
+	char hex[SHA256_HEX + 1];
+
 	if (im->n_images == IMPORT_IMAGES_MAX) {
 		IMPORT_FAIL(im, -E2BIG, "the archive has more than %d images", IMPORT_IMAGES_MAX);
 		return NULL;
 	}
 	struct imported *i = ARENA_NEW(&im->arena, struct imported);
-	i->config = config;
-	i->config_len = len;
-	image_digest(config, len, i->hex);
+	i->original = manifest != NULL;
+	int r = image_blob_write(im->store, config, len, c.hex);
+	if (!manifest) {
+		manifest_write(&made, &c, layers, n_layers);
+		manifest = made.data;
+		manifest_len = made.len;
+	}
+	if (r == 0)
+		r = image_blob_write(im->store, manifest, manifest_len, hex);
+	if (r < 0) {
+		IMPORT_FAIL(im, r, "the image cannot be written: %s", strerror(-r));
+		return NULL;
+	}
+	snprintf(i->id, sizeof(i->id), "sha256:%s", c.hex);
+	snprintf(i->manifest, sizeof(i->manifest), "sha256:%s", hex);
+	strcpy(i->target, i->manifest);
 	im->images[im->n_images++] = i;
 	return i;
 }
@@ -176,32 +162,39 @@ int import_add_name(struct importer *im, struct imported *i, const char *ref)
 
 	if (image_ref_normalize(ref, &b) < 0 || image_id_valid(buf_str(&b)) || strchr(buf_str(&b), '@'))
 		return IMPORT_FAIL(im, -EINVAL, "\"%.200s\" is not a name that an image can be given", ref);
-	if (i->n_names < ARRAY_SIZE(i->names))
-		i->names[i->n_names++] = arena_strdup(&im->arena, buf_str(&b));
+	if (i->n_names + 3 > ARRAY_SIZE(i->names))
+		return 0;
+	i->names[i->n_names++] = arena_strdup(&im->arena, buf_str(&b));
+	if (i->original)
+		i->names[i->n_names++] = arena_printf(
+		    &im->arena, "%.*s@%s", (int)(strrchr(buf_str(&b), ':') - buf_str(&b)), buf_str(&b), i->target);
 	return 0;
 }
 
 int import_rootfs(struct importer *im, int fd)
 {
 	char diff_id[SHA256_HEX + 1] = "";
+	struct descriptor layer = {.media_type = ""};
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	if (str_empty(im->options->name))
 		return IMPORT_FAIL(im, -EINVAL, "a plain root filesystem needs a name (--name)");
-	int r = import_layer(im, fd, diff_id, NULL);
+	int r = import_layer(im, fd, diff_id, &layer);
 	if (r < 0)
 		return r;
 	struct arena *a = &im->arena;
 	struct json *c = json_new(a, JSON_OBJECT), *config = json_object_in(a, c, "config");
-	json_set_str(a, c, "architecture", im->architecture);
-	json_set_str(a, c, "os", im->os);
+	json_set_str(a, c, "architecture", im->platform.architecture);
+	if (*im->platform.variant)
+		json_set_str(a, c, "variant", im->platform.variant);
+	json_set_str(a, c, "os", im->platform.os);
 	json_append(json_array_in(a, config, "Env"),
 		    json_new_str(a, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
 	struct json *rootfs = json_object_in(a, c, "rootfs");
 	json_set_str(a, rootfs, "type", "layers");
 	json_append(json_array_in(a, rootfs, "diff_ids"), json_new_strf(a, "sha256:%s", diff_id));
 	json_write(&b, c);
-	return import_image(im, arena_strndup(a, b.data, b.len), b.len) ? 0 : -E2BIG;
+	return import_image(im, b.data, b.len, NULL, 0, &layer, 1) ? 0 : -E2BIG;
 }
 
 /* ---- archives ---- */
@@ -218,7 +211,8 @@ static int each_entry(struct importer *im, int fd, entry_fn fn, void *arg)
 
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return IMPORT_FAIL(im, -errno, "cannot be read twice: %s", strerror(errno));
-	r = image_stream_new(fd, &s, im->err, im->err_len);
+	struct image_source src = image_source_fd(&fd);
+	r = image_stream_new(&src, &s, im->err, im->err_len);
 	if (r < 0)
 		return r;
 	struct archive *tar = image_stream_tar(s);
@@ -358,65 +352,27 @@ static int import_directory(struct importer *im, const char *path)
 
 static int write_images(struct importer *im)
 {
-	_cleanup_close_ int lock = image_lock(im->store, true);
-	struct json *refs;
-	int r = lock < 0 ? lock : image_refs_read(im->store, &im->arena, &refs);
+	struct image_record *records = arena_zalloc(&im->arena, im->n_images * sizeof(*records));
 
-	for (size_t k = 0; r == 0 && k < im->n_images; k++) {
-		const struct imported *i = im->images[k];
-		_cleanup_free_ char *path = image_path(im->store, "configs/%s", i->hex);
-		r = fs_write_atomic(path, i->config, i->config_len, 0600);
-		const char *id = arena_printf(&im->arena, "sha256:%s", i->hex);
-		for (size_t n = 0; n < i->n_names; n++) {
-			json_set_str(&im->arena, refs, i->names[n], id);
-			const char *tag = strrchr(i->names[n], ':');
-			if (*i->manifest)
-				json_set_str(&im->arena, refs,
-					     arena_printf(&im->arena, "%.*s@sha256:%s", (int)(tag - i->names[n]),
-							  i->names[n], i->manifest),
-					     id);
-		}
-	}
-	if (r == 0)
-		r = image_refs_write(im->store, refs);
-	return r < 0 ? IMPORT_FAIL(im, r, "the image cannot be written down: %s", strerror(-r)) : 0;
-}
-
-static const char *machine_architecture(void)
-{
-	static const char *const names[][2] = {{"x86_64", "amd64"},   {"aarch64", "arm64"},   {"armv7l", "arm"},
-					       {"i686", "386"},	      {"ppc64le", "ppc64le"}, {"s390x", "s390x"},
-					       {"riscv64", "riscv64"}};
-	struct utsname u;
-
-	uname(&u);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (str_eq(u.machine, names[i][0]))
-			return names[i][1];
-	return "unknown";
+	for (size_t k = 0; k < im->n_images; k++)
+		records[k] = (struct image_record){.id = im->images[k]->id,
+						   .manifest = im->images[k]->manifest,
+						   .target = im->images[k]->target,
+						   .names = im->images[k]->names};
+	return image_record(im->store, records, im->n_images, im->err, im->err_len);
 }
 
 static int set_platform(struct importer *im, const char *platform)
 {
-	char *os = arena_strdup(&im->arena, str_or(platform, "linux")), *arch = strchr(os, '/'), *variant;
-
-	im->os = os;
-	im->architecture = machine_architecture();
-	if (str_empty(platform))
-		return 0;
-	if (!arch || arch == os || !arch[1])
+	im->all_platforms = str_eq(platform, IMAGE_PLATFORM_ALL);
+	if (platform_parse(im->all_platforms ? NULL : platform, &im->platform) < 0)
 		return IMPORT_FAIL(im, -EINVAL, "\"%.100s\" is not a platform such as linux/amd64", platform);
-	*arch++ = 0;
-	variant = strchr(arch, '/');
-	if (variant)
-		*variant++ = 0;
-	im->architecture = arch;
-	im->variant = variant;
 	return 0;
 }
 
 static int import_path(struct importer *im, const char *path)
 {
+	char text[3 * PLATFORM_PART_MAX];
 	struct stat st;
 
 	if (stat(path, &st) < 0)
@@ -435,13 +391,17 @@ static int import_path(struct importer *im, const char *path)
 	if (r < 0)
 		return r;
 	if (!im->n_images)
-		return IMPORT_FAIL(im, -EBADMSG, "has no image for %s/%s", im->os, im->architecture);
+		return IMPORT_FAIL(im, -EBADMSG, "has no image for %s", platform_text(&im->platform, text));
 	if (!str_empty(im->options->name)) {
-		if (im->n_images > 1)
-			return IMPORT_FAIL(im, -EINVAL, "has %zu images, which cannot all be named %s", im->n_images,
-					   im->options->name);
-		im->images[0]->n_names = 0;
-		r = import_add_name(im, im->images[0], im->options->name);
+		/* The platforms of one index may share a name, other images cannot. */
+		for (size_t k = 0; r == 0 && k < im->n_images; k++) {
+			if (!str_eq(im->images[k]->target, im->images[0]->target))
+				return IMPORT_FAIL(im, -EINVAL, "has %zu images, which cannot all be named %s",
+						   im->n_images, im->options->name);
+			im->images[k]->n_names = 0;
+			memset(im->images[k]->names, 0, sizeof(im->images[k]->names));
+			r = import_add_name(im, im->images[k], im->options->name);
+		}
 	}
 	return r < 0 ? r : write_images(im);
 }
@@ -467,9 +427,9 @@ int image_import(struct image_store *s, const char *path, const struct image_imp
 	}
 	close(importing);
 	if (r < 0)
-		image_collect(s); /* layers of what was refused */
+		image_collect(s, false); /* layers of what was refused */
 	else if (ret_id)
-		*ret_id = xasprintf("sha256:%s", im.images[im.n_images - 1]->hex);
+		*ret_id = xstrdup(im.images[im.n_images - 1]->id);
 	free(im.tmp);
 	map_release(&im.files, NULL);
 	arena_release(&im.arena);

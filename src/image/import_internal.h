@@ -10,6 +10,8 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "image/image_internal.h"
+#include "image/manifest.h"
+#include "image/platform.h"
 #include "image/stream.h"
 
 #define INDEX_DEPTH_MAX 4     /* an index in an index happens, more doesn't */
@@ -17,11 +19,11 @@
 
 /* An image that is complete but for being written down. */
 struct imported {
-	const char *config; /* text */
-	size_t config_len;
-	char hex[SHA256_HEX + 1];	      /* its digest */
-	char manifest[SHA256_HEX + 1];	      /* of what the archive's index names; "" in docker archives */
-	const char *names[IMPORT_IMAGES_MAX]; /* normalised */
+	char id[IMAGE_ID_LEN + 1];
+	char manifest[IMAGE_ID_LEN + 1];	  /* its manifest's digest */
+	char target[IMAGE_ID_LEN + 1];		  /* what its names stand for */
+	bool original;				  /* the manifest is the archive's, so "name@digest" is true */
+	const char *names[2 * IMPORT_IMAGES_MAX]; /* normalised, NULL-terminated */
 	size_t n_names;
 };
 
@@ -33,7 +35,8 @@ struct importer {
 	int dir;	  /* of an OCI layout directory, else -1 */
 	struct map files; /* path in the archive -> file in tmp, or "@" and another path (links); values in arena */
 	unsigned n_files, n_layers;
-	const char *os, *architecture, *variant; /* variant NULL: any */
+	struct platform platform;
+	bool all_platforms;
 	struct imported *images[IMPORT_IMAGES_MAX];
 	size_t n_images;
 	char *err;
@@ -48,11 +51,17 @@ int import_open_file(struct importer *im, const char *path);
 int import_read_json(struct importer *im, const char *path, const char *hex, struct json **ret, const char **ret_text,
 		     size_t *ret_len);
 /*
- * Unpacks a layer unless the store has it. diff_id: expected digest of the plain tar, or "" for any, then filled in.
- * stored: expected digest of the bytes as they are, or NULL.
+ * Takes a layer into the store. diff: expected digest of the plain tar, or "" for any, filled in; d->hex: expected
+ * digest of the bytes as they are, or "", filled in, with size and (when it has none) media type.
  */
-int import_layer(struct importer *im, int fd, char diff_id[SHA256_HEX + 1], const char *stored);
-struct imported *import_image(struct importer *im, const char *config, size_t len); /* NULL: too many, err set */
+int import_layer(struct importer *im, int fd, char diff[SHA256_HEX + 1], struct descriptor *d);
+/* The configuration wants another platform than asked for. */
+bool import_platform_wanted(const struct importer *im, const struct json *config);
+/*
+ * The image of a configuration and its layers. manifest NULL: one is made. NULL: too many or not written, err set.
+ */
+struct imported *import_image(struct importer *im, const char *config, size_t len, const char *manifest,
+			      size_t manifest_len, const struct descriptor *layers, size_t n_layers);
 int import_add_name(struct importer *im, struct imported *i, const char *ref);
 
 int import_oci(struct importer *im);	/* import_oci.c */

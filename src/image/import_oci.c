@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OCI layouts (image-spec: image-layout.md, image-index.md, manifest.md). Every blob is checked by its digest. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,129 +9,119 @@
 #include "base/str.h"
 #include "image/import_internal.h"
 
-static const char *digest_of(const struct json *descriptor)
-{
-	const char *digest = json_str(json_get(descriptor, "digest"));
-	return image_id_valid(digest) ? str_after(digest, "sha256:") : NULL;
-}
-
 static const char *blob_path(struct importer *im, const char *hex)
 {
 	return arena_printf(&im->arena, "blobs/sha256/%s", hex);
 }
 
-static bool platform_matches(const struct importer *im, const struct json *descriptor)
+static int import_layers(struct importer *im, struct manifest *m, const struct json *config)
 {
-	const struct json *p = json_get(descriptor, "platform");
-
-	if (!p)
-		return true;
-	return str_eq(json_str(json_get(p, "os")), im->os) &&
-	       str_eq(json_str(json_get(p, "architecture")), im->architecture) &&
-	       (!im->variant || str_eq(json_str(json_get(p, "variant")), im->variant));
-}
-
-static int import_layers(struct importer *im, const struct json *manifest, const struct json *config)
-{
-	const struct json *layers = json_get(manifest, "layers");
-	size_t n, k = 0;
+	size_t n;
 	const char **diff_ids = image_diff_ids(&im->arena, config, &n);
 
-	if (!diff_ids || n != json_len(layers))
+	if (!diff_ids || n != m->n_parts)
 		return IMPORT_FAIL(im, -EBADMSG, "the configuration's diff_ids don't match the manifest's layers");
-	JSON_EACH(layer, layers) {
-		const char *hex = digest_of(layer);
+	for (size_t k = 0; k < n; k++) {
 		char diff_id[SHA256_HEX + 1];
-		if (!hex)
-			return IMPORT_FAIL(im, -EBADMSG, "layer %zu has no sha256 digest", k);
-		_cleanup_close_ int fd = import_open_file(im, blob_path(im, hex));
+		_cleanup_close_ int fd = import_open_file(im, blob_path(im, m->parts[k].hex));
 		if (fd < 0)
 			return fd;
-		strcpy(diff_id, diff_ids[k++]);
-		int r = import_layer(im, fd, diff_id, hex);
+		strcpy(diff_id, diff_ids[k]);
+		int r = import_layer(im, fd, diff_id, &m->parts[k]);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int import_manifest(struct importer *im, const struct json *manifest, struct imported **ret)
+static int read_manifest(struct importer *im, const char *hex, struct manifest *ret, const char **ret_text,
+			 size_t *ret_len)
 {
-	const char *hex = digest_of(json_get(manifest, "config")), *text;
-	struct json *config;
-	size_t len;
+	struct json *v;
+	int r = import_read_json(im, blob_path(im, hex), hex, &v, ret_text, ret_len);
 
-	if (!hex)
-		return IMPORT_FAIL(im, -EBADMSG, "a manifest has no configuration with a sha256 digest");
-	int r = import_read_json(im, blob_path(im, hex), hex, &config, &text, &len);
-	if (r == 0)
-		r = import_layers(im, manifest, config);
-	if (r < 0)
-		return r;
-	*ret = import_image(im, text, len);
-	return *ret ? 0 : -E2BIG;
+	return r < 0 ? r : manifest_parse(&im->arena, *ret_text, *ret_len, ret, im->err, im->err_len);
 }
 
-/* Of an index inside the layout's own, one image is taken: the first that fits. */
-static int import_descriptor(struct importer *im, const struct json *descriptor, int depth, struct imported **ret)
+/* top: what the layout's index names. wanted: its platform was looked at already. */
+static int import_manifest(struct importer *im, struct manifest *m, const char *manifest, size_t manifest_len,
+			   const struct descriptor *top, bool wanted)
 {
-	const char *hex = digest_of(descriptor);
-	struct json *blob;
+	struct json *config;
+	const char *text;
+	size_t len;
+	int r = import_read_json(im, blob_path(im, m->config.hex), m->config.hex, &config, &text, &len);
 
-	if (!hex)
-		return IMPORT_FAIL(im, -EBADMSG, "a descriptor has no sha256 digest");
-	if (depth > INDEX_DEPTH_MAX)
-		return IMPORT_FAIL(im, -EBADMSG, "indexes are nested deeper than %d", INDEX_DEPTH_MAX);
-	int r = import_read_json(im, blob_path(im, hex), hex, &blob, NULL, NULL);
+	if (r < 0 || (!wanted && im->options->platform && !import_platform_wanted(im, config)))
+		return r;
+	r = import_layers(im, m, config);
 	if (r < 0)
 		return r;
-	if (!json_get(blob, "manifests"))
-		return import_manifest(im, blob, ret);
-	JSON_EACH(inner, json_get(blob, "manifests")) {
-		if (!platform_matches(im, inner))
+	struct imported *i = import_image(im, text, len, manifest, manifest_len, m->parts, m->n_parts);
+	if (!i)
+		return -E2BIG;
+	snprintf(i->target, sizeof(i->target), "sha256:%s", top->hex);
+	return top->name ? import_add_name(im, i, top->name) : 0;
+}
+
+static int import_descriptor(struct importer *im, const struct descriptor *d, const struct descriptor *top, int depth);
+
+/* Of an index inside the layout's own, the image that fits best is taken, or all. */
+static int import_index(struct importer *im, const struct manifest *m, const struct descriptor *top, int depth)
+{
+	if (!im->all_platforms) {
+		const struct descriptor *d = manifest_pick(m, &im->platform);
+		return d ? import_descriptor(im, d, top, depth + 1) : 0;
+	}
+	for (size_t k = 0; k < m->n_parts; k++) {
+		/* Attestations and the like have no platform that anything runs on. */
+		if (m->parts[k].has_platform && str_eq(m->parts[k].platform.os, "unknown"))
 			continue;
-		r = import_descriptor(im, inner, depth + 1, ret);
-		if (r < 0 || *ret)
+		int r = import_descriptor(im, &m->parts[k], top, depth + 1);
+		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* ref.name may be a tag only, which says nothing without its repository. */
-static const char *name_of(const struct json *descriptor)
+static int import_descriptor(struct importer *im, const struct descriptor *d, const struct descriptor *top, int depth)
 {
-	const struct json *notes = json_get(descriptor, "annotations");
-	const char *full = json_str(json_get(notes, "io.containerd.image.name"));
-	const char *ref = json_str(json_get(notes, "org.opencontainers.image.ref.name"));
+	struct manifest m;
+	const char *text;
+	size_t len;
 
-	if (full)
-		return full;
-	return ref && strpbrk(ref, "/:") ? ref : NULL;
+	if (depth > INDEX_DEPTH_MAX)
+		return IMPORT_FAIL(im, -EBADMSG, "indexes are nested deeper than %d", INDEX_DEPTH_MAX);
+	int r = read_manifest(im, d->hex, &m, &text, &len);
+	if (r < 0)
+		return r;
+	if (!m.index)
+		return import_manifest(im, &m, text, len, top, d->has_platform);
+	r = image_blob_write(im->store, text, len, NULL);
+	return r < 0 ? IMPORT_FAIL(im, r, "an index cannot be written: %s", strerror(-r))
+		     : import_index(im, &m, top, depth);
 }
 
 int import_oci(struct importer *im)
 {
 	struct json *index, *layout;
+	struct manifest m;
+	const char *text;
+	size_t len;
 	int r = import_read_json(im, "oci-layout", NULL, &layout, NULL, NULL);
 
 	if (r == 0 && !str_has_prefix(str_or(json_str(json_get(layout, "imageLayoutVersion")), ""), "1."))
 		r = IMPORT_FAIL(im, -EBADMSG, "is not an OCI image layout of version 1");
 	if (r == 0)
-		r = import_read_json(im, "index.json", NULL, &index, NULL, NULL);
-	if (r < 0)
-		return r;
-	JSON_EACH(descriptor, json_get(index, "manifests")) {
-		struct imported *i = NULL;
-		if (!platform_matches(im, descriptor))
-			continue;
-		r = import_descriptor(im, descriptor, 0, &i);
-		if (r < 0)
-			return r;
-		if (!i)
-			continue;
-		strcpy(i->manifest, digest_of(descriptor));
-		if (name_of(descriptor) && (r = import_add_name(im, i, name_of(descriptor))) < 0)
-			return r;
+		r = import_read_json(im, "index.json", NULL, &index, &text, &len);
+	if (r == 0)
+		r = manifest_parse(&im->arena, text, len, &m, im->err, im->err_len);
+	if (r == 0 && !m.index)
+		r = IMPORT_FAIL(im, -EBADMSG, "index.json is not an index");
+	for (size_t k = 0; r == 0 && k < m.n_parts; k++) {
+		const struct descriptor *d = &m.parts[k];
+		if (!d->has_platform || im->all_platforms || platform_fit(&im->platform, &d->platform))
+			r = import_descriptor(im, d, d, 0);
 	}
-	return 0;
+	return r;
 }

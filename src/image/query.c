@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "image/image_internal.h"
+#include "image/platform.h"
 
 #define HEX_PREFIX_MIN 12 /* what docker shows; shorter ones are more likely names */
 #define USER_MAX 128
@@ -54,7 +55,7 @@ static void names_read(const char *path, struct names *out)
 
 static bool image_there(const struct image_store *s, const char *id)
 {
-	_cleanup_free_ char *path = image_path(s, "configs/%s", id + strlen("sha256:"));
+	_cleanup_free_ char *path = image_path(s, "images/%s", id + strlen("sha256:"));
 	return access(path, F_OK) == 0;
 }
 
@@ -71,7 +72,7 @@ static bool image_used(const struct image_store *s, const char *id)
 
 static int find_by_hex(const struct image_store *s, const char *hex, struct arena *a, const char **ret_id)
 {
-	_cleanup_free_ char *path = image_path(s, "configs");
+	_cleanup_free_ char *path = image_path(s, "images");
 	_cleanup_(names_release) struct names all = {0};
 	const char *found = NULL;
 
@@ -89,9 +90,40 @@ static int find_by_hex(const struct image_store *s, const char *hex, struct aren
 	return 0;
 }
 
+/* Of the images that a name has, the one that fits best; NULL platform: any, but this machine's before others. */
+static const char *pick(const struct image_store *s, const struct json *ids, const char *platform, struct arena *a)
+{
+	struct platform want;
+	const char *found = NULL;
+	int best = -1;
+
+	if (platform_parse(platform, &want) < 0)
+		return NULL;
+	JSON_EACH(v, ids) {
+		const char *id = json_str(v);
+		struct platform have;
+		struct json *config;
+		int fit = 0;
+		if (!image_id_valid(id) || !image_there(s, id))
+			continue;
+		if (!platform && json_len(ids) == 1)
+			return id;
+		if (image_config_read(s, id, a, &config) == 0) {
+			platform_set(&have, json_str(json_get(config, "os")),
+				     json_str(json_get(config, "architecture")), json_str(json_get(config, "variant")));
+			fit = platform_fit(&want, &have);
+		}
+		if (fit > best && (fit || !platform)) {
+			best = fit;
+			found = id;
+		}
+	}
+	return found;
+}
+
 /* *ret_name: the reference that led there, NULL when it was an id. The strings are in a. */
-static int find(const struct image_store *s, const struct json *refs, const char *ref, struct arena *a,
-		const char **ret_id, const char **ret_name, char *err, size_t err_len)
+static int find(const struct image_store *s, const struct json *refs, const char *ref, const char *platform,
+		struct arena *a, const char **ret_id, const char **ret_name, char *err, size_t err_len)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	const char *hex = str_or(str_after(ref, "sha256:"), ref);
@@ -99,8 +131,11 @@ static int find(const struct image_store *s, const struct json *refs, const char
 
 	*ret_name = NULL;
 	if (named && !image_id_valid(buf_str(&b))) {
-		const char *id = json_str(json_get(refs, buf_str(&b)));
-		if (image_id_valid(id) && image_there(s, id)) {
+		const struct json *entry = json_get(refs, buf_str(&b));
+		const char *id = pick(s, json_get(entry, "images"), platform, a);
+		if (entry && !id && platform)
+			return image_fail(err, err_len, -ENOENT, "image \"%.200s\" is not here for %s", ref, platform);
+		if (id) {
 			*ret_id = id;
 			*ret_name = arena_strdup(a, buf_str(&b));
 			return 0;
@@ -119,13 +154,26 @@ static int find(const struct image_store *s, const struct json *refs, const char
 	return image_fail(err, err_len, -ENOENT, "image \"%.200s\" is not in the image store", ref);
 }
 
+static struct json *image_in(const struct json *entry, const char *id)
+{
+	JSON_EACH(v, json_get(entry, "images"))
+		if (str_eq(json_str(v), id))
+			return v;
+	return NULL;
+}
+
+static bool has_image(const struct json *entry, const char *id)
+{
+	return image_in(entry, id) != NULL;
+}
+
 static const char *const *names_of(struct arena *a, const struct json *refs, const char *id, bool digests)
 {
 	const char **out = arena_zalloc(a, (json_len(refs) + 1) * sizeof(*out));
 	size_t n = 0;
 
 	JSON_EACH(r, refs)
-		if (str_eq(json_str(r), id) && (strchr(r->key, '@') != NULL) == digests)
+		if (has_image(r, id) && (strchr(r->key, '@') != NULL) == digests)
 			out[n++] = arena_strdup(a, r->key);
 	return out;
 }
@@ -133,13 +181,17 @@ static const char *const *names_of(struct arena *a, const struct json *refs, con
 static int load(const struct image_store *s, const struct json *refs, const char *id, struct image **ret)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
+	char manifest[SHA256_HEX + 1];
 	struct json *config;
 	int r = image_config_read(s, id, &a, &config);
 
+	if (r == 0)
+		r = image_manifest_of(s, id, manifest);
 	if (r < 0)
 		return r;
 	struct image *i = NEW(struct image);
 	i->id = arena_strdup(&i->arena, id);
+	i->manifest = arena_printf(&i->arena, "sha256:%s", manifest);
 	i->repo_tags = names_of(&i->arena, refs, id, false);
 	i->repo_digests = names_of(&i->arena, refs, id, true);
 	r = image_config_fill(s, i, config);
@@ -164,6 +216,12 @@ static int begin(const struct image_store *s, bool exclusive, struct arena *a, s
 
 int image_resolve(struct image_store *s, const char *ref, struct image **ret, char *err, size_t err_len)
 {
+	return image_resolve_platform(s, ref, NULL, ret, err, err_len);
+}
+
+int image_resolve_platform(struct image_store *s, const char *ref, const char *platform, struct image **ret, char *err,
+			   size_t err_len)
+{
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_close_ int lock = -1;
 	struct json *refs;
@@ -171,7 +229,7 @@ int image_resolve(struct image_store *s, const char *ref, struct image **ret, ch
 	int r = begin(s, false, &a, &refs, &lock, err, err_len);
 
 	if (r == 0)
-		r = find(s, refs, ref, &a, &id, &name, err, err_len);
+		r = find(s, refs, ref, platform, &a, &id, &name, err, err_len);
 	if (r < 0)
 		return r;
 	r = load(s, refs, id, ret);
@@ -184,7 +242,7 @@ int image_list(struct image_store *s, bool (*fn)(void *arg, const struct image *
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_close_ int lock = -1;
 	_cleanup_(names_release) struct names all = {0};
-	_cleanup_free_ char *path = image_path(s, "configs");
+	_cleanup_free_ char *path = image_path(s, "images");
 	struct json *refs;
 	int r = begin(s, false, &a, &refs, &lock, err, err_len);
 
@@ -217,10 +275,19 @@ int image_tag(struct image_store *s, const char *ref, const char *new_ref, char 
 				  new_ref);
 	int r = begin(s, true, &a, &refs, &lock, err, err_len);
 	if (r == 0)
-		r = find(s, refs, ref, &a, &id, &name, err, err_len);
+		r = find(s, refs, ref, NULL, &a, &id, &name, err, err_len);
 	if (r < 0)
 		return r;
-	json_set_str(&a, refs, arena_strdup(&a, buf_str(&b)), id);
+	struct json *entry = name ? json_clone(&a, json_get(refs, name)) : json_new(&a, JSON_OBJECT);
+	if (!name) {
+		char manifest[SHA256_HEX + 1];
+		r = image_manifest_of(s, id, manifest);
+		if (r < 0)
+			return image_fail(err, err_len, r, "image %s is damaged: %s", id, strerror(-r));
+		json_set(&a, entry, "target", json_new_strf(&a, "sha256:%s", manifest));
+		json_append(json_array_in(&a, entry, "images"), json_new_str(&a, id));
+	}
+	json_set(&a, refs, arena_strdup(&a, buf_str(&b)), entry);
 	r = image_refs_write(s, refs);
 	return r < 0 ? image_fail(err, err_len, r, "refs.json cannot be written: %s", strerror(-r)) : 0;
 }
@@ -294,37 +361,59 @@ int image_uses_keep(struct image_store *s, bool (*keep)(void *arg, const char *i
 
 /* ---- removal ---- */
 
+/* Nothing leads to the image any more. */
 static void drop_names(struct json *refs, const char *id)
 {
 	for (struct json *r = json_first(refs); r;) {
-		struct json *next = json_next(refs, r);
-		if (str_eq(json_str(r), id))
+		struct json *next = json_next(refs, r), *images = json_get(r, "images"), *v = image_in(r, id);
+		if (v)
+			json_remove_child(images, v);
+		if (v && !json_len(images))
 			json_remove_child(refs, r);
 		r = next;
 	}
 }
 
-/* Under the lock. *ret_gone: the image went, not only a name. */
-static int remove_locked(struct image_store *s, struct json *refs, const char *id, const char *name, bool *ret_gone,
-			 char *err, size_t err_len)
+/* Under the lock. */
+static int drop_image(struct image_store *s, struct json *refs, const char *id, char *err, size_t err_len)
 {
-	_cleanup_free_ char *config = image_path(s, "configs/%s", id + strlen("sha256:"));
-	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_free_ char *path = image_path(s, "images/%s", id + strlen("sha256:"));
 
-	*ret_gone = !name;
-	if (name) {
-		json_remove(refs, name);
-		/* Digests of a name go with its last tag, as nothing else shows them. */
-		*ret_gone = !names_of(&a, refs, id, false)[0];
-	}
-	if (*ret_gone && image_used(s, id))
+	if (image_used(s, id))
 		return image_fail(err, err_len, -EBUSY, "image %s is in use", id);
-	if (*ret_gone)
-		drop_names(refs, id);
+	drop_names(refs, id);
 	int r = image_refs_write(s, refs);
-	if (r == 0 && *ret_gone && unlink(config) < 0)
+	if (r == 0 && unlink(path) < 0)
 		r = -errno;
 	return r < 0 ? image_fail(err, err_len, r, "image %s cannot be removed: %s", id, strerror(-r)) : 0;
+}
+
+/* Under the lock. Images go, with their digests, when the name was their last tag. */
+static int drop_name(struct image_store *s, struct json *refs, const char *name, bool *ret_gone, char *err,
+		     size_t err_len)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct json *ids = json_clone(&a, json_get(json_get(refs, name), "images"));
+
+	JSON_EACH(v, ids)
+		if (!names_of(&a, refs, json_str(v), false)[0] ||
+		    (str_eq(names_of(&a, refs, json_str(v), false)[0], name) &&
+		     !names_of(&a, refs, json_str(v), false)[1]))
+			if (image_used(s, json_str(v)))
+				return image_fail(err, err_len, -EBUSY, "image %s is in use", json_str(v));
+	json_remove(refs, name);
+	int r = image_refs_write(s, refs);
+	if (r < 0)
+		return image_fail(err, err_len, r, "refs.json cannot be written: %s", strerror(-r));
+	JSON_EACH(v, ids) {
+		if (names_of(&a, refs, json_str(v), false)[0])
+			continue;
+		*ret_gone = true;
+		r = drop_image(s, refs, json_str(v), err, err_len);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 int image_remove(struct image_store *s, const char *ref, char *err, size_t err_len)
@@ -336,11 +425,78 @@ int image_remove(struct image_store *s, const char *ref, char *err, size_t err_l
 	int lock, r = begin(s, true, &a, &refs, &lock, err, err_len);
 
 	if (r == 0)
-		r = find(s, refs, ref, &a, &id, &name, err, err_len);
-	if (r == 0)
-		r = remove_locked(s, refs, id, name, &gone, err, err_len);
+		r = find(s, refs, ref, NULL, &a, &id, &name, err, err_len);
+	if (r == 0 && name)
+		r = drop_name(s, refs, name, &gone, err, err_len);
+	else if (r == 0) {
+		r = drop_image(s, refs, id, err, err_len);
+		gone = r == 0;
+	}
 	cleanup_close(&lock);
-	if (r == 0 && gone)
-		image_collect(s);
+	if (gone)
+		image_collect(s, false);
 	return r;
+}
+
+/* ---- what nobody needs ---- */
+
+int image_prune(struct image_store *s, bool all, void (*fn)(void *arg, const struct image *i), void *arg,
+		uint64_t *ret_freed, char *err, size_t err_len)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_(names_release) struct names ids = {0};
+	_cleanup_free_ char *path = image_path(s, "images");
+	uint64_t before = image_disk_used(s), after;
+	struct json *refs;
+	int lock, r = begin(s, true, &a, &refs, &lock, err, err_len);
+
+	names_read(path, &ids);
+	for (size_t k = 0; r == 0 && k < ids.n; k++) {
+		const char *id = arena_printf(&a, "sha256:%s", ids.at[k]);
+		struct image *i = NULL;
+		if (!image_id_valid(id) || image_used(s, id) || (!all && names_of(&a, refs, id, false)[0]))
+			continue;
+		load(s, refs, id, &i);
+		r = drop_image(s, refs, id, err, err_len);
+		if (r == 0 && i && fn)
+			fn(arg, i);
+		image_free(i);
+	}
+	cleanup_close(&lock);
+	if (r < 0)
+		return r;
+	image_collect(s, false);
+	after = image_disk_used(s);
+	*ret_freed = before > after ? before - after : 0;
+	return 0;
+}
+
+/* ---- filling ---- */
+
+int image_record(struct image_store *s, const struct image_record *records, size_t n, char *err, size_t err_len)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_close_ int lock = -1, dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct json *refs;
+	int r = dir < 0 || syncfs(dir) < 0 ? -errno : 0; /* all that the records lead to, before them */
+
+	if (r < 0)
+		return image_fail(err, err_len, r, "the image store cannot be written: %s", strerror(-r));
+	r = begin(s, true, &a, &refs, &lock, err, err_len);
+	for (size_t k = 0; r == 0 && k < n; k++) {
+		const struct image_record *i = &records[k];
+		_cleanup_free_ char *path = image_path(s, "images/%s", i->id + strlen("sha256:"));
+		r = fs_write_atomic(path, i->manifest, strlen(i->manifest), 0600);
+		for (const char *const *name = i->names; r == 0 && *name; name++) {
+			struct json *entry = json_object_in(&a, refs, *name);
+			if (!str_eq(json_str(json_get(entry, "target")), i->target))
+				json_set(&a, entry, "images", json_new(&a, JSON_ARRAY));
+			json_set_str(&a, entry, "target", i->target);
+			if (!has_image(entry, i->id))
+				json_append(json_array_in(&a, entry, "images"), json_new_str(&a, i->id));
+		}
+	}
+	if (r == 0)
+		r = image_refs_write(s, refs);
+	return r < 0 ? image_fail(err, err_len, r, "the image cannot be written down: %s", strerror(-r)) : 0;
 }

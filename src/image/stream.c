@@ -6,6 +6,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,14 +14,32 @@
 #include "base/mem.h"
 
 #define CHUNK (64u << 10)
+#define RING 8			 /* chunks in flight: 2 MB, what the slower side may lag */
+#define PLAIN_CHUNK (256u << 10) /* a wake-up for each would cost more with smaller ones */
+
+struct chunk {
+	size_t len;
+	char data[PLAIN_CHUNK];
+};
 
 struct image_stream {
-	int fd;
-	struct archive *raw;
+	struct image_source src;
+	struct archive *raw; /* the decompressing thread's */
 	EVP_MD_CTX *stored, *plain;
-	uint64_t n_plain;
-	bool empty; /* no byte at all: the raw reader refuses that */
-	char in[CHUNK], out[CHUNK];
+	char in[CHUNK];
+	pthread_t threads[2];
+	int n_threads;
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	/* Under the lock: chunks made, digested and taken so far, all of them counters. */
+	uint64_t made, digested, taken;
+	bool end, stop; /* no more chunks come; nobody wants more */
+	int error;	/* why the end came early; 0: it didn't */
+	char why[200];
+	struct chunk *ring[RING];
+	/* The caller's: the chunk it reads, and how far. */
+	bool holding;
+	size_t at;
 };
 
 static EVP_MD_CTX *digest_new(void)
@@ -83,13 +102,26 @@ int image_digest_fd(int fd, char ret[SHA256_HEX + 1])
 	return r;
 }
 
+static ssize_t fd_read(void *arg, void *p, size_t len)
+{
+	ssize_t n = read_some(*(const int *)arg, p, len);
+	return n < 0 ? -errno : n;
+}
+
+struct image_source image_source_fd(const int *fd)
+{
+	return (struct image_source){.read = fd_read, .arg = (void *)(uintptr_t)fd};
+}
+
+/* ---- the decompressing thread ---- */
+
 static la_ssize_t raw_read(struct archive *a, void *arg, const void **ret)
 {
 	struct image_stream *s = arg;
-	ssize_t n = read_some(s->fd, s->in, CHUNK);
+	ssize_t n = s->src.read(s->src.arg, s->in, CHUNK);
 
 	if (n < 0) {
-		archive_set_error(a, errno, "%s", strerror(errno));
+		archive_set_error(a, (int)-n, "%s", strerror((int)-n));
 		return -1;
 	}
 	EVP_DigestUpdate(s->stored, s->in, (size_t)n);
@@ -97,61 +129,206 @@ static la_ssize_t raw_read(struct archive *a, void *arg, const void **ret)
 	return n;
 }
 
-int image_stream_new(int fd, struct image_stream **ret, char *err, size_t err_len)
+/* 1: it has content, 0: it is empty. */
+static int raw_open(struct image_stream *s)
 {
-	struct image_stream *s = NEW(struct image_stream);
 	struct archive_entry *e;
 
-	s->fd = fd;
-	s->raw = archive_read_new();
-	s->stored = digest_new();
-	s->plain = digest_new();
 	archive_read_support_format_raw(s->raw);
-	archive_read_support_format_empty(s->raw);
+	archive_read_support_format_empty(s->raw); /* no byte at all: the raw reader refuses that */
 	archive_read_support_filter_gzip(s->raw);
 	archive_read_support_filter_zstd(s->raw);
 	int r = archive_read_open(s->raw, s, NULL, raw_read, NULL);
 	if (r == ARCHIVE_OK)
 		r = archive_read_next_header(s->raw, &e);
-	s->empty = r == ARCHIVE_EOF;
-	if (r != ARCHIVE_OK && r != ARCHIVE_EOF) {
+	return r == ARCHIVE_OK ? 1 : r == ARCHIVE_EOF ? 0 : -1;
+}
+
+/* The next free chunk; NULL: nobody wants more. */
+static struct chunk *chunk_free(struct image_stream *s)
+{
+	pthread_mutex_lock(&s->lock);
+	while (!s->stop && (s->made - s->taken >= RING || s->made - s->digested >= RING))
+		pthread_cond_wait(&s->moved, &s->lock);
+	struct chunk *c = s->stop ? NULL : s->ring[s->made % RING];
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
+static void count(struct image_stream *s, uint64_t *counter)
+{
+	pthread_mutex_lock(&s->lock);
+	(*counter)++;
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int chunk_fill(struct image_stream *s, struct chunk *c)
+{
+	for (c->len = 0; c->len < PLAIN_CHUNK;) {
+		la_ssize_t n = archive_read_data(s->raw, c->data + c->len, PLAIN_CHUNK - c->len);
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		c->len += (size_t)n;
+	}
+	return 0;
+}
+
+static void produce_end(struct image_stream *s, int r)
+{
+	pthread_mutex_lock(&s->lock);
+	if (r < 0) {
 		const char *why = archive_error_string(s->raw);
-		image_fail(err, err_len, 0, "cannot be read: %s", why ? why : "unknown compression");
+		s->error = r;
+		snprintf(s->why, sizeof(s->why), "%s", why ? why : "unknown compression");
+	}
+	s->end = true;
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void *produce(void *arg)
+{
+	struct image_stream *s = arg;
+	int r = raw_open(s);
+	struct chunk *c;
+
+	while (r > 0 && (c = chunk_free(s))) {
+		r = chunk_fill(s, c);
+		if (r == 0 && c->len) {
+			r = 1;
+			count(s, &s->made);
+		}
+	}
+	/* What the decompressor left unread (it stops at its own end) belongs to the stored bytes, too. */
+	for (ssize_t m; r == 0 && (m = s->src.read(s->src.arg, s->in, CHUNK)) != 0;) {
+		if (m < 0)
+			archive_set_error(s->raw, (int)-m, "%s", strerror((int)-m));
+		r = m < 0 ? -1 : 0;
+		EVP_DigestUpdate(s->stored, s->in, m < 0 ? 0 : (size_t)m);
+	}
+	produce_end(s, r < 0 ? -EBADMSG : 0);
+	return NULL;
+}
+
+/* ---- the digesting thread ---- */
+
+static void *digest(void *arg)
+{
+	struct image_stream *s = arg;
+
+	for (;;) {
+		pthread_mutex_lock(&s->lock);
+		while (!s->stop && !s->end && s->digested == s->made)
+			pthread_cond_wait(&s->moved, &s->lock);
+		struct chunk *c = s->stop || s->digested == s->made ? NULL : s->ring[s->digested % RING];
+		pthread_mutex_unlock(&s->lock);
+		if (!c)
+			return NULL;
+		EVP_DigestUpdate(s->plain, c->data, c->len);
+		count(s, &s->digested);
+	}
+}
+
+/* ---- the caller's side ---- */
+
+int image_stream_new(const struct image_source *src, struct image_stream **ret, char *err, size_t err_len)
+{
+	static void *(*const run[])(void *) = {produce, digest};
+	struct image_stream *s = NEW(struct image_stream);
+	int r = 0;
+
+	s->src = *src;
+	s->raw = archive_read_new();
+	s->stored = digest_new();
+	s->plain = digest_new();
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->moved, NULL);
+	for (int i = 0; i < RING; i++)
+		s->ring[i] = xmalloc(sizeof(struct chunk));
+	for (; r == 0 && s->n_threads < 2; s->n_threads += r == 0)
+		r = pthread_create(&s->threads[s->n_threads], NULL, run[s->n_threads], s);
+	if (r) {
 		image_stream_free(s);
-		return -EBADMSG;
+		return image_fail(err, err_len, -r, "cannot start a thread: %s", strerror(r));
 	}
 	*ret = s;
 	return 0;
+}
+
+static void join(struct image_stream *s)
+{
+	while (s->n_threads > 0)
+		pthread_join(s->threads[--s->n_threads], NULL);
 }
 
 void image_stream_free(struct image_stream *s)
 {
 	if (!s)
 		return;
+	pthread_mutex_lock(&s->lock);
+	s->stop = true;
+	pthread_cond_broadcast(&s->moved);
+	pthread_mutex_unlock(&s->lock);
+	if (s->n_threads && s->src.abort)
+		s->src.abort(s->src.arg);
+	join(s);
 	archive_read_free(s->raw);
 	EVP_MD_CTX_free(s->stored);
 	EVP_MD_CTX_free(s->plain);
+	for (int i = 0; i < RING; i++)
+		free(s->ring[i]);
+	pthread_cond_destroy(&s->moved);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
-static la_ssize_t plain_read(struct image_stream *s)
+/* Gives back the chunk that was read and waits for the next: NULL at the end or after an error. */
+static struct chunk *chunk_next(struct image_stream *s)
 {
-	la_ssize_t n = s->empty ? 0 : archive_read_data(s->raw, s->out, CHUNK);
+	pthread_mutex_lock(&s->lock);
+	if (s->holding) {
+		s->taken++;
+		pthread_cond_broadcast(&s->moved);
+	}
+	while (!s->end && s->taken == s->made)
+		pthread_cond_wait(&s->moved, &s->lock);
+	s->holding = s->taken != s->made;
+	struct chunk *c = s->holding ? s->ring[s->taken % RING] : NULL;
+	pthread_mutex_unlock(&s->lock);
+	s->at = 0;
+	return c;
+}
 
-	if (n > 0)
-		EVP_DigestUpdate(s->plain, s->out, (size_t)n);
-	return n;
+ssize_t image_stream_read(struct image_stream *s, void *p, size_t len, char *err, size_t err_len)
+{
+	struct chunk *c = s->holding ? s->ring[s->taken % RING] : NULL;
+
+	if (!c || s->at == c->len)
+		c = chunk_next(s);
+	if (!c)
+		return s->error ? image_fail(err, err_len, -1, "cannot be read: %s", s->why) : 0;
+	size_t n = MIN_OF(len, c->len - s->at);
+	memcpy(p, c->data + s->at, n);
+	s->at += n;
+	return (ssize_t)n;
 }
 
 static la_ssize_t tar_read(struct archive *a, void *arg, const void **ret)
 {
 	struct image_stream *s = arg;
-	la_ssize_t n = plain_read(s);
+	struct chunk *c = chunk_next(s);
 
-	if (n < 0)
-		archive_set_error(a, EINVAL, "%s", archive_error_string(s->raw));
-	*ret = s->out;
-	return n;
+	if (!c && s->error) {
+		archive_set_error(a, EINVAL, "%s", s->why);
+		return -1;
+	}
+	if (c)
+		s->at = c->len;
+	*ret = c ? c->data : NULL;
+	return c ? (la_ssize_t)c->len : 0;
 }
 
 struct archive *image_stream_tar(struct image_stream *s)
@@ -167,22 +344,16 @@ struct archive *image_stream_tar(struct image_stream *s)
 int image_stream_finish(struct image_stream *s, char ret_stored[SHA256_HEX + 1], char ret_plain[SHA256_HEX + 1],
 			char *err, size_t err_len)
 {
-	la_ssize_t n;
 	uint64_t padding = 0;
 
 	/* Zeros may follow a tar's end. They unpack to nothing, so the digest is the only thing they can cost. */
-	while ((n = plain_read(s)) > 0)
-		if ((padding += (uint64_t)n) > IMAGE_BYTES_MAX)
+	for (struct chunk *c; (c = chunk_next(s));)
+		if ((padding += c->len) > IMAGE_BYTES_MAX)
 			return image_fail(err, err_len, -E2BIG, "more than %llu bytes follow the archive's end",
 					  (unsigned long long)IMAGE_BYTES_MAX);
-	if (n < 0)
-		return image_fail(err, err_len, -EBADMSG, "is damaged: %s", archive_error_string(s->raw));
-	/* What the decompressor left unread (it stops at its own end) belongs to the stored bytes, too. */
-	for (ssize_t m; (m = read_some(s->fd, s->in, CHUNK)) != 0;) {
-		if (m < 0)
-			return image_fail(err, err_len, -errno, "cannot be read: %s", strerror(errno));
-		EVP_DigestUpdate(s->stored, s->in, (size_t)m);
-	}
+	join(s);
+	if (s->error)
+		return image_fail(err, err_len, s->error, "is damaged: %s", s->why);
 	digest_end(s->stored, ret_stored);
 	digest_end(s->plain, ret_plain);
 	return 0;

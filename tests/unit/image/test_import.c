@@ -172,7 +172,7 @@ static void docker_archives(void **state)
 	(void)state;
 	check_import("docker.tar", "web:1");
 	check_import("docker.tar.gz", "docker.io/library/web:1");
-	assert_int_equal(entries_in("configs"), 1);
+	assert_int_equal(entries_in("images"), 1);
 	assert_int_equal(entries_in("layers"), 2);
 }
 
@@ -246,7 +246,7 @@ static void damaged_and_hostile_archives_leave_nothing(void **state)
 		if (r != -EBADMSG && r != -E2BIG)
 			fail_msg("%s gave %d %s", e->d_name, r, err);
 		assert_non_null(strstr(err, e->d_name));
-		if (entries_in("tmp") + entries_in("layers") + entries_in("configs"))
+		if (entries_in("tmp") + entries_in("layers") + entries_in("images"))
 			fail_msg("%s left something", e->d_name);
 	}
 	closedir(d);
@@ -294,7 +294,7 @@ static void removal_respects_use_and_sharing(void **state)
 	assert_int_equal(entries_in("layers"), 2);
 	assert_int_equal(image_uses_keep(store, keep_none, NULL), 0);
 	assert_int_equal(image_remove(store, "ghcr.io/a/b:v2", err, sizeof(err)), 0);
-	assert_int_equal(entries_in("layers") + entries_in("configs") + entries_in("uses"), 0);
+	assert_int_equal(entries_in("layers") + entries_in("images") + entries_in("uses"), 0);
 	assert_int_equal(image_use(store, i->id, "pod-2", err, sizeof(err)), -ENOENT);
 	image_free(i);
 }
@@ -327,8 +327,8 @@ static void killed_importers_leave_a_sound_store(void **state)
 		assert_int_equal(entries_in("tmp"), 0);
 		int n = 0;
 		assert_int_equal(image_list(store, count_one, &n, err, sizeof(err)), 0);
-		assert_int_equal(n, entries_in("configs"));
-		if (entries_in("configs") == 0)
+		assert_int_equal(n, entries_in("images"));
+		if (entries_in("images") == 0)
 			assert_int_equal(entries_in("layers"), 0);
 	}
 	check_import("docker.tar", "web:1");
