@@ -46,6 +46,8 @@ int image_lock_layer(const struct image_store *s, const char *hex);
  */
 void image_collect(struct image_store *s, bool keep_downloads);
 
+/* What a name stands for ("sha256:…" of a manifest or index); -ENOENT and untouched for ids and others. */
+int image_target(const struct image_store *s, const char *ref, char ret[IMAGE_ID_LEN + 1]);
 /* Bytes of blobs and unpacked layers. */
 uint64_t image_disk_used(const struct image_store *s);
 

@@ -236,6 +236,22 @@ int image_resolve_platform(struct image_store *s, const char *ref, const char *p
 	return r < 0 ? image_fail(err, err_len, r, "image %s is damaged: %s", id, strerror(-r)) : 0;
 }
 
+int image_target(const struct image_store *s, const char *ref, char ret[IMAGE_ID_LEN + 1])
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_buf_ struct buf name = BUF_INIT;
+	_cleanup_close_ int lock = -1;
+	struct json *refs;
+
+	if (image_ref_normalize(ref, &name) < 0 || begin(s, false, &a, &refs, &lock, NULL, 0) < 0)
+		return -ENOENT;
+	const char *target = json_str(json_get(json_get(refs, buf_str(&name)), "target"));
+	if (!image_id_valid(target))
+		return -ENOENT;
+	strcpy(ret, target);
+	return 0;
+}
+
 int image_list(struct image_store *s, bool (*fn)(void *arg, const struct image *i), void *arg, char *err,
 	       size_t err_len)
 {

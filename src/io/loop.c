@@ -142,6 +142,11 @@ void loop_stop(struct loop *l)
 	uv_stop(&l->uv);
 }
 
+void loop_catch_up(struct loop *l)
+{
+	uv_update_time(&l->uv);
+}
+
 int64_t loop_now_ms(const struct loop *l)
 {
 	return (int64_t)uv_now(&l->uv);

@@ -17,6 +17,7 @@ void loop_free(struct loop *l); /* after all handles were freed */
 int loop_run(struct loop *l);	/* until loop_stop, or nothing is left to wait for */
 void loop_stop(struct loop *l);
 int64_t loop_now_ms(const struct loop *l); /* monotonic, as of this turn */
+void loop_catch_up(struct loop *l);	   /* before timers are started in a loop that didn't run for a while */
 
 /* ---- timers: one-shot; start again in the callback for a period ---- */
 struct loop_timer;
