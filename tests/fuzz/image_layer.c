@@ -4,6 +4,7 @@
  * beside it: a marker directory around it is checked.
  */
 /* sources: image/ref.c image/layer.c image/image_store.c image/config.c image/stream.c */
+/* sources: image/blob.c image/manifest.c image/platform.c */
 /* libs: -larchive -lcrypto */
 #include <assert.h>
 #include <dirent.h>
@@ -58,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(mkdir(root_path, 0755) == 0);
 	int root = open(root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = memfd_create("layer", MFD_CLOEXEC);
 	assert(root >= 0 && fd >= 0 && fs_write_all(fd, data, size) == 0 && lseek(fd, 0, SEEK_SET) == 0);
-	if (image_stream_new(fd, &s, err, sizeof(err)) == 0) {
+	struct image_source src = image_source_fd(&fd);
+	if (image_stream_new(&src, &s, err, sizeof(err)) == 0) {
 		struct archive *tar = image_stream_tar(s);
 		int r = image_layer_unpack(tar, root, &bytes, err, sizeof(err));
 		archive_read_free(tar);
