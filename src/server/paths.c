@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths that are no resources: discovery, OpenAPI, version, health, metrics. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 
@@ -17,12 +16,8 @@
 #include "http/server.h"
 #include "server/document.h"
 #include "server/encode.h"
+#include "server/health.h"
 #include "server/server_internal.h"
-#include "store/store.h"
-
-#define KUBERNETES_MAJOR "1"
-#define KUBERNETES_MINOR "37"
-#define KUBERNETES_VERSION "v1.37.0+proa." PROA_VERSION
 
 /* ---- documents ---- */
 
@@ -225,15 +220,23 @@ static bool handle_issuer(struct request *r, const char *path)
 	return true;
 }
 
+const char *go_arch(const char *machine)
+{
+	static const struct {
+		const char *machine, *arch;
+	} rows[] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm"}, {"ppc64le", "ppc64le"}};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (str_eq(machine, rows[i].machine))
+			return rows[i].arch;
+	return machine;
+}
+
 static void handle_version(struct request *r)
 {
 	struct utsname u;
 	struct arena *a = &r->arena;
 	struct json *v = json_new(a, JSON_OBJECT);
 	uname(&u);
-	const char *machine = str_eq(u.machine, "x86_64")    ? "amd64"
-			      : str_eq(u.machine, "aarch64") ? "arm64"
-							     : u.machine;
 	json_set_str(a, v, "major", KUBERNETES_MAJOR);
 	json_set_str(a, v, "minor", KUBERNETES_MINOR);
 	json_set_str(a, v, "emulationMajor", KUBERNETES_MAJOR);
@@ -246,91 +249,15 @@ static void handle_version(struct request *r)
 	json_set_str(a, v, "buildDate", "1970-01-01T00:00:00Z");
 	json_set_str(a, v, "goVersion", "none");
 	json_set_str(a, v, "compiler", "cc " __VERSION__);
-	json_set(a, v, "platform", json_new_strf(a, "linux/%s", machine));
+	json_set(a, v, "platform", json_new_strf(a, "linux/%s", go_arch(u.machine)));
 	r->out.pretty = true;
 	reply_tree(r, 200, v);
-}
-
-/* ---- health ---- */
-
-static const char *check_ready(struct server *s)
-{
-	return s->ready && !s->draining ? NULL : "the server is starting or shutting down";
-}
-
-/* "" or "/NAME" of one check; excluded by ?exclude=NAME. */
-static bool handle_health(struct request *r, const char *endpoint, const char *rest)
-{
-	_cleanup_buf_ struct buf text = BUF_INIT;
-	struct server *s = r->server;
-	const char *only = *rest == '/' ? rest + 1 : NULL;
-	bool failed = false, found = !only;
-	struct {
-		const char *name, *why;
-	} builtin[] = {{"ping", NULL}, {"log", NULL}, {"etcd", NULL}, {"readyz", NULL}};
-	size_t n = str_eq(endpoint, "readyz") ? 4 : 3;
-	builtin[3].why = check_ready(s);
-	if (*rest && *rest != '/')
-		return false;
-	for (size_t i = 0; i < n + (str_eq(endpoint, "livez") ? 0 : s->checks.n); i++) {
-		const struct server_check *c = i < n ? NULL : &s->checks.at[i - n];
-		const char *name = c ? c->name : builtin[i].name, *why = c ? c->check(c->arg) : builtin[i].why;
-		if (only && *only && !str_eq(only, name))
-			continue;
-		found = true;
-		if (str_eq(query_get(&r->query, "exclude"), name)) {
-			buf_addf(&text, "[+]%s excluded: ok\n", name);
-			continue;
-		}
-		failed |= why != NULL;
-		buf_addf(&text, why ? "[-]%s failed: reason withheld\n" : "[+]%s ok\n", name);
-	}
-	if (!found)
-		return false;
-	buf_addf(&text, "%s check %s\n", endpoint, failed ? "failed" : "passed");
-	bool verbose = query_get(&r->query, "verbose") != NULL;
-	reply_text(r, failed ? 500 : 200, failed || verbose ? buf_str(&text) : "ok");
-	return true;
-}
-
-/* ---- metrics ---- */
-
-void metrics_request(struct server *s, const struct request *r, int code)
-{
-	(void)r;
-	s->metrics.requests[code >= 100 && code < 600 ? code / 100 - 1 : METRIC_CODES - 1]++;
 }
 
 static void handle_metrics(struct request *r)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT;
-	struct server *s = r->server;
-	uint64_t current = 0;
-	buf_adds(&out, "# HELP apiserver_request_total Requests answered, by class of HTTP code.\n"
-		       "# TYPE apiserver_request_total counter\n");
-	for (size_t i = 0; i < METRIC_CODES - 1; i++)
-		buf_addf(&out, "apiserver_request_total{code=\"%zuxx\"} %" PRIu64 "\n", i + 1, s->metrics.requests[i]);
-	LIST_EACH(it, &s->requests)
-		current++;
-	buf_addf(&out,
-		 "# HELP apiserver_current_inflight_requests Requests being served, watches included.\n"
-		 "# TYPE apiserver_current_inflight_requests gauge\napiserver_current_inflight_requests %" PRIu64 "\n",
-		 current);
-	buf_adds(&out, "# HELP apiserver_storage_objects Stored objects of each resource.\n"
-		       "# TYPE apiserver_storage_objects gauge\n");
-	for (size_t i = 0; i < resource_table_len; i++) {
-		const struct resource *row = &resource_table[i];
-		_cleanup_buf_ struct buf prefix = BUF_INIT;
-		if (!row->storage_prefix || !row->storage_version)
-			continue;
-		resource_key(row, NULL, NULL, &prefix);
-		buf_addf(&out, "apiserver_storage_objects{resource=\"%s%s%s\"} %" PRIu64 "\n", row->plural,
-			 *row->group ? "." : "", row->group, store_count(s->store, buf_str(&prefix)));
-	}
-	buf_addf(&out,
-		 "# HELP process_start_time_seconds Start time of the process since unix epoch in seconds.\n"
-		 "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %" PRId64 "\n",
-		 s->metrics.started_s);
+	metrics_write(r->server, &out);
 	reply_body(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out), out.len);
 }
 

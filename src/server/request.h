@@ -42,7 +42,7 @@ struct request {
 	struct flow_ticket ticket;
 	void (*on_gone)(struct request *r); /* what to stop when the peer goes (watches, proxies); may be NULL */
 	void *state;			    /* of the handler that runs it */
-	int64_t started_ms;
+	int64_t started_ns;		    /* monotonic */
 };
 
 struct request *request_ref(struct request *r);
@@ -73,8 +73,5 @@ void handle_proxy(struct request *r);  /* exec, attach, portforward, log, proxy 
 bool proxy_is(const struct route *rt); /* is this route handled by handle_proxy? */
 /* Discovery, OpenAPI, version, health, metrics: false when the path is not one of them. */
 bool handle_path(struct request *r);
-
-/* Counts for /metrics. */
-void metrics_request(struct server *s, const struct request *r, int code);
 
 #endif

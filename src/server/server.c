@@ -58,7 +58,7 @@ static struct request *request_new(struct server *s, struct http_request *http)
 	r->server = s;
 	r->http = http;
 	r->refs = 1;
-	r->started_ms = loop_now_ms(s->loop);
+	r->started_ns = env->monotonic_ns();
 	list_add_tail(&s->requests, &r->link);
 	http_on_close(http, request_closed, r);
 	return r;
@@ -73,7 +73,9 @@ static int authenticate(struct request *r, struct status *err)
 		r->user = *user_new(&r->arena, USER_ANONYMOUS, GROUP_UNAUTHENTICATED, NULL, NULL);
 		return 0;
 	}
-	return auth->authn->authenticate(auth->authn_self, r->http, &r->arena, &r->user, err);
+	int e = auth->authn->authenticate(auth->authn_self, r->http, &r->arena, &r->user, err);
+	(*(e == 0 ? &r->server->metrics.authenticated : &r->server->metrics.unauthenticated))++;
+	return e;
 }
 
 int request_check_access(struct request *r, const struct authz_attributes *at, struct status *err)
@@ -265,7 +267,7 @@ int server_new(const struct server_config *c, struct server **ret, struct status
 	s->loop = c->loop;
 	s->store = c->store;
 	s->registry = c->registry;
-	s->metrics.started_s = now_s();
+	metrics_init(&s->metrics);
 	list_init(&s->requests);
 	list_init(&s->watches);
 	s->frames = frame_cache_new(c->loop);
@@ -325,6 +327,7 @@ void server_free(struct server *s)
 	loop_timer_free(s->bookmarks);
 	frame_cache_free(s->frames);
 	document_cache_free(s->documents);
+	metrics_release(&s->metrics);
 	VEC_EACH(c, &s->checks)
 		free(c->name);
 	VEC_RELEASE(&s->checks);

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/vec.h"
+#include "server/metrics.h"
 #include "server/request.h"
 #include "server/server.h"
 #include "server/watch_frame.h"
@@ -22,11 +23,11 @@ struct server_check {
 	void *arg;
 };
 
-#define METRIC_CODES 6 /* 1xx … 5xx, others */
-struct metrics {
-	uint64_t requests[METRIC_CODES];
-	int64_t started_s;
-};
+#define KUBERNETES_MAJOR "1"
+#define KUBERNETES_MINOR "37"
+#define KUBERNETES_VERSION "v1.37.0+proa." PROA_VERSION
+/* Go's name of a machine that uname names: clients compare it with images' platforms. */
+const char *go_arch(const char *machine);
 
 struct server {
 	struct server_config config;
