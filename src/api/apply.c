@@ -17,6 +17,7 @@
 
 #define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
 #define ANCIENT "ancient-changes"
+#define BEFORE_FIRST "before-first-apply"
 #define MANAGERS_MAX 4096 /* entries a client may send; each costs a walk over its set */
 
 struct entry {
@@ -47,23 +48,33 @@ static struct entry *add_entry(struct managers *m, const struct entry *e)
 	return &m->at[m->n++];
 }
 
-static void load(struct managers *m, struct arena *a, const struct json *obj)
+static bool is_reset(const struct json *list)
 {
-	struct json *list = json_path(obj, "metadata.managedFields");
+	return json_is(list, JSON_ARRAY) && (list->len == 0 || (list->len == 1 && !json_len(json_first(list))));
+}
 
+/* Nothing is taken from a list with an entry that makes no sense, as upstream; nor what is beyond MANAGERS_MAX. */
+static void load(struct managers *m, struct arena *a, const struct json *list)
+{
 	*m = (struct managers){.arena = a};
-	if (!json_is(list, JSON_ARRAY))
+	if (!json_is(list, JSON_ARRAY) || is_reset(list))
 		return;
 	JSON_EACH(e, list) {
 		struct json *set = json_get(e, "fieldsV1");
+		const char *operation = json_path_str(e, "operation");
 		struct entry entry = {str_or(json_path_str(e, "manager"), ""),
 				      str_or(json_path_str(e, "apiVersion"), ""),
 				      str_or(json_path_str(e, "subresource"), ""),
 				      str_or(json_path_str(e, "time"), ""),
-				      str_eq(json_path_str(e, "operation"), "Apply"),
-				      json_len(set) && fieldset_valid(set) ? json_clone(a, set) : NULL};
-		if (m->n < MANAGERS_MAX && json_is(e, JSON_OBJECT) && e->len)
-			add_entry(m, &entry);
+				      str_eq(operation, "Apply"),
+				      json_len(set) ? json_clone(a, set) : NULL};
+		bool sound = (entry.apply || str_eq(operation, "Update")) && *entry.version &&
+			     str_eq(json_path_str(e, "fieldsType"), "FieldsV1") && (!set || fieldset_valid(set));
+		if (!sound || m->n == MANAGERS_MAX) {
+			m->n = 0;
+			return;
+		}
+		add_entry(m, &entry);
 	}
 }
 
@@ -99,7 +110,7 @@ static void save(struct managers *m, struct json *obj)
 		if (*e->time)
 			json_set_str(a, o, "time", e->time);
 		json_set_str(a, o, "fieldsType", "FieldsV1");
-		json_set(a, o, "fieldsV1", json_clone(a, e->set));
+		fieldset_sort(json_set(a, o, "fieldsV1", json_clone(a, e->set)));
 		if (*e->subresource)
 			json_set_str(a, o, "subresource", e->subresource);
 	}
@@ -191,62 +202,117 @@ static void take_from_others(struct managers *m, const struct entry *own, const 
 
 /* ---- other writes ---- */
 
-/* The oldest update entries become one, so that the list stays bounded. */
+static int oldest_first(const void *x, const void *y)
+{
+	const struct entry *a = *(struct entry *const *)x, *b = *(struct entry *const *)y;
+	int c = strcmp(a->time, b->time);
+
+	if (!c)
+		c = strcmp(a->manager, b->manager);
+	if (!c)
+		c = strcmp(a->version, b->version);
+	return c ? c : strcmp(a->subresource, b->subresource);
+}
+
+/* Of the first i, the oldest of that version; the entry of ancient changes, when there is one. */
+static struct entry *older_of_version(struct entry **updates, size_t i, const char *version)
+{
+	struct entry *first = NULL;
+	for (size_t k = 0; k < i; k++) {
+		struct entry *e = updates[k];
+		if (!e->set || !str_eq(e->version, version))
+			continue;
+		if (str_eq(e->manager, ANCIENT))
+			return e;
+		if (!first)
+			first = e;
+	}
+	return first;
+}
+
+/* The oldest update entries of a version become one, as upstream, so that the list stays bounded. */
 static void cap_updates(struct managers *m)
 {
-	for (;;) {
-		size_t n = 0, oldest = m->n;
-		for (size_t i = 0; i < m->n; i++) {
-			const struct entry *e = &m->at[i];
-			if (e->apply || !e->set || str_eq(e->manager, ANCIENT))
-				continue;
-			n++;
-			if (oldest == m->n || strcmp(e->time, m->at[oldest].time) < 0)
-				oldest = i;
-		}
-		if (n <= APPLY_UPDATE_MANAGERS_MAX)
-			return;
-		struct entry old = m->at[oldest], *ancient = NULL;
-		m->at[oldest].set = NULL;
-		for (size_t i = 0; i < m->n; i++)
-			if (!m->at[i].apply && str_eq(m->at[i].manager, ANCIENT) &&
-			    str_eq(m->at[i].version, old.version))
-				ancient = &m->at[i];
-		if (!ancient) {
-			struct entry e = {ANCIENT, old.version, "", "", false, NULL};
-			ancient = add_entry(m, &e);
-		}
-		ancient->set = fieldset_union(m->arena, ancient->set, old.set);
-		ancient->time = old.time;
+	struct entry **updates = arena_alloc(m->arena, (m->n + 1) * sizeof(struct entry *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (!m->at[i].apply && m->at[i].set)
+			updates[n++] = &m->at[i];
+	qsort(updates, n, sizeof(struct entry *), oldest_first);
+	size_t left = n;
+	for (size_t i = 0; i < n && left > APPLY_UPDATE_MANAGERS_MAX; i++) {
+		struct entry *e = updates[i], *bucket = older_of_version(updates, i, e->version);
+		if (!bucket)
+			continue;
+		bucket->manager = ANCIENT;
+		bucket->subresource = "";
+		bucket->set = fieldset_union(m->arena, bucket->set, e->set);
+		bucket->time = e->time;
+		e->set = NULL;
+		left--;
 	}
 }
 
-static bool is_reset(const struct json *list)
+/* The writer gets what it changed, everybody else loses it. */
+static void track(struct managers *m, const struct apply_request *r, const struct json *old, const struct json *new)
 {
-	return json_is(list, JSON_ARRAY) && (list->len == 0 || (list->len == 1 && !json_len(json_first(list))));
+	struct json *changed, *removed;
+
+	compare(m->arena, r, fieldset_complete(m->arena, r->resource->type, old),
+		fieldset_complete(m->arena, r->resource->type, new), &changed, &removed);
+	if (!changed && !removed)
+		return;
+	/* What only others owned and is gone makes nobody an owner. */
+	struct entry *own = own_entry(m, r, false);
+	take_from_others(m, own, changed, removed);
+	own->set = fieldset_union(m->arena, own->set, changed);
+	if (changed)
+		touch(m, own, r->now_ns);
+	cap_updates(m);
 }
 
 void apply_track_update(struct arena *a, const struct apply_request *r, const struct json *old, struct json *tree)
 {
-	struct json *sent = json_path(tree, "metadata.managedFields"), *changed, *removed;
-	const struct json *before = json_path(old, "metadata.managedFields");
+	const struct json *sent = json_path(tree, "metadata.managedFields"),
+			  *before = json_path(old, "metadata.managedFields");
 	struct managers m;
 
-	load(&m, a, is_reset(sent) || sent ? tree : old);
-	compare(a, r, old, tree, &changed, &removed);
-	if (!changed && !removed) {
-		if (is_reset(sent))
-			json_remove(json_get(tree, "metadata"), "managedFields");
-		else if (!sent && before)
-			json_set(a, json_object_in(a, tree, "metadata"), "managedFields", json_clone(a, before));
-		return;
-	}
-	struct entry *own = own_entry(&m, r, false);
-	take_from_others(&m, own, changed, removed);
-	own->set = fieldset_union(a, own->set, changed);
-	touch(&m, own, r->now_ns);
-	cap_updates(&m);
+	load(&m, a, str_empty(r->subresource) ? sent : before);
+	if (str_empty(r->subresource) && !m.n && !is_reset(sent))
+		load(&m, a, before);
+	/* An object that nobody owns anything of (a client reset it) is not tracked until somebody applies. */
+	if (m.n || !old)
+		track(&m, r, old, tree);
 	save(&m, tree);
+}
+
+static bool same_but_times(const struct json *x, const struct json *y)
+{
+	if (json_len(x) != json_len(y))
+		return false;
+	for (struct json *cx = json_first(x), *cy = json_first(y); cx && cy;
+	     cx = json_next(x, cx), cy = json_next(y, cy)) {
+		if (json_len(cx) != json_len(cy))
+			return false;
+		JSON_EACH(m, cx)
+			if (!str_eq(m->key, "time") && !json_equal(m, json_get(cy, m->key)))
+				return false;
+	}
+	return true;
+}
+
+void apply_ignore_times(struct arena *a, const struct json *old, struct json *tree)
+{
+	struct json *was = json_path(old, "metadata.managedFields"), *is = json_path(tree, "metadata.managedFields");
+
+	if (!was || !is || json_equal(was, is) || !same_but_times(was, is))
+		return;
+	struct json *x = comparable(a, old), *y = comparable(a, tree);
+	json_remove(json_get(x, "metadata"), "resourceVersion");
+	json_remove(json_get(y, "metadata"), "resourceVersion");
+	if (json_equal(x, y))
+		json_set(a, json_get(tree, "metadata"), "managedFields", json_clone(a, was));
 }
 
 /* ---- apply ---- */
@@ -279,11 +345,8 @@ static void describe(struct buf *b, const struct entry *e)
 	buf_addf(b, "\"%s\"", e->manager);
 	if (*e->subresource)
 		buf_addf(b, " with subresource \"%s\"", e->subresource);
-	if (!e->apply) {
+	if (!e->apply)
 		buf_addf(b, " using %s", e->version);
-		if (*e->time)
-			buf_addf(b, " at %s", e->time);
-	}
 }
 
 struct teller {
@@ -302,8 +365,21 @@ static void tell_path(void *arg, const char *path)
 	status_cause(t->err, "FieldManagerConflict", path, "conflict with %s", t->with);
 }
 
-static int conflict_status(const struct conflict *conflicts, size_t n, struct status *err)
+static int by_manager(const void *x, const void *y)
 {
+	const struct entry *a = ((const struct conflict *)x)->with, *b = ((const struct conflict *)y)->with;
+	int c = strcmp(a->manager, b->manager);
+
+	if (!c)
+		c = (int)b->apply - (int)a->apply;
+	if (!c && !a->apply)
+		c = strcmp(a->version, b->version);
+	return c ? c : strcmp(a->subresource, b->subresource);
+}
+
+static int conflict_status(struct conflict *conflicts, size_t n, struct status *err)
+{
+	qsort(conflicts, n, sizeof(*conflicts), by_manager);
 	struct status causes = STATUS_INIT;
 	struct buf text = BUF_INIT;
 	size_t total = 0;
@@ -334,15 +410,16 @@ static int conflict_status(const struct conflict *conflicts, size_t n, struct st
  */
 static struct json *forgiven(struct arena *a, const struct apply_request *r, const struct json *live)
 {
-	const char *text = meta_annotation(live, LAST_APPLIED), *problem;
+	const char *text = meta_annotation(live, LAST_APPLIED);
+	const struct type *type = r->resource->type;
 	struct json *last, *changed, *removed;
 
 	if (!str_eq(r->manager, "kubectl") || !text || json_parse(a, text, strlen(text), &last, NULL) < 0 ||
-	    !json_is(last, JSON_OBJECT))
+	    !json_is(last, JSON_OBJECT) || !str_eq(json_path_str(last, "apiVersion"), r->api_version) ||
+	    fieldset_problems(a, type, last))
 		return NULL;
-	struct json *set = fieldset_of(a, r->resource->type, last, &problem);
-	fieldset_compare(a, r->resource->type, last, live, &changed, &removed);
-	return fieldset_minus(a, set, changed);
+	fieldset_compare(a, type, last, fieldset_complete(a, type, live), &changed, &removed);
+	return fieldset_minus(a, fieldset_minus(a, fieldset_of(a, type, last), changed), removed);
 }
 
 /* The conflicts of changing `changed`, in conflicts[] (room for all managers). */
@@ -355,8 +432,10 @@ static size_t find_conflicts(struct managers *m, const struct entry *own, const 
 		if (&m->at[i] == own)
 			continue;
 		struct json *set = fieldset_minus(m->arena, fieldset_both(m->arena, m->at[i].set, changed), allowed);
-		if (set)
+		if (set) {
+			fieldset_sort(set);
 			conflicts[n++] = (struct conflict){&m->at[i], set};
+		}
 	}
 	return n;
 }
@@ -383,36 +462,57 @@ static void refresh_last_applied(struct arena *a, const struct apply_request *r,
 	meta_set_annotation(a, merged, LAST_APPLIED, buf_str(&text));
 }
 
-int apply_patch(struct arena *a, const struct apply_request *r, const struct json *live, const struct json *applied,
-		struct json **ret, struct status *err)
+static int check_applied(struct arena *a, const struct apply_request *r, const struct json *applied, struct status *err)
 {
-	const char *problem;
-	struct json *changed, *removed;
-	struct managers m;
+	const char *version = str_or(json_path_str(applied, "apiVersion"), ""), *slash = strchr(r->api_version, '/');
 
 	if (!json_is(applied, JSON_OBJECT))
 		return status_set(err, 400, "error decoding apply patch: an object is expected");
-	if (json_len(json_path(applied, "metadata.managedFields")))
+	const struct json *fields = json_get(json_get(applied, "metadata"), "managedFields");
+	if (fields && fields->type != JSON_NULL)
 		return status_set(err, 400, "metadata.managedFields must be nil");
-	struct json *config = applied_part(a, r, applied);
-	json_remove(json_get(config, "metadata"), "managedFields");
-	struct json *set = fieldset_of(a, r->resource->type, config, &problem);
-	if (problem)
-		return status_set(err, 400, "failed to create typed patch object (%s/%s; %s, Kind=%s): %s",
-				  meta_ns(applied), meta_name(applied), str_or(r->api_version, ""), r->resource->kind,
-				  problem);
-	set = without_identity(set);
+	if (*version && !str_eq(version, r->api_version))
+		return status_set(
+		    err, 400, "Incorrect version specified in apply patch. Specified patch version: %s, expected: %s",
+		    version, r->api_version);
+	const char *problems = fieldset_problems(a, r->resource->type, applied);
+	if (problems) /* as upstream, which takes it for its own failure */
+		return status_set(err, 500, "failed to create typed patch object (%s/%s; %s%s, Kind=%s): %s",
+				  meta_ns(applied), meta_name(applied), slash ? "" : "/", r->api_version,
+				  r->resource->kind, problems);
+	return 0;
+}
 
-	const struct json *base = live ? live : json_new(a, JSON_OBJECT);
+/* Of an object that nobody applied yet, what it has belongs to whoever made it what it is. */
+static void load_live(struct managers *m, struct arena *a, const struct apply_request *r, const struct json *live)
+{
+	load(m, a, json_path(live, "metadata.managedFields"));
+	if (m->n || !live)
+		return;
+	struct apply_request before = *r;
+	before.manager = BEFORE_FIRST;
+	track(m, &before, NULL, live);
+}
+
+int apply_patch(struct arena *a, const struct apply_request *r, const struct json *live, const struct json *applied,
+		struct json **ret, struct status *err)
+{
+	struct json *changed, *removed;
+	struct managers m;
+
+	if (check_applied(a, r, applied, err) < 0)
+		return -1;
+	struct json *config = applied_part(a, r, applied);
+	struct json *set = fieldset_of(a, r->resource->type, config);
+	const struct json *base = fieldset_complete(a, r->resource->type, live);
 	struct json *merged = fieldset_merge(a, r->resource->type, base, config);
-	load(&m, a, base);
+	load_live(&m, a, r, live);
 	struct entry *own = own_entry(&m, r, true);
 	struct json *last = own->set;
-	bool same_set = fieldset_equal(last, set) && str_eq(own->version, r->api_version);
 	own->set = set;
 	own->version = str_or(r->api_version, "");
 	if (last)
-		fieldset_prune(a, r->resource->type, merged, fieldset_minus(a, last, set), all_owned(&m));
+		merged = fieldset_prune(a, r->resource->type, merged, last, all_owned(&m));
 
 	compare(a, r, base, merged, &changed, &removed);
 	struct conflict *conflicts = arena_alloc(a, m.n * sizeof(*conflicts));
@@ -420,11 +520,10 @@ int apply_patch(struct arena *a, const struct apply_request *r, const struct jso
 	if (n)
 		return conflict_status(conflicts, n, err);
 	*ret = merged;
-	if (same_set && !changed && !removed)
-		return 0; /* managedFields came over from live as they are */
 	take_from_others(&m, own, changed, removed);
-	own->set = set;
-	touch(&m, own, r->now_ns);
+	own->set = without_identity(set);
+	if (!live || !json_equal(base, merged))
+		touch(&m, own, r->now_ns);
 	refresh_last_applied(a, r, config, merged); /* last: it is nobody's conflict */
 	save(&m, merged);
 	return 0;

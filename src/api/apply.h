@@ -29,9 +29,9 @@ struct apply_request {
 };
 
 /*
- * Merges applied (decoded but not defaulted) into live and returns the new object with its managedFields. live NULL:
- * the object is created. Neither input is changed. Errors: 400 (managedFields set, no kind, …), 409 Conflict with a
- * cause FieldManagerConflict for each field, unless force.
+ * Merges applied (as it was sent) into live and returns the new object, to be decoded, with its managedFields. live
+ * NULL: the object is created. Neither input is changed. Errors: 400 (managedFields set, another version), 500 what
+ * doesn't fit the type, as upstream, 409 Conflict with a cause FieldManagerConflict for each field, unless force.
  */
 int apply_patch(struct arena *a, const struct apply_request *r, const struct json *live, const struct json *applied,
 		struct json **ret, struct status *err);
@@ -42,6 +42,9 @@ int apply_patch(struct arena *a, const struct apply_request *r, const struct jso
  * when it sent one (an empty list resets), old's otherwise. A write that changes nothing keeps old's entries and times.
  */
 void apply_track_update(struct arena *a, const struct apply_request *r, const struct json *old, struct json *tree);
+
+/* When nothing but times of managedFields differs from old, takes these from old: then nothing is to be written. */
+void apply_ignore_times(struct arena *a, const struct json *old, struct json *tree);
 
 /* managedFields sent by a client: 422 causes are added to err when malformed. 0 or -1. */
 int apply_check_managed_fields(const struct json *managed_fields, struct status *err);

@@ -332,13 +332,16 @@ static int decode_shape(struct decoder *d, const struct place *p, struct json *v
 
 /* ---- structs ---- */
 
-/* Left out of JSON by omitempty. Structs never are, nor is what a pointer points to. */
+/*
+ * Left out: what Go's JSON omits, and what Go's structs cannot tell from nothing, so that an object has one form. What
+ * a pointer points to never is.
+ */
 static bool is_omitted(const struct field *f, const struct json *v)
 {
 	if (!f->omit_empty)
 		return false;
-	if (f->shape != SHAPE_SINGLE)
-		return v->len == 0;
+	if (f->shape != SHAPE_SINGLE) /* an empty list of managedFields asks for a reset (apply.c takes it out) */
+		return v->len == 0 && !str_eq(f->name, "managedFields");
 	if (f->pointer)
 		return false;
 	switch ((enum field_kind)f->kind) {
@@ -354,6 +357,12 @@ static bool is_omitted(const struct field *f, const struct json *v)
 	case FIELD_FLOAT:
 	case FIELD_DOUBLE:
 		return json_double(v, 1) == 0;
+	case FIELD_STRUCT:
+		return v->len == 0;
+	case FIELD_INT_OR_STRING:
+		return v->type == JSON_NUMBER && str_eq(v->str, "0");
+	case FIELD_QUANTITY:
+		return str_eq(v->str, "0");
 	default:
 		return false;
 	}

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/fieldset.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/json_index.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 static bool is_member(const struct json *n)
@@ -113,6 +115,43 @@ bool fieldset_valid(const struct json *x)
 	return true;
 }
 
+/* ---- order ---- */
+
+static int class_of(const struct json *c)
+{
+	const char *at = is_dot(c) ? NULL : strchr("fkvi", c->key[0]);
+	return at ? (int)(at - "fkvi") + 1 : 0;
+}
+
+static int by_element(const void *x, const void *y)
+{
+	const struct json *a = *(struct json *const *)x, *b = *(struct json *const *)y;
+	int64_t m, n;
+
+	if (class_of(a) != class_of(b))
+		return class_of(a) - class_of(b);
+	if (class_of(a) > 2 && parse_i64(a->key + 2, &m) == 0 && parse_i64(b->key + 2, &n) == 0)
+		return (m > n) - (m < n);
+	return strcmp(a->key, b->key);
+}
+
+void fieldset_sort(struct json *x)
+{
+	uint32_t n = json_len(x), i = 0;
+	if (!n)
+		return;
+	_cleanup_free_ struct json **children = xmalloc(n * sizeof(*children));
+	JSON_EACH(c, x) {
+		fieldset_sort(c);
+		children[i++] = c;
+	}
+	qsort(children, n, sizeof(struct json *), by_element);
+	x->last = NULL;
+	x->len = 0;
+	for (i = 0; i < n; i++)
+		json_append(x, children[i]);
+}
+
 /* ---- paths as text ---- */
 
 /* k:{"a":1,"b":"x"} -> [a=1,b="x"] */
@@ -135,7 +174,7 @@ static void add_keys(struct buf *b, const char *text)
 	buf_addc(b, ']');
 }
 
-static void add_element(struct buf *b, const char *key)
+void fieldset_element_text(struct buf *b, const char *key)
 {
 	const char *text = key + 2;
 
@@ -161,7 +200,7 @@ static void each(struct walk *w, const struct json *x)
 		if (is_dot(c))
 			continue;
 		size_t len = w->path.len;
-		add_element(&w->path, c->key);
+		fieldset_element_text(&w->path, c->key);
 		if (is_member(c))
 			w->each(w->arg, buf_str(&w->path));
 		each(w, c);
@@ -185,7 +224,7 @@ static struct json *filter(struct walk *w, const struct json *x, bool member)
 		if (is_dot(c))
 			continue;
 		size_t len = w->path.len;
-		add_element(&w->path, c->key);
+		fieldset_element_text(&w->path, c->key);
 		struct json *kept = filter(w, c, is_member(c) && w->keep(w->arg, buf_str(&w->path)));
 		if (kept)
 			json_add(w->arena, out, c->key, c->key_len, kept);

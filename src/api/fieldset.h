@@ -28,20 +28,32 @@ bool fieldset_equal(const struct json *x, const struct json *y);
 bool fieldset_valid(const struct json *x);
 /* Calls fn with each member's path, as messages show it: .spec.containers[name="a"].image */
 void fieldset_each(const struct json *x, void (*fn)(void *arg, const char *path), void *arg);
+/* One element as paths show it: .image, [name="a"], [="x"] or [0] */
+void fieldset_element_text(struct buf *b, const char *element);
+/* In the order in which upstream writes sets: members by name, items by their keys' values. */
+void fieldset_sort(struct json *x);
 /* Keeps the members for which fn is true. */
 struct json *fieldset_filter(struct arena *a, const struct json *x, bool (*fn)(void *arg, const char *path), void *arg);
 
 /* ---- values by type; type NULL: deduced (objects granular, lists atomic) ---- */
 
-/* The paths that an applied configuration names. NULL with *ret_problem (in a) when a list item lacks a key. */
-struct json *fieldset_of(struct arena *a, const struct type *t, const struct json *value, const char **ret_problem);
+/* Why an applied configuration doesn't fit its type, in upstream's form; NULL when it does. */
+const char *fieldset_problems(struct arena *a, const struct type *t, const struct json *value);
+/* The paths that an applied configuration names. */
+struct json *fieldset_of(struct arena *a, const struct type *t, const struct json *value);
+/*
+ * A copy with what Go's structs have although their JSON lacks it: a struct, time, quantity or IntOrString that is no
+ * pointer, null for lists, maps and pointers without omitempty. Upstream merges and compares Go structs; what was
+ * completed here is left out again by decode_object(). t NULL: a plain copy.
+ */
+struct json *fieldset_complete(struct arena *a, const struct type *t, const struct json *value);
 /* What was added or changed in, and what was removed from, old to make it new. */
 void fieldset_compare(struct arena *a, const struct type *t, const struct json *old, const struct json *new,
 		      struct json **ret_changed, struct json **ret_removed);
 /* live with applied merged in; a new tree. */
 struct json *fieldset_merge(struct arena *a, const struct type *t, const struct json *live, const struct json *applied);
-/* Removes from value what is in last and not, nor anything below it, in owned. */
-void fieldset_prune(struct arena *a, const struct type *t, struct json *value, const struct json *last,
-		    const struct json *owned);
+/* merged without what is in last, unless it is in owned or holds what others put there; a new tree. */
+struct json *fieldset_prune(struct arena *a, const struct type *t, const struct json *merged, const struct json *last,
+			    const struct json *owned);
 
 #endif

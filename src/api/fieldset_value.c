@@ -1,406 +1,229 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walks values by type: the half of fieldset.h that knows what is granular. */
+/* The set of the paths that a value has, and whether it fits its type: what an applied configuration says. */
 #include <string.h>
 
 #include "api/fieldset.h"
+#include "api/fieldset_internal.h"
 #include "api/type.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
-#include "base/json_index.h"
-#include "base/map.h"
 #include "base/str.h"
 
-enum shape_kind {
-	S_LEAF,	   /* scalars and whatever is applied as a whole */
-	S_STRUCT,  /* members by the type's fields */
-	S_MAP,	   /* any keys; element is the field's kind */
-	S_KEYED,   /* list whose items are told apart by keys */
-	S_SET,	   /* list of distinct scalars */
-	S_DEDUCED, /* no type is known */
+/* ---- does it fit ---- */
+
+#define PROBLEMS_MAX 32 /* of one configuration, in its message; whoever has more mends the first ones first */
+
+struct checker {
+	struct arena *arena;
+	struct buf path, problems;
+	size_t n;
 };
 
-struct shape {
-	enum shape_kind kind;
-	const struct type *type;
-	const struct field *field; /* of S_MAP, S_KEYED, S_SET; and of a struct member */
-};
-
-static struct shape struct_shape(const struct type *t)
+static void problem(struct checker *c, const char *fmt, const char *what)
 {
-	return (struct shape){t ? S_STRUCT : S_DEDUCED, t, NULL};
+	_cleanup_buf_ struct buf text = BUF_INIT;
+
+	if (++c->n > PROBLEMS_MAX)
+		return;
+	if (c->path.len)
+		buf_addf(&c->problems, "%s  %s: ", c->n > 1 ? "\n" : "", buf_str(&c->path));
+	else
+		buf_adds(&c->problems, c->n > 1 ? "\n  " : "  ");
+	buf_addf(&text, fmt, what);
+	buf_add(&c->problems, text.data, text.len);
 }
 
-static struct shape field_shape(const struct field *f)
-{
-	struct shape s = {S_LEAF, f->type, f};
-
-	if (f->atomic)
-		return s;
-	if (f->shape == SHAPE_LIST) {
-		if (f->list_type == LIST_MAP && f->kind == FIELD_STRUCT && f->list_keys)
-			s.kind = S_KEYED;
-		else if (f->list_type == LIST_SET && f->kind != FIELD_STRUCT)
-			s.kind = S_SET;
-	} else if (f->shape != SHAPE_SINGLE) {
-		s.kind = S_MAP;
-	} else if (f->kind == FIELD_STRUCT) {
-		s.kind = f->type ? S_STRUCT : S_DEDUCED;
-	}
-	return s;
-}
-
-static struct shape member_shape(const struct shape *s, const struct json *m)
-{
-	if (s->kind == S_STRUCT) {
-		const struct field *f = type_field_n(s->type, m->key, m->key_len);
-		return f ? field_shape(f) : struct_shape(NULL);
-	}
-	if (s->kind == S_MAP) {
-		if (s->field->shape == SHAPE_MAP && s->field->kind == FIELD_STRUCT)
-			return struct_shape(s->field->type);
-		return (struct shape){S_LEAF, NULL, s->field};
-	}
-	return struct_shape(NULL);
-}
-
-/* Whether v is looked into, rather than being one leaf. */
-static bool descends(const struct shape *s, const struct json *v)
-{
-	switch (s->kind) {
-	case S_LEAF:
-		return false;
-	case S_STRUCT:
-	case S_MAP:
-	case S_DEDUCED:
-		return json_is(v, JSON_OBJECT);
-	case S_KEYED:
-	case S_SET:
-		return json_is(v, JSON_ARRAY);
-	}
-	return false;
-}
-
-static bool is_list(const struct shape *s)
-{
-	return s->kind == S_KEYED || s->kind == S_SET;
-}
-
-/* ---- path elements ---- */
-
-static const char *default_of_key(const struct type *t, const char *key)
-{
-	const struct field *f = type_field(t, key);
-	return f ? f->default_json : NULL;
-}
-
-/* "k:{…}" or "v:…" of a list item; NULL with the key that it lacks. */
-static char *item_element(struct arena *a, const struct shape *s, const struct json *item, const char **ret_missing)
+/* As Go prints a value that is of another kind than it should be. */
+static const char *shown(struct checker *c, const struct json *v)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	if (s->kind == S_SET) {
-		buf_adds(&b, "v:");
-		json_write(&b, item);
-		return arena_strndup(a, buf_str(&b), b.len);
+	json_write(&b, v);
+	if (b.len > 128) /* enough to recognise it */
+		b.len = 128;
+	return arena_strndup(c->arena, buf_str(&b), b.len);
+}
+
+static void check_scalar(struct checker *c, const struct field *f, const struct json *v)
+{
+	static const char *const go[] = {[JSON_BOOL] = "bool",
+					 [JSON_STRING] = "string",
+					 [JSON_ARRAY] = "[]interface {}",
+					 [JSON_OBJECT] = "map[string]interface {}"};
+
+	if (v->type == JSON_NULL)
+		return;
+	switch ((enum field_kind)f->kind) {
+	case FIELD_INT32:
+	case FIELD_INT64:
+	case FIELD_UINT32:
+	case FIELD_UINT64:
+	case FIELD_FLOAT:
+	case FIELD_DOUBLE:
+		if (v->type != JSON_NUMBER)
+			problem(c, "expected numeric (int or float), got %s", go[v->type]);
+		break;
+	case FIELD_BOOL:
+		if (v->type != JSON_BOOL)
+			problem(c, "expected boolean, got &{%s}", shown(c, v));
+		break;
+	case FIELD_STRING:
+	case FIELD_BYTES:
+	case FIELD_DURATION:
+		if (v->type != JSON_STRING)
+			problem(c, "expected string, got &value.valueUnstructured{Value:%s}", shown(c, v));
+		break;
+	case FIELD_TIME:
+	case FIELD_MICRO_TIME:
+	case FIELD_QUANTITY:
+	case FIELD_INT_OR_STRING:
+		if (v->type >= JSON_ARRAY)
+			problem(c, "expected any scalar, got &{%s}", shown(c, v));
+		break;
+	default:
+		break;
 	}
-	buf_adds(&b, "k:{");
-	for (const char *const *k = s->field->list_keys; *k; k++) {
-		const struct json *v = json_get(item, *k);
-		const char *fallback = v ? NULL : default_of_key(s->field->type, *k);
-		if (!v && !fallback) {
-			if (ret_missing)
-				*ret_missing = *k;
-			return NULL;
-		}
-		if (k != s->field->list_keys)
-			buf_addc(&b, ',');
-		json_write_string(&b, *k, strlen(*k));
-		buf_addc(&b, ':');
-		if (v)
-			json_write(&b, v);
-		else
-			buf_adds(&b, fallback);
-	}
-	buf_addc(&b, '}');
-	return arena_strndup(a, buf_str(&b), b.len);
 }
 
-/* The element of a child, also where an item lacks its keys: then by its place. */
-static char *child_element(struct arena *a, const struct shape *s, const struct json *c, size_t i)
+static void check_struct(struct checker *c, const struct type *t, const struct json *v);
+
+static void check_single(struct checker *c, const struct field *f, const struct json *v)
 {
-	if (!is_list(s))
-		return arena_printf(a, "f:%s", c->key);
-	char *e = item_element(a, s, c, NULL);
-	return e ? e : arena_printf(a, "i:%zu", i);
+	if (f->kind != FIELD_STRUCT)
+		check_scalar(c, f, v);
+	else if (json_is(v, JSON_OBJECT))
+		check_struct(c, f->type, v);
+	else if (v->type != JSON_NULL)
+		problem(c, "expected map, got &{%s}", shown(c, v));
 }
 
-static struct shape child_shape(const struct shape *s, const struct json *c)
+static void check_list(struct checker *c, const struct field *f, const struct shape *s, const struct json *v)
 {
-	return is_list(s) ? (s->kind == S_SET ? (struct shape){S_LEAF, NULL, s->field} : struct_shape(s->field->type))
-			  : member_shape(s, c);
-}
+	_cleanup_shape_index_ struct shape_index seen = SHAPE_INDEX_INIT;
+	size_t len = c->path.len, i = 0;
 
-/* The children of a list by their elements (of equal ones the first), so that walking two lists is not quadratic. */
-struct index {
-	const struct shape *shape;
-	const struct json *value;
-	struct map items;
-};
-
-static void index_release(struct index *x)
-{
-	map_release(&x->items, NULL);
-}
-
-static void index_init(struct index *x, struct arena *a, const struct shape *s, const struct json *v)
-{
-	size_t i = 0;
-
-	*x = (struct index){s, v, MAP_INIT};
-	if (is_list(s) && json_is(v, JSON_ARRAY))
-		JSON_EACH(c, v) {
-			char *element = child_element(a, s, c, i++);
-			if (!map_has(&x->items, element))
-				map_set(&x->items, element, c);
-		}
-}
-
-static struct json *index_find(const struct index *x, const char *element)
-{
-	if (is_list(x->shape))
-		return map_get(&x->items, element);
-	return str_has_prefix(element, "f:") ? json_get(x->value, element + 2) : NULL;
-}
-
-#define _cleanup_index_ _cleanup_(index_release)
-
-/* Adds a member whose key is known to be new. element lives as long as the set. */
-static void put(struct json *set, char *element, struct json *below)
-{
-	below->key = element;
-	below->key_len = (uint32_t)strlen(element) & 0xffffff;
-	json_append(set, below);
-}
-
-static void set_dot(struct arena *a, struct json *set)
-{
-	if (set->len)
-		json_set(a, set, ".", json_new(a, JSON_OBJECT));
-}
-
-/* ---- the set of a value ---- */
-
-static void seen_release(struct map *m)
-{
-	map_release(m, NULL);
-}
-
-/*
- * Adds v's paths to set. every: containers are members too (what appeared or vanished as a whole); otherwise, as for an
- * applied configuration, only list items, map entries and leaves.
- */
-static bool add_paths(struct arena *a, const struct shape *s, const struct json *v, bool every, struct json *set,
-		      const char **ret_problem)
-{
-	_cleanup_(seen_release) struct map seen = MAP_INIT;
-	size_t i = 0;
-
-	JSON_EACH(c, v) {
-		const char *missing = NULL;
-		if (is_list(s) && ret_problem && !item_element(a, s, c, &missing)) {
-			*ret_problem = arena_printf(
-			    a, "associative list with keys has an element that omits key field \"%s\"", missing);
-			return false;
-		}
-		char *element = child_element(a, s, c, i++);
-		struct shape inner = child_shape(s, c);
-		struct json *below = json_new(a, JSON_OBJECT);
-		if (is_list(s) && map_set(&seen, element, c)) {
-			if (ret_problem) {
-				*ret_problem = arena_printf(a, "duplicate entries for key %s", element + 2);
-				return false;
+	JSON_EACH(item, v) {
+		if (shape_is_list(s)) {
+			const char *why;
+			char *element = shape_item_element(c->arena, s, item, &why);
+			if (!element) {
+				problem(c, "element %s",
+					arena_printf(c->arena, "%zu: %s", i, why)); /* nothing further can be said */
+				return;
 			}
+			_cleanup_buf_ struct buf shown_element = BUF_INIT;
+			fieldset_element_text(&shown_element, element);
+			if (map_set(&seen.items, element, item))
+				problem(c, "duplicate entries for key %s", buf_str(&shown_element));
+			buf_adds(&c->path, buf_str(&shown_element));
+		} else {
+			buf_addf(&c->path, "[%zu]", i);
+		}
+		check_single(c, f, item);
+		c->path.len = len;
+		i++;
+	}
+}
+
+static void check_map(struct checker *c, const struct field *f, const struct json *v)
+{
+	size_t len = c->path.len;
+
+	JSON_EACH(m, v) {
+		buf_addf(&c->path, ".%s", m->key);
+		if (f->shape == SHAPE_MAP)
+			check_single(c, f, m);
+		else if (m->type != JSON_ARRAY && m->type != JSON_NULL)
+			problem(c, "expected list, got &{%s}", shown(c, m));
+		c->path.len = len;
+	}
+}
+
+static void check_field(struct checker *c, const struct field *f, const struct json *v)
+{
+	struct shape s = shape_of_field(f);
+	bool list = f->shape == SHAPE_LIST;
+
+	if (f->shape == SHAPE_SINGLE) {
+		check_single(c, f, v);
+	} else if (!json_is(v, list ? JSON_ARRAY : JSON_OBJECT)) {
+		if (v->type != JSON_NULL)
+			problem(c, list ? "expected list, got &{%s}" : "expected map, got &{%s}", shown(c, v));
+	} else if (list) {
+		check_list(c, f, &s, v);
+	} else {
+		check_map(c, f, v);
+	}
+}
+
+static void check_struct(struct checker *c, const struct type *t, const struct json *v)
+{
+	size_t len = c->path.len;
+
+	if (!t)
+		return;
+	JSON_EACH(m, v) {
+		const struct field *f = type_field_n(t, m->key, m->key_len);
+		buf_addf(&c->path, ".%s", m->key);
+		if (f)
+			check_field(c, f, m);
+		else
+			problem(c, "%s", "field not declared in schema");
+		c->path.len = len;
+	}
+}
+
+const char *fieldset_problems(struct arena *a, const struct type *t, const struct json *value)
+{
+	struct checker c = {.arena = a};
+	const char *text = NULL;
+
+	check_struct(&c, t, value);
+	if (c.n == 1)
+		text = arena_strdup(a, buf_str(&c.problems) + 2); /* without the indent of lists */
+	else if (c.n)
+		text = arena_printf(a, "errors:\n%s", buf_str(&c.problems));
+	buf_release(&c.path);
+	buf_release(&c.problems);
+	return text;
+}
+
+/* ---- the set ---- */
+
+static void add_paths(struct arena *a, const struct shape *s, const struct json *v, struct json *set)
+{
+	_cleanup_shape_index_ struct shape_index index;
+	size_t i = 0;
+
+	shape_index_init(&index, a, s, v);
+	JSON_EACH(c, v) {
+		char *element = shape_element(a, s, c, i++);
+		struct shape inner = shape_of_child(s, c);
+		struct json *below = json_new(a, JSON_OBJECT);
+		if (map_has(&index.twice, element)) { /* live lists may have an item twice: only the item is named */
+			if (shape_index_find(&index, element) == c)
+				fieldset_put(set, element, below);
 			continue;
 		}
-		if (descends(&inner, c)) {
-			if (!add_paths(a, &inner, c, every, below, ret_problem))
-				return false;
-			if (!below->len && is_list(&inner) && !every)
-				continue; /* an empty list names nothing */
-			bool named = s->kind == S_STRUCT && inner.field &&
-				     (!every || (inner.kind == S_STRUCT && !inner.field->pointer));
+		if (shape_descends(&inner, c)) {
+			bool named = s->kind == S_STRUCT && inner.field; /* implied by what is below */
+			add_paths(a, &inner, c, below);
+			if (!below->len && named && (shape_is_list(&inner) || c->len))
+				continue; /* an empty list names nothing, nor does what has only such */
 			if (!named)
-				set_dot(a, below);
+				fieldset_set_dot(a, below);
 		}
-		put(set, element, below);
+		fieldset_put(set, element, below);
 	}
-	return true;
 }
 
-struct json *fieldset_of(struct arena *a, const struct type *t, const struct json *value, const char **ret_problem)
+struct json *fieldset_of(struct arena *a, const struct type *t, const struct json *value)
 {
-	struct shape root = struct_shape(t);
+	struct shape root = shape_of_type(t);
 	struct json *set = json_new(a, JSON_OBJECT);
 
-	*ret_problem = NULL;
-	if (!json_is(value, JSON_OBJECT) || !add_paths(a, &root, value, false, set, ret_problem))
-		return NULL;
+	if (json_is(value, JSON_OBJECT))
+		add_paths(a, &root, value, set);
 	return set->len ? set : NULL;
-}
-
-/* ---- differences ---- */
-
-static void mark(struct arena *a, const struct shape *s, const struct json *c, char *element, struct json *set)
-{
-	struct json *below = json_new(a, JSON_OBJECT);
-
-	if (descends(s, c)) {
-		add_paths(a, s, c, true, below, NULL);
-		if (!s->field || s->kind != S_STRUCT || s->field->pointer)
-			set_dot(a, below);
-	}
-	put(set, element, below);
-}
-
-static void compare(struct arena *a, const struct shape *s, const struct json *old, const struct json *new,
-		    struct json *changed, struct json *removed)
-{
-	_cleanup_index_ struct index before, after;
-	size_t i = 0;
-
-	index_init(&before, a, s, old);
-	index_init(&after, a, s, new);
-	JSON_EACH(c, new) {
-		char *element = child_element(a, s, c, i++);
-		struct shape inner = child_shape(s, c);
-		const struct json *was = index_find(&before, element);
-		if (index_find(&after, element) != c)
-			continue; /* the same item again */
-		if (!was) {
-			mark(a, &inner, c, element, changed);
-		} else if (descends(&inner, c) && descends(&inner, was)) {
-			struct json *c2 = json_new(a, JSON_OBJECT), *r2 = json_new(a, JSON_OBJECT);
-			compare(a, &inner, was, c, c2, r2);
-			if (c2->len)
-				put(changed, element, c2);
-			if (r2->len)
-				put(removed, element, r2);
-		} else if (!json_equal(was, c)) {
-			put(changed, element, json_new(a, JSON_OBJECT));
-		}
-	}
-	i = 0;
-	JSON_EACH(c, old) {
-		char *element = child_element(a, s, c, i++);
-		struct shape inner = child_shape(s, c);
-		if (index_find(&before, element) == c && !index_find(&after, element))
-			mark(a, &inner, c, element, removed);
-	}
-}
-
-void fieldset_compare(struct arena *a, const struct type *t, const struct json *old, const struct json *new,
-		      struct json **ret_changed, struct json **ret_removed)
-{
-	struct shape root = struct_shape(t);
-	struct json *changed = json_new(a, JSON_OBJECT), *removed = json_new(a, JSON_OBJECT);
-
-	compare(a, &root, old, new, changed, removed);
-	*ret_changed = changed->len ? changed : NULL;
-	*ret_removed = removed->len ? removed : NULL;
-}
-
-/* ---- merging ---- */
-
-static struct json *merge(struct arena *a, const struct shape *s, const struct json *live, const struct json *applied);
-
-static bool is_ahead(const struct json *live, const struct json *from, const struct json *item)
-{
-	for (; from; from = json_next(live, from))
-		if (from == item)
-			return true;
-	return false;
-}
-
-/*
- * The applied items in their order; items that only live has come before the first applied item that they preceded.
- */
-static struct json *merge_list(struct arena *a, const struct shape *s, const struct json *live,
-			       const struct json *applied)
-{
-	_cleanup_index_ struct index in_live, in_applied;
-	struct json *out = json_new(a, JSON_ARRAY), *next = json_first(live);
-	size_t i = 0;
-
-	index_init(&in_live, a, s, live);
-	index_init(&in_applied, a, s, applied);
-	JSON_EACH(c, applied) {
-		struct shape inner = child_shape(s, c);
-		struct json *was = index_find(&in_live, child_element(a, s, c, i++));
-		if (was && is_ahead(live, next, was)) {
-			for (; next != was; next = json_next(live, next))
-				if (!index_find(&in_applied, child_element(a, s, next, 0)))
-					json_append(out, json_clone(a, next));
-			next = json_next(live, was);
-		}
-		json_append(out, merge(a, &inner, was, c));
-	}
-	for (; next; next = json_next(live, next))
-		if (!index_find(&in_applied, child_element(a, s, next, 0)))
-			json_append(out, json_clone(a, next));
-	return out;
-}
-
-static struct json *merge(struct arena *a, const struct shape *s, const struct json *live, const struct json *applied)
-{
-	if (!live || !descends(s, applied) || !descends(s, live))
-		return json_clone(a, applied);
-	if (is_list(s))
-		return merge_list(a, s, live, applied);
-	struct json *out = json_new(a, JSON_OBJECT);
-	_cleanup_json_index_ struct json_index in_applied = json_index_of(applied), in_live = json_index_of(live);
-	JSON_EACH(c, live) {
-		const struct json *mine = json_index_get(&in_applied, c->key, c->key_len);
-		struct shape inner = member_shape(s, c);
-		json_add(a, out, c->key, c->key_len, mine ? merge(a, &inner, c, mine) : json_clone(a, c));
-	}
-	JSON_EACH(c, applied)
-		if (!json_index_get(&in_live, c->key, c->key_len))
-			json_add(a, out, c->key, c->key_len, json_clone(a, c));
-	return out;
-}
-
-struct json *fieldset_merge(struct arena *a, const struct type *t, const struct json *live, const struct json *applied)
-{
-	struct shape root = struct_shape(t);
-	return merge(a, &root, live, applied);
-}
-
-/* ---- pruning ---- */
-
-static void prune(struct arena *a, const struct shape *s, struct json *value, const struct json *last,
-		  const struct json *owned)
-{
-	_cleanup_index_ struct index children;
-
-	_cleanup_json_index_ struct json_index in_owned = json_index_of(owned);
-	index_init(&children, a, s, value);
-	JSON_EACH(l, last) {
-		struct json *child = l->key_len > 1 ? index_find(&children, l->key) : NULL;
-		if (!child)
-			continue;
-		const struct json *mine = json_index_get(&in_owned, l->key, l->key_len);
-		struct shape inner = child_shape(s, child);
-		if (!mine)
-			json_remove_child(value, child);
-		else if (descends(&inner, child))
-			prune(a, &inner, child, l, mine);
-	}
-}
-
-void fieldset_prune(struct arena *a, const struct type *t, struct json *value, const struct json *last,
-		    const struct json *owned)
-{
-	struct shape root = struct_shape(t);
-	prune(a, &root, value, last, owned);
 }

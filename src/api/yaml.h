@@ -21,8 +21,8 @@ struct yaml_error {
 	char message[160];
 };
 
-/* One document; an empty one gives null. More than one document is an error. 0 or -EINVAL with err (may be NULL) set.
- */
+/* One document; an empty one gives null. More than one document is an error. 0 or -EINVAL with err (may be NULL) set;
+ * err's line is that of the key while dup is called. */
 int yaml_parse(struct arena *a, const char *text, size_t len, json_duplicate_fn dup, void *arg, struct json **ret,
 	       struct yaml_error *err);
 /* All documents of a stream as the children of an array; empty documents are left out. */

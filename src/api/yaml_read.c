@@ -315,6 +315,8 @@ static void report_duplicate(struct reader *r, const char *key)
 			buf_addf(&path, "[%u]", r->stack[i]->len);
 	}
 	buf_addf(&path, "%s%s", path.len ? "." : "", key);
+	if (r->err)
+		r->err->line = r->event.start_mark.line + 1;
 	r->duplicate(r->duplicate_arg, buf_str(&path));
 }
 

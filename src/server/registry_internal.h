@@ -62,6 +62,8 @@ struct write_op {
 	size_t n_claimed_ports;
 	struct admission_warnings warnings;
 	struct quota_charges charges;
+	const struct json *applied_view; /* a Scale that was applied, with its managers; see ownership.c */
+	const char *applied_version;
 	/* The answer. */
 	struct list link;
 	struct status err;
@@ -146,6 +148,16 @@ struct json *status_success(struct arena *a);
 void op_bind(struct write_op *op, const struct json *binding); /* a Pod to a node */
 
 struct admission op_admission(struct write_op *op, enum admission_operation operation);
+
+/* ---- ownership (ownership.c) ---- */
+/* The manager gets what op->tree has other than op->old_tree (NULL: created). */
+void op_track_update(struct write_op *op);
+/* What the applied configuration makes of op->old_tree (NULL: created), in the storage version; or of a subresource's
+ * view. */
+int op_applied_tree(struct write_op *op, struct json **ret, struct status *err);
+int op_applied_view(struct write_op *op, const struct subresource_ops *ops, struct json **ret, struct status *err);
+/* After the view was merged into op->tree: its managers, too. */
+void op_settle_view(struct write_op *op);
 
 /* ---- versions (version.c) ---- */
 /* Changes tree (in place where possible) from one version of a resource to another. */

@@ -33,6 +33,11 @@ static const char *api_version(struct arena *a, const struct resource *r)
 	return *r->group ? arena_printf(a, "%s/%s", r->group, r->version) : r->version;
 }
 
+static bool is_apply(const struct write_op *op)
+{
+	return op->req.verb == WRITE_PATCH && op->req.patch == PATCH_APPLY;
+}
+
 /* ---- decoding ---- */
 
 static void warn_reports(struct write_op *op, const struct decode_report *report)
@@ -180,18 +185,6 @@ static int set_name(struct write_op *op, struct status *err)
 	return 0;
 }
 
-/* ---- ownership ---- */
-
-static struct apply_request ownership(struct write_op *op)
-{
-	return (struct apply_request){.resource = op->row,
-				      .manager = str_or(op->req.field_manager, "unknown"),
-				      .subresource = str_or(op->req.subresource, ""),
-				      .api_version = api_version(op->arena, op->row),
-				      .now_ns = now_ns(),
-				      .force = op->req.force};
-}
-
 /* Events: of use for minutes (architecture.md, decision 5). */
 static bool is_lazy(const struct write_op *op)
 {
@@ -308,16 +301,15 @@ static int prepare_create(struct write_op *op, struct status *err)
 		json_remove(op->tree, "status");
 	new_metadata(op);
 	default_object(a, op->row, op->tree);
+	/* As upstream, nobody owns what strategies and admission add. */
+	if (!is_apply(op))
+		op_track_update(op);
 	if (op->strategy->prepare_create)
 		op->strategy->prepare_create(op);
 	struct admission ad = op_admission(op, ADMIT_CREATE);
 	if (admission_mutate(&ad, err) < 0)
 		return -1;
 	default_object(a, op->row, op->tree);
-	if (op->req.verb != WRITE_PATCH || op->req.patch != PATCH_APPLY) {
-		struct apply_request owner = ownership(op);
-		apply_track_update(a, &owner, NULL, op->tree);
-	}
 	if (validate_create(op->row, op->tree, err) < 0 || admission_validate(&ad, err) < 0)
 		return -1;
 	if (op->strategy->allocate && op->strategy->allocate(op, err) < 0)
@@ -451,21 +443,19 @@ static int sent_tree(struct write_op *op, const struct subresource_ops *ops, con
 	return 0;
 }
 
-static int applied_tree(struct write_op *op, const struct body_kind *kind, struct json **ret, struct status *err)
+/* Apply: complaints about the configuration itself are told as upstream does, after it was applied. */
+static int applied(struct write_op *op, const struct subresource_ops *ops, struct json **ret, struct status *err)
 {
-	struct json *in = json_clone(op->arena, op->req.body), *decoded = NULL;
-	if (check_kind(op, kind, in, err) < 0 ||
-	    decode(op, kind->type, kind->kind, kind->version, in, &decoded, err) < 0)
+	struct decode_report *report = op->req.report;
+	if ((ops && ops->view ? op_applied_view(op, ops, ret, err) : op_applied_tree(op, ret, err)) < 0)
 		return -1;
-	decoded = version_convert(op->arena, op->req.resource, op->row, decoded);
-	const char *name = meta_name(decoded);
-	if (*name && !str_eq(name, op->name))
-		return status_set(err, 400, "metadata.name must match the name in the URL: %s", op->name);
-	json_set_str(op->arena, meta_of(op->arena, decoded), "name", op->name);
-	if (check_namespace(op, decoded, err) < 0)
-		return -1;
-	struct apply_request r = ownership(op);
-	return apply_patch(op->arena, &r, op->old_tree, decoded, ret, err);
+	op->req.report = NULL;
+	if (!report || !report->n || op->req.validation == FIELD_VALIDATION_IGNORE)
+		return 0;
+	if (op->req.validation == FIELD_VALIDATION_STRICT)
+		return status_set(err, 400, "error strict decoding YAML: %s", report->messages[0]);
+	warn_reports(op, report);
+	return 0;
 }
 
 /* The sent object against the stored one: same name, uid and, when given, revision. *ret_expect: it was given. */
@@ -558,7 +548,6 @@ static bool only_renewal(struct write_op *op)
 static int prepare_update(struct write_op *op, const struct subresource_ops *ops, struct json *sent, struct status *err)
 {
 	struct arena *a = op->arena;
-	bool applied = op->req.verb == WRITE_PATCH && op->req.patch == PATCH_APPLY;
 	if (ops) {
 		op->tree = ops->merge(op, op->old_tree, sent, err);
 		if (!op->tree)
@@ -573,6 +562,10 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	if (!ops && op->row->has_status)
 		keep_from_old(op, "status");
 	default_object(a, op->row, op->tree);
+	if (is_apply(op))
+		op_settle_view(op);
+	else
+		op_track_update(op);
 	if (!ops && op->strategy->prepare_update)
 		op->strategy->prepare_update(op);
 	struct admission ad = op_admission(op, ADMIT_UPDATE);
@@ -580,10 +573,7 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 		return -1;
 	default_object(a, op->row, op->tree);
 	set_generation(op);
-	if (!applied) {
-		struct apply_request owner = ownership(op);
-		apply_track_update(a, &owner, op->old_tree, op->tree);
-	}
+	apply_ignore_times(a, op->old_tree, op->tree);
 	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0 ||
 	    admission_validate(&ad, err) < 0)
 		return -1;
@@ -617,9 +607,7 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 	_cleanup_status_ struct status err = STATUS_INIT;
 	struct json *sent = NULL;
 	bool expect = false;
-	bool applied = op->req.verb == WRITE_PATCH && op->req.patch == PATCH_APPLY;
-	if ((applied && !(ops && ops->view) ? applied_tree(op, kind, &sent, &err)
-					    : sent_tree(op, ops, kind, &sent, &err)) < 0 ||
+	if ((is_apply(op) ? applied(op, ops, &sent, &err) : sent_tree(op, ops, kind, &sent, &err)) < 0 ||
 	    check_preconditions(op, sent, &expect, &err) < 0 || prepare_update(op, ops, sent, &err) < 0) {
 		op_fail(op, &err);
 		return STORE_OK;
@@ -661,7 +649,7 @@ static void create_instead(struct write_op *op, const struct body_kind *kind)
 			    &err, op->row->group, op->row->plural, op->name,
 			    "uid mismatch: the provided object specified uid, and no existing object was found");
 		else
-			applied_tree(op, kind, &tree, &err);
+			applied(op, NULL, &tree, &err);
 	} else {
 		json_remove(json_get(op->req.body, "metadata"), "resourceVersion");
 		if (check_kind(op, kind, op->req.body, &err) == 0 &&
@@ -699,11 +687,10 @@ void op_modify(struct write_op *op)
 		op_fail(op, &err);
 		return;
 	}
-	bool applied = op->req.verb == WRITE_PATCH && op->req.patch == PATCH_APPLY;
 	for (int i = 0; i < WRITE_TRIES_MAX; i++) {
 		if (op_load(op, &err) < 0) {
 			bool may =
-			    !ops && (applied || (op->req.verb == WRITE_UPDATE && op->strategy->create_on_update));
+			    !ops && (is_apply(op) || (op->req.verb == WRITE_UPDATE && op->strategy->create_on_update));
 			if (may)
 				create_instead(op, &kind);
 			else

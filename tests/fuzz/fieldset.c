@@ -28,7 +28,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct json *x, *y, *changed, *removed;
-	const char *problem = NULL;
 
 	if (!two_documents(&a, data, size, &x, &y))
 		return 0;
@@ -39,10 +38,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!json_is(x, JSON_OBJECT) || !json_is(y, JSON_OBJECT))
 		return 0;
 	const struct type *pod = resource_by_plural("", "pods")->type;
-	struct json *set = fieldset_of(&a, pod, y, &problem);
-	fieldset_compare(&a, pod, x, y, &changed, &removed);
-	struct json *merged = fieldset_merge(&a, pod, x, y);
+	fieldset_problems(&a, pod, y);
+	struct json *set = fieldset_of(&a, pod, y), *live = fieldset_complete(&a, pod, x);
+	fieldset_compare(&a, pod, live, y, &changed, &removed);
+	fieldset_sort(changed);
+	struct json *merged = fieldset_merge(&a, pod, live, y);
 	if (set)
-		fieldset_prune(&a, pod, merged, set, NULL);
+		fieldset_prune(&a, pod, merged, set, changed);
 	return 0;
 }

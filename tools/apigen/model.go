@@ -147,7 +147,7 @@ func (m *Model) field(parent reflect.Type, sf reflect.StructField, marks Markers
 	if err := m.shape(f, sf.Type); err != nil {
 		return nil, err
 	}
-	if f.Shape == "" && f.Type != nil && f.Type.Atomic {
+	if f.Shape == "" && f.Type != nil && f.Type.Atomic && marks.one("structType") != "granular" { // the field overrules
 		f.Atomic = true
 	}
 	f.Atomic = f.Atomic || marks.one("mapType") == "atomic" || marks.one("structType") == "atomic"

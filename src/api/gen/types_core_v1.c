@@ -1113,7 +1113,7 @@ static const struct field fields_core_v1_PersistentVolumeSpec[] = {
 	{ .name = "capacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 1, .doc = "Its size." },
 	{ .name = "", .kind = FIELD_STRUCT, .embedded = 1, .number = 2, .type = &type_core_v1_PersistentVolumeSource, .doc = "A piece of storage in the cluster." },
 	{ .name = "accessModes", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL }, .doc = "Ways it can be mounted." },
-	{ .name = "claimRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 4, .type = &type_core_v1_ObjectReference, .doc = "The claim it belongs to." },
+	{ .name = "claimRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 4, .type = &type_core_v1_ObjectReference, .doc = "The claim it belongs to." },
 	{ .name = "persistentVolumeReclaimPolicy", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Delete", "Recycle", "Retain", NULL }, .doc = "What happens to it when the claim is gone, Retain, Delete or Recycle." },
 	{ .name = "storageClassName", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "The class it belongs to." },
 	{ .name = "mountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "Options for mounting; not checked." },
