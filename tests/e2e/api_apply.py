@@ -135,7 +135,7 @@ def test_scale(api):
 def test_status(api):
     path = DEPLOYMENTS + "/stated"
     api.apply(path, dict(deployment("stated", **WHOLE), status={"replicas": 7}), "owner", 201)
-    assert api.do("GET", path)["status"].get("replicas", 0) == 0
+    assert api.do("GET", path).get("status", {}).get("replicas", 0) == 0
     done = api.apply(path + "/status", dict(deployment("stated", replicas=9), status={"replicas": 4}), "controller")
     assert done["status"]["replicas"] == 4 and done["spec"]["replicas"] == 1, done
     mine = entries(done)[("controller", "Apply", "status")]
@@ -150,7 +150,7 @@ def test_dry_run(api):
 
 def test_yaml_duplicates(api):
     path = MAPS + "/twice"
-    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: twice\ndata:\n  a: x\n  a: y\n"
+    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: twice\ndata:\n  a: x\n  a: z\n"
     status = api.do("PATCH", path + "?fieldManager=x&fieldValidation=Strict", text, 400, APPLY)
     assert status["message"] == ("error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n"
                                  '  line 7: key "a" already set in map'), status
