@@ -11,10 +11,11 @@
 
 const struct admission_plugin *const admission_plugins[] = {
     &admission_namespace_lifecycle,
-    &admission_node_restriction,
-    &admission_taint_nodes_by_condition,
     &admission_limit_ranger,
     &admission_service_account,
+    &admission_node_restriction,
+    &admission_taint_nodes_by_condition,
+    &admission_pod_security,
     &admission_default_toleration_seconds,
     &admission_priority,
     &admission_storage_object_in_use,

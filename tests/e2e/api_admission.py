@@ -4,6 +4,7 @@
 
 What the built-in admission plugins add and refuse. Raw HTTP against the API server alone (tests/e2e/apiserver.c), in memory.
 """
+import json
 import sys
 import threading
 
@@ -156,6 +157,36 @@ def test_limit_ranges(api):
     claim["spec"]["resources"]["requests"]["storage"] = "3Gi"
     refused(api, ns, claim, "maximum storage usage per PersistentVolumeClaim is 2Gi, but request is 3Gi",
             resource="persistentvolumeclaims")
+
+
+def warnings(api, method, path, body, code):
+    r, data = api.raw(method, path, body, {"content-type": "application/merge-patch+json"} if method == "PATCH" else None)
+    assert r.status == code, f"{r.status}: {data.decode()}"
+    return [json.loads(w.split(" - ", 1)[1]) for w in r.headers.get_all("warning") or []]
+
+
+def test_pod_security(api):
+    labels = {"pod-security.kubernetes.io/enforce": "baseline", "pod-security.kubernetes.io/warn": "restricted",
+              "pod-security.kubernetes.io/warn-version": "v1.20"}
+    ns = space(api, "secure", labels)
+    refused(api, ns, pod("a", hostNetwork=True),
+            'pods "a" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)')
+    told = warnings(api, "POST", ns + "pods", pod("a"), 201)
+    assert len(told) == 1 and told[0].startswith('would violate PodSecurity "restricted:v1.20": allowPrivilegeEscalation != false'
+                                                 ' (container "c" must set'), told
+    assert "capabilities" not in told[0], "that rule is younger"
+    assert not warnings(api, "PATCH", ns + "pods/a", {"metadata": {"labels": {"x": "y"}}}, 200), "nothing that matters changed"
+    made = base.deployment("d")
+    made["spec"]["template"]["spec"]["hostPID"] = True
+    told = warnings(api, "POST", "/apis/apps/v1/namespaces/secure/deployments", made, 201)
+    assert len(told) == 1 and "host namespaces (hostPID=true), allowPrivilegeEscalation" in told[0], told
+    wrong = api.patch("/api/v1/namespaces/secure", {"metadata": {"labels": {"pod-security.kubernetes.io/audit": "none"}}}, code=422)
+    assert wrong["details"]["causes"][0]["field"] == "metadata.labels[pod-security.kubernetes.io/audit]", wrong
+    told = warnings(api, "PATCH", "/api/v1/namespaces/secure",
+                    {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}, 200)
+    assert told == ['existing pods in namespace "secure" violate the new PodSecurity enforce level "restricted:latest"',
+                    "a: allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile"], told
+    refused(api, ns, pod("b"), 'violates PodSecurity "restricted:latest"')
 
 
 if __name__ == "__main__":
