@@ -24,6 +24,16 @@ static const char *name_check_ip(const char *s)
 	return rule_ip(s);
 }
 
+/* ClusterTrustBundle: "name", or with a signer "example.com:signer:name". */
+static const char *name_check_trust_bundle(const char *s)
+{
+	const char *last = strrchr(s, ':');
+	if (last && (last == s || strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-.:") < (size_t)(last - s)))
+		return "a bundle of a signer is named after it, with a colon for its slash, and a colon before the "
+		       "rest";
+	return name_check_dns1123_subdomain(last ? last + 1 : s);
+}
+
 static const struct {
 	const char *group, *kind;
 	const char *(*rule)(const char *);
@@ -35,6 +45,7 @@ static const struct {
     {"rbac.authorization.k8s.io", "RoleBinding", name_check_path_segment},
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", name_check_path_segment},
     {"apiregistration.k8s.io", "APIService", name_check_path_segment},
+    {"certificates.k8s.io", "ClusterTrustBundle", name_check_trust_bundle},
     {"batch", "CronJob", name_check_cron_job},
     {"networking.k8s.io", "IPAddress", name_check_ip},
 };

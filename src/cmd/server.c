@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/csr.h"
 #include "api/resource.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -26,6 +27,7 @@
 #include "scheduler/scheduler.h"
 #include "server/authn.h"
 #include "server/authz.h"
+#include "server/jwt.h"
 #include "server/pki.h"
 #include "server/rbac_install.h"
 #include "server/registry.h"
@@ -46,6 +48,8 @@ struct control_plane {
 	struct authn *authn;
 	struct authz *authz;
 	struct auth auth;
+	struct certificate_authority ca;
+	struct token_signer token_signer;
 	struct registry *registry;
 	struct server *server;
 	struct tls_context *tls, *node_tls;
@@ -139,7 +143,12 @@ static void on_bootstrapped(void *arg, const struct status *err)
 		return;
 	}
 	struct controllers_config c = {
-	    .client = p->controller_client, .cluster_cidr = p->cluster.cluster_cidr, .root_ca_pem = pki_ca_pem(p->pki)};
+	    .client = p->controller_client,
+	    .cluster_cidr = p->cluster.cluster_cidr,
+	    .root_ca_pem = pki_ca_pem(p->pki),
+	    .ca = &p->ca,
+	    .token_signer = &p->token_signer,
+	};
 	p->controllers = controllers_start(&c);
 	p->scheduler = scheduler_start(&(struct scheduler_config){.client = p->scheduler_client});
 	rbac_install(p->registry, on_roles_installed, p);
@@ -159,9 +168,17 @@ static int open_store(struct control_plane *p, struct status *err)
 		     : 0;
 }
 
+static char *sign_token(void *self, struct arena *a, const struct json *claims)
+{
+	return jwt_sign(a, &pki_token_keys(self)->at[0], claims);
+}
+
 static int start(struct control_plane *p, struct status *err)
 {
 	struct cluster *c = &p->cluster;
+
+	p->ca = pki_authority(p->pki);
+	p->token_signer = (struct token_signer){p->pki, sign_token};
 
 	if (open_store(p, err) < 0)
 		return -1;
@@ -171,6 +188,7 @@ static int start(struct control_plane *p, struct status *err)
 	struct registry_config rc = {.loop = p->loop,
 				     .store = p->store,
 				     .auth = &p->auth,
+				     .ca = &p->ca,
 				     .service_cidr = c->service_cidr,
 				     .trust_domain = "cluster.local"};
 	if (registry_new(&rc, &p->registry, err) < 0)

@@ -43,6 +43,9 @@ extern const struct controller_ops namespace_controller, serviceaccount_controll
     taint_eviction_controller, node_ipam_controller, pod_gc_controller, endpoints_controller, endpointslice_controller,
     resourcequota_controller;
 
+extern const struct controller_ops certificates_controller, role_aggregation_controller, token_secret_controller,
+    bootstrap_token_controller, trust_bundle_controller;
+
 /* A queue that is started and freed with the others; name must be static. */
 struct workqueue *controller_queue(const struct controller_env *e, const char *name, sync_fn sync, void *arg);
 /* The shared informer with these handlers; NULL handlers: only to read. The resource must exist. */

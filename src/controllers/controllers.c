@@ -8,10 +8,11 @@
 #include "controllers/controller.h"
 
 static const struct controller_ops *const controller_table[] = {
-    &namespace_controller,     &serviceaccount_controller, &root_ca_controller,	       &replicaset_controller,
-    &deployment_controller,    &garbage_controller,	   &node_lifecycle_controller, &taint_eviction_controller,
-    &node_ipam_controller,     &pod_gc_controller,	   &endpoints_controller,      &endpointslice_controller,
-    &resourcequota_controller,
+    &namespace_controller,	 &serviceaccount_controller, &root_ca_controller,	   &replicaset_controller,
+    &deployment_controller,	 &garbage_controller,	     &node_lifecycle_controller,   &taint_eviction_controller,
+    &node_ipam_controller,	 &pod_gc_controller,	     &endpoints_controller,	   &endpointslice_controller,
+    &resourcequota_controller,	 &certificates_controller,   &role_aggregation_controller, &token_secret_controller,
+    &bootstrap_token_controller, &trust_bundle_controller,
 };
 
 struct hook {

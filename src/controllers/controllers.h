@@ -19,14 +19,25 @@ struct informers;
 #define NODE_CIDR_BITS_DEFAULT 24   /* upstream's --node-cidr-mask-size-ipv4 */
 #define POD_GC_TERMINATED_MAX 12500 /* upstream's --terminated-pod-gc-threshold */
 
+struct arena;
+struct certificate_authority;
+struct json;
+
+struct token_signer {
+	void *self;
+	char *(*sign)(void *self, struct arena *a, const struct json *claims); /* in a; NULL: failed */
+};
+
 struct controllers_config {
-	struct client *client;	       /* borrowed; freed after controllers_stop */
-	struct informers *informers;   /* borrowed, to be shared with the scheduler; NULL: own ones */
-	const char *cluster_cidr;      /* "10.42.0.0/16": nodes get their podCIDR from it; NULL: they don't */
-	int node_cidr_bits;	       /* 0: NODE_CIDR_BITS_DEFAULT */
-	const char *root_ca_pem;       /* published as ConfigMap kube-root-ca.crt in each namespace; NULL: not */
-	int64_t node_monitor_grace_ms; /* 0: NODE_MONITOR_GRACE_MS */
-	unsigned terminated_pods_max;  /* 0: POD_GC_TERMINATED_MAX */
+	struct client *client;	     /* borrowed; freed after controllers_stop */
+	struct informers *informers; /* borrowed, to be shared with the scheduler; NULL: own ones */
+	const char *cluster_cidr;    /* "10.42.0.0/16": nodes get their podCIDR from it; NULL: they don't */
+	int node_cidr_bits;	     /* 0: NODE_CIDR_BITS_DEFAULT */
+	const char *root_ca_pem;     /* published as ConfigMap kube-root-ca.crt in each namespace; NULL: not */
+	const struct certificate_authority *ca;	 /* api/csr.h: signs certificate requests; NULL: nobody does */
+	const struct token_signer *token_signer; /* of Secrets with service account tokens; NULL: they stay empty */
+	int64_t node_monitor_grace_ms;		 /* 0: NODE_MONITOR_GRACE_MS */
+	unsigned terminated_pods_max;		 /* 0: POD_GC_TERMINATED_MAX */
 };
 
 /* Strings are copied. Nothing is written before all caches are filled. */

@@ -171,6 +171,11 @@ const char *http_remote_address(const struct http_request *cr)
 	return r->remote;
 }
 
+bool http_peer_rejected(const struct http_request *r)
+{
+	return r->conn->stream && stream_peer_rejected(r->conn->stream);
+}
+
 bool http_peer_cert(const struct http_request *r, const unsigned char **ret_der, size_t *ret_len)
 {
 	return r->conn->stream && stream_peer_cert(r->conn->stream, ret_der, ret_len);

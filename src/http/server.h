@@ -64,6 +64,8 @@ bool http_header_each(const struct http_request *r, size_t i, const char **ret_n
 const char *http_body(const struct http_request *r, size_t *ret_len); /* NUL-terminated */
 const char *http_remote_address(const struct http_request *r);
 bool http_peer_cert(const struct http_request *r, const unsigned char **ret_der, size_t *ret_len);
+/* A client certificate was shown and did not verify. */
+bool http_peer_rejected(const struct http_request *r);
 bool http_is_h2(const struct http_request *r);
 void *http_user(const struct http_request *r);
 void http_set_user(struct http_request *r, void *user);

@@ -477,6 +477,11 @@ const char *stream_alpn(const struct stream *s)
 	return NULL;
 }
 
+bool stream_peer_rejected(const struct stream *s)
+{
+	return s->ssl && SSL_get0_peer_certificate(s->ssl) && SSL_get_verify_result(s->ssl) != X509_V_OK;
+}
+
 bool stream_peer_cert(const struct stream *cs, const unsigned char **ret_der, size_t *ret_len)
 {
 	struct stream *s = (struct stream *)cs; /* remembers the encoding only */

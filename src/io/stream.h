@@ -53,6 +53,8 @@ const char *stream_peer_address(const struct stream *s); /* "10.0.0.7:51234" */
 const char *stream_alpn(const struct stream *s);
 /* The verified peer certificate in DER (TLS with client certificates), or false. The memory is the stream's. */
 bool stream_peer_cert(const struct stream *s, const unsigned char **ret_der, size_t *ret_len);
+/* The peer showed a certificate, and it did not verify. */
+bool stream_peer_rejected(const struct stream *s);
 
 struct listener;
 typedef void (*listener_fn)(void *arg, struct stream *s); /* set events on s and start reading; TLS is complete */

@@ -19,6 +19,8 @@ const struct admission_plugin *const admission_plugins[] = {
     &admission_default_toleration_seconds,
     &admission_priority,
     &admission_storage_object_in_use,
+    &admission_certificate_requests,
+    &admission_trust_bundles,
     &admission_escalation_roles,
     &admission_escalation_clusterroles,
     &admission_escalation_rolebindings,

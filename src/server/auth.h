@@ -50,6 +50,7 @@ struct token_spec {
 	int64_t expiration_seconds;			 /* 0: the default, 3600 */
 	const char *bound_kind, *bound_name, *bound_uid; /* Pod, Secret or Node */
 	const char *node_name, *node_uid;
+	bool extended; /* lasts a year, and says since when it is stale */
 };
 
 struct authenticator_ops {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is it? Client certificates (subject CN is the user, each O a group; the chain was verified by TLS), and service
+ * Who is it? Client certificates (subject CN is the user, each O a group; the chain was verified by TLS), service
  * account tokens (KEP-1205: bound to an account, and maybe to a pod, secret or node, all of which must still exist with
- * the same uid). Without credentials only the health and version paths are open, as system:anonymous.
+ * the same uid; or kept in a Secret), bootstrap tokens. Without credentials it is system:anonymous, who may only what
+ * roles let him.
  */
 #ifndef PROA_SERVER_AUTHN_H
 #define PROA_SERVER_AUTHN_H
@@ -16,6 +17,9 @@ struct store;
 #define TOKEN_SECONDS_MIN 600	      /* shortest lifetime that TokenRequest accepts */
 #define TOKEN_SECONDS_MAX (1LL << 32) /* longest, as upstream validates it */
 #define TOKEN_SECONDS_DEFAULT 3600
+#define TOKEN_SECONDS_POD 3607 /* what the ServiceAccount plugin asks for: recognised by it, as upstream */
+/* Such tokens last a year for clients that never read theirs again; "warnafter" says when they should have. */
+#define TOKEN_SECONDS_EXTENDED (365 * 24 * 3600)
 
 struct authn_config {
 	struct pki *pki;     /* borrowed */

@@ -8,6 +8,7 @@
 #include "api/meta.h"
 #include "api/resource.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -16,6 +17,7 @@
 #include "server/registry_internal.h"
 #include "server/server_internal.h"
 
+#define RBAC_GROUP "rbac.authorization.k8s.io"
 #define SERVICE_PORT 443
 
 struct bootstrap {
@@ -116,6 +118,52 @@ static void put_authentication(struct bootstrap *b)
 	put(b, "", "configmaps", "kube-system", o, true);
 }
 
+/* ---- what those may read who don't know the cluster yet ---- */
+
+#define CLUSTER_INFO "cluster-info"
+#define CLUSTER_INFO_ROLE "kubeadm:bootstrap-signer-clusterinfo" /* the name under which tools look for it */
+
+static void put_cluster_info(struct bootstrap *b)
+{
+	struct arena *a = &b->arena;
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	const char *address = b->server->advertise_address;
+	buf_adds(&text, "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: ");
+	base64_encode(&text, b->server->client_ca_pem, strlen(b->server->client_ca_pem));
+	buf_addf(&text, strchr(address, ':') ? "\n    server: https://[%s]:%d\n" : "\n    server: https://%s:%d\n",
+		 address, b->server->config.advertise_port);
+	buf_adds(&text,
+		 "  name: \"\"\ncontexts: null\ncurrent-context: \"\"\nkind: Config\npreferences: {}\nusers: null\n");
+	struct json *o = meta_object_new(a, "v1", "ConfigMap", "kube-public", CLUSTER_INFO);
+	json_set_str(a, json_object_in(a, o, "data"), "kubeconfig", buf_str(&text));
+	put(b, "", "configmaps", "kube-public", o, true);
+}
+
+/* cluster-info is for everybody: a bootstrap token's signature says whether to believe it. */
+static void put_cluster_info_role(struct bootstrap *b)
+{
+	struct arena *a = &b->arena;
+	const char *version = RBAC_GROUP "/v1";
+	struct json *role = meta_object_new(a, version, "Role", "kube-public", CLUSTER_INFO_ROLE);
+	struct json *rule = json_append(json_array_in(a, role, "rules"), json_new(a, JSON_OBJECT));
+	json_append(json_array_in(a, rule, "apiGroups"), json_new_str(a, ""));
+	json_append(json_array_in(a, rule, "resources"), json_new_str(a, "configmaps"));
+	json_append(json_array_in(a, rule, "resourceNames"), json_new_str(a, CLUSTER_INFO));
+	json_append(json_array_in(a, rule, "verbs"), json_new_str(a, "get"));
+	put(b, RBAC_GROUP, "roles", "kube-public", role, false);
+
+	struct json *binding = meta_object_new(a, version, "RoleBinding", "kube-public", CLUSTER_INFO_ROLE);
+	struct json *ref = json_object_in(a, binding, "roleRef");
+	json_set_str(a, ref, "apiGroup", RBAC_GROUP);
+	json_set_str(a, ref, "kind", "Role");
+	json_set_str(a, ref, "name", CLUSTER_INFO_ROLE);
+	struct json *subject = json_append(json_array_in(a, binding, "subjects"), json_new(a, JSON_OBJECT));
+	json_set_str(a, subject, "apiGroup", RBAC_GROUP);
+	json_set_str(a, subject, "kind", "User");
+	json_set_str(a, subject, "name", USER_ANONYMOUS);
+	put(b, RBAC_GROUP, "rolebindings", "kube-public", binding, false);
+}
+
 /* ---- the API server's own Service ---- */
 
 static void label_apiserver(struct bootstrap *b, struct json *o)
@@ -188,6 +236,10 @@ void server_bootstrap(struct server *s, void (*done)(void *arg, const struct sta
 	if (!s->flow_upkeep)
 		s->flow_upkeep = flow_upkeep_new(s);
 	put_authentication(b);
+	if (s->advertise_address && s->client_ca_pem) {
+		put_cluster_info(b);
+		put_cluster_info_role(b);
+	}
 	if (s->advertise_address) {
 		put_service(b);
 		put_endpoints(b);

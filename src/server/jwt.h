@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON Web Tokens (RFC 7519) in compact serialisation, signed with ES256 only (RFC 7518, 3.4): the algorithm is ours to
- * say, never the token's, so neither "none" nor a symmetric algorithm over a public key can be smuggled in.
+ * JSON Web Tokens (RFC 7519) in compact serialisation with asymmetric signatures (RFC 7518: RS, PS and ES with SHA-256,
+ * 384 and 512), and the keys that verify them (jwk.c; RFC 7517). The algorithm of a token must fit the type of the key
+ * and be one that the caller names, so neither "none" nor a symmetric algorithm over a public key can be smuggled in.
  */
 #ifndef PROA_SERVER_JWT_H
 #define PROA_SERVER_JWT_H
@@ -12,15 +13,40 @@ struct arena;
 struct json;
 
 #define JWT_MAX (16 * 1024) /* longer tokens are refused unread */
+#define JWT_KEYS_MAX 64	    /* of one set; each may be tried for a token without a key id */
 
-/* key: an EVP_PKEY on P-256. The token is in a; NULL when signing fails. */
-char *jwt_sign(struct arena *a, void *key, const struct json *claims);
-/* 0 and the claims, or -EINVAL (malformed), -EKEYREJECTED (other algorithm, key or signature). Claims are not judged.
+struct jwt_key {
+	void *key;	 /* EVP_PKEY, owned */
+	char *id;	 /* "kid", owned */
+	const char *alg; /* the only one it is for; NULL: any that fits its type */
+};
+
+struct jwt_keys {
+	struct jwt_key at[JWT_KEYS_MAX];
+	size_t n;
+};
+
+extern const char *const jwt_algorithms[]; /* all of them, ends with NULL */
+
+/* Takes key. id NULL: the hash of its public part, as jwt_key_id. -ENOSPC when the set is full (key is freed). */
+int jwt_keys_add(struct jwt_keys *k, void *key, const char *id, const char *alg);
+/* Adds the signing keys of a JWK Set; what is not for us (other types, encryption) is passed over. -EINVAL: no set. */
+int jwt_keys_parse(struct jwt_keys *k, const struct json *set);
+void jwt_keys_release(struct jwt_keys *k);
+/* A JWK Set with the public parts, for OIDC discovery. */
+struct json *jwt_key_set(struct arena *a, const struct jwt_keys *k);
+/* The algorithm that a key of ours signs with; NULL: none (Ed25519, a short RSA key). */
+const char *jwt_algorithm(void *key);
+
+/* Signs with one key. The token is in a; NULL when signing fails. */
+char *jwt_sign(struct arena *a, const struct jwt_key *key, const struct json *claims);
+/*
+ * 0 and the claims, or -EINVAL (malformed), -ENOKEY (signed by a key that is not in the set), -EKEYREJECTED (an
+ * algorithm that is not among algs, or a wrong signature). Claims are not judged.
  */
-int jwt_verify(struct arena *a, void *key, const char *token, struct json **ret_claims);
-/* The key's identifier: base64url of the SHA-256 of its public part. In a. */
-char *jwt_key_id(struct arena *a, void *key);
-/* A JWK Set with the public key (RFC 7517), for OIDC discovery. */
-struct json *jwt_key_set(struct arena *a, void *key);
+int jwt_verify(struct arena *a, const struct jwt_keys *keys, const char *const *algs, const char *token,
+	       struct json **ret_claims);
+/* The claims of a token that nobody has verified: only to learn who should. NULL: malformed. */
+struct json *jwt_peek(struct arena *a, const char *token);
 
 #endif

@@ -213,8 +213,16 @@ static bool handle_issuer(struct request *r, const char *path)
 		json_set(a, o, "jwks_uri", json_new_strf(a, "https://%s/openid/v1/jwks", host));
 		json_append(json_array_in(a, o, "response_types_supported"), json_new_str(a, "id_token"));
 		json_append(json_array_in(a, o, "subject_types_supported"), json_new_str(a, "public"));
-		json_append(json_array_in(a, o, "id_token_signing_alg_values_supported"), json_new_str(a, "ES256"));
+		struct json *algs = json_array_in(a, o, "id_token_signing_alg_values_supported");
+		JSON_EACH(k, json_get(auth->authn->key_set(auth->authn_self, a), "keys")) {
+			bool told = false;
+			JSON_EACH(known, algs)
+				told |= str_eq(json_str(known), json_path_str(k, "alg"));
+			if (!told)
+				json_append(algs, json_new_str(a, json_path_str(k, "alg")));
+		}
 	}
+	r->cache_control = "public, max-age=3600"; /* as upstream: keys outlive that by far */
 	json_write(&out, o);
 	reply_body(r, 200, keys ? "application/jwk-set+json" : "application/json", buf_str(&out), out.len);
 	return true;

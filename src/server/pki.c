@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/pki.h"
+#include "server/pki_internal.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,29 +25,8 @@
 #include "base/vec.h"
 
 #define FILE_MAX (64 * 1024)
-#define CLOCK_SKEW_S 300 /* certificates are valid from a little earlier, for nodes whose clocks lag */
 
-struct pki {
-	char *dir;
-	X509 *ca;
-	EVP_PKEY *ca_key, *token_key;
-	char *ca_pem;
-};
-
-static void cleanup_x509(X509 **x)
-{
-	X509_free(*x);
-}
-
-static void cleanup_pkey(EVP_PKEY **k)
-{
-	EVP_PKEY_free(*k);
-}
-
-#define _cleanup_x509_ _cleanup_(cleanup_x509)
-#define _cleanup_pkey_ _cleanup_(cleanup_pkey)
-
-static int fail(struct status *err, int r, const char *what, const char *detail)
+int pki_fail(struct status *err, int r, const char *what, const char *detail)
 {
 	status_set(err, 500, "certificates: %s%s%s: %s", what, detail ? " " : "", str_or(detail, ""), strerror(-r));
 	ERR_clear_error();
@@ -64,7 +45,7 @@ static char *bio_text(BIO *b)
 	return text;
 }
 
-static char *cert_to_pem(X509 *x)
+char *pki_cert_to_pem(X509 *x)
 {
 	BIO *b = BIO_new(BIO_s_mem());
 	PEM_write_bio_X509(b, x);
@@ -118,7 +99,7 @@ static int write_text(const struct pki *p, const char *name, const char *suffix,
 
 /* ---- making certificates ---- */
 
-static void add_extension(X509 *x, X509 *issuer, int nid, const char *value)
+void pki_add_extension(X509 *x, X509 *issuer, int nid, const char *value)
 {
 	X509V3_CTX ctx;
 
@@ -130,7 +111,7 @@ static void add_extension(X509 *x, X509 *issuer, int nid, const char *value)
 	X509_EXTENSION_free(e);
 }
 
-static X509 *new_cert(EVP_PKEY *subject_key, int days)
+X509 *pki_new_cert(EVP_PKEY *subject_key, int64_t seconds)
 {
 	X509 *x = X509_new();
 	BIGNUM *serial = BN_new();
@@ -142,7 +123,7 @@ static X509 *new_cert(EVP_PKEY *subject_key, int days)
 	X509_set_pubkey(x, subject_key);
 	time_t now = (time_t)now_s();
 	X509_time_adj_ex(X509_getm_notBefore(x), 0, -CLOCK_SKEW_S, &now);
-	X509_time_adj_ex(X509_getm_notAfter(x), days, 0, &now);
+	X509_time_adj_ex(X509_getm_notAfter(x), (int)(seconds / DAY_S), (long)(seconds % DAY_S), &now);
 	return x;
 }
 
@@ -153,29 +134,29 @@ static void name_add(X509_NAME *name, const char *what, const char *value)
 
 static X509 *make_ca(EVP_PKEY *key)
 {
-	X509 *x = new_cert(key, PKI_CA_DAYS);
+	X509 *x = pki_new_cert(key, PKI_CA_DAYS * DAY_S);
 	X509_NAME *name = X509_get_subject_name(x);
 	_cleanup_free_ char *common_name = xasprintf("proa-ca@%lld", (long long)now_s());
 
 	name_add(name, "CN", common_name);
 	X509_set_issuer_name(x, name);
-	add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE");
-	add_extension(x, x, NID_key_usage, "critical,digitalSignature,keyCertSign,cRLSign");
-	add_extension(x, x, NID_subject_key_identifier, "hash");
+	pki_add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE");
+	pki_add_extension(x, x, NID_key_usage, "critical,digitalSignature,keyCertSign,cRLSign");
+	pki_add_extension(x, x, NID_subject_key_identifier, "hash");
 	X509_sign(x, key, EVP_sha256());
 	return x;
 }
 
 static void add_usages(X509 *x, X509 *ca, bool server, bool client)
 {
-	add_extension(x, ca, NID_basic_constraints, "critical,CA:FALSE");
-	add_extension(x, ca, NID_key_usage, "critical,digitalSignature");
-	add_extension(x, ca, NID_authority_key_identifier, "keyid");
+	pki_add_extension(x, ca, NID_basic_constraints, "critical,CA:FALSE");
+	pki_add_extension(x, ca, NID_key_usage, "critical,digitalSignature");
+	pki_add_extension(x, ca, NID_authority_key_identifier, "keyid");
 	if (server || client)
-		add_extension(x, ca, NID_ext_key_usage,
-			      server && client ? "serverAuth,clientAuth"
-			      : server	       ? "serverAuth"
-					       : "clientAuth");
+		pki_add_extension(x, ca, NID_ext_key_usage,
+				  server && client ? "serverAuth,clientAuth"
+				  : server	   ? "serverAuth"
+						   : "clientAuth");
 }
 
 /* Names go in as values, never through OpenSSL's configuration syntax, where a comma would begin another name. */
@@ -205,7 +186,7 @@ static void add_names(X509 *x, const struct pki_request *r)
 
 static X509 *make_cert(const struct pki *p, const struct pki_request *r, EVP_PKEY *key)
 {
-	X509 *x = new_cert(key, r->days ? r->days : PKI_DAYS);
+	X509 *x = pki_new_cert(key, (r->days ? r->days : PKI_DAYS) * DAY_S);
 	X509_NAME *name = X509_get_subject_name(x);
 
 	for (const char *const *o = r->organizations; o && *o; o++)
@@ -227,8 +208,8 @@ int pki_issue(const struct pki *p, const struct pki_request *r, char **ret_cert,
 	_cleanup_x509_ X509 *x = key ? make_cert(p, r, key) : NULL;
 
 	if (!x)
-		return fail(err, -EIO, "cannot issue a certificate for", r->common_name);
-	*ret_cert = cert_to_pem(x);
+		return pki_fail(err, -EIO, "cannot issue a certificate for", r->common_name);
+	*ret_cert = pki_cert_to_pem(x);
 	*ret_key = key_to_pem(key);
 	return 0;
 }
@@ -278,7 +259,7 @@ int pki_load(const struct pki *p, const char *name, char **ret_cert, char **ret_
 	if (r == 0)
 		r = read_text(p, name, ".key", &key);
 	if (r < 0)
-		return fail(err, r, "cannot read", name);
+		return pki_fail(err, r, "cannot read", name);
 	*ret_cert = TAKE_PTR(cert);
 	*ret_key = TAKE_PTR(key);
 	return 0;
@@ -298,7 +279,7 @@ int pki_ensure(const struct pki *p, const char *name, const struct pki_request *
 	k = write_text(p, name, ".key", new_key_pem, 0600);
 	if (k == 0)
 		k = write_text(p, name, ".crt", new_cert_pem, 0644);
-	return k < 0 ? fail(err, k, "cannot write", name) : 1;
+	return k < 0 ? pki_fail(err, k, "cannot write", name) : 1;
 }
 
 /* A key of its own file; made when it is missing. */
@@ -309,16 +290,16 @@ static int ensure_key(struct pki *p, const char *name, EVP_PKEY **ret, struct st
 
 	if (r == 0) {
 		*ret = key_from_pem(text);
-		return *ret ? 0 : fail(err, -EINVAL, "this file holds no private key:", name);
+		return *ret ? 0 : pki_fail(err, -EINVAL, "this file holds no private key:", name);
 	}
 	if (r != -ENOENT)
-		return fail(err, r, "cannot read", name);
+		return pki_fail(err, r, "cannot read", name);
 	*ret = EVP_EC_gen("P-256");
 	if (!*ret)
-		return fail(err, -EIO, "cannot make a key for", name);
+		return pki_fail(err, -EIO, "cannot make a key for", name);
 	text = key_to_pem(*ret);
 	r = write_text(p, name, ".key", text, 0600);
-	return r < 0 ? fail(err, r, "cannot write", name) : 0;
+	return r < 0 ? pki_fail(err, r, "cannot write", name) : 0;
 }
 
 static int ensure_ca(struct pki *p, struct status *err)
@@ -330,15 +311,68 @@ static int ensure_ca(struct pki *p, struct status *err)
 	if (r == 0) {
 		p->ca = cert_from_pem(p->ca_pem);
 		if (!p->ca || X509_check_private_key(p->ca, p->ca_key) != 1)
-			return fail(err, -EINVAL, "ca.crt and ca.key do not belong together in", p->dir);
+			return pki_fail(err, -EINVAL, "ca.crt and ca.key do not belong together in", p->dir);
 		return 0;
 	}
 	if (r != -ENOENT)
-		return fail(err, r, "cannot read", "ca.crt");
+		return pki_fail(err, r, "cannot read", "ca.crt");
 	p->ca = make_ca(p->ca_key);
-	p->ca_pem = cert_to_pem(p->ca);
+	p->ca_pem = pki_cert_to_pem(p->ca);
 	r = write_text(p, "ca", ".crt", p->ca_pem, 0644);
-	return r < 0 ? fail(err, r, "cannot write", "ca.crt") : 0;
+	return r < 0 ? pki_fail(err, r, "cannot write", "ca.crt") : 0;
+}
+
+/* ---- keys of service account tokens ---- */
+
+static EVP_PKEY *any_key_from_pem(const char *pem)
+{
+	EVP_PKEY *k = key_from_pem(pem);
+	if (k)
+		return k;
+	BIO *b = BIO_new_mem_buf(pem, -1);
+	k = PEM_read_bio_PUBKEY(b, NULL, NULL, NULL);
+	BIO_free(b);
+	return k;
+}
+
+/* sa.NAME.key or sa.NAME.pub: verifies only. */
+static int add_old_key(struct pki *p, const char *file, struct status *err)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = read_text(p, file, "", &text);
+	if (r < 0)
+		return pki_fail(err, r, "cannot read", file);
+	EVP_PKEY *key = any_key_from_pem(text);
+	if (!key || !jwt_algorithm(key)) {
+		EVP_PKEY_free(key);
+		return pki_fail(err, -EINVAL, "this file holds no key that tokens can be signed with:", file);
+	}
+	r = jwt_keys_add(&p->token_keys, key, NULL, NULL);
+	return r < 0 ? pki_fail(err, r, "too many token keys with", file) : 0;
+}
+
+static int load_token_keys(struct pki *p, struct status *err)
+{
+	EVP_PKEY *key = NULL;
+	int r = ensure_key(p, "sa", &key, err);
+	if (r < 0)
+		return r;
+	if (!jwt_algorithm(key)) {
+		EVP_PKEY_free(key);
+		return pki_fail(err, -EINVAL, "tokens cannot be signed with the key in", "sa.key");
+	}
+	jwt_keys_add(&p->token_keys, key, NULL, NULL);
+	DIR *d = opendir(p->dir);
+	if (!d)
+		return pki_fail(err, -errno, "cannot read", p->dir);
+	for (struct dirent *e; r == 0 && (e = readdir(d));) {
+		bool old = str_has_prefix(e->d_name, "sa.") && strlen(e->d_name) > strlen("sa..key") &&
+			   (str_has_suffix(e->d_name, ".key") || str_has_suffix(e->d_name, ".pub"));
+		if (old)
+			r = add_old_key(p, e->d_name, err);
+	}
+	closedir(d);
+	return r;
 }
 
 int pki_open(const char *dir, struct pki **ret, struct status *err)
@@ -348,11 +382,11 @@ int pki_open(const char *dir, struct pki **ret, struct status *err)
 	p->dir = xstrdup(dir);
 	int r = fs_mkdir_p(dir, 0700);
 	if (r < 0)
-		fail(err, r, "cannot create", dir);
+		pki_fail(err, r, "cannot create", dir);
 	if (r == 0)
 		r = ensure_ca(p, err);
 	if (r == 0)
-		r = ensure_key(p, "sa", &p->token_key, err);
+		r = load_token_keys(p, err);
 	if (r < 0) {
 		pki_free(p);
 		return r;
@@ -367,7 +401,7 @@ void pki_free(struct pki *p)
 		return;
 	X509_free(p->ca);
 	EVP_PKEY_free(p->ca_key);
-	EVP_PKEY_free(p->token_key);
+	jwt_keys_release(&p->token_keys);
 	free(p->ca_pem);
 	free(p->dir);
 	free(p);
@@ -383,56 +417,14 @@ const char *pki_ca_pem(const struct pki *p)
 	return p->ca_pem;
 }
 
-void *pki_token_key(const struct pki *p)
+const struct jwt_keys *pki_token_keys(const struct pki *p)
 {
-	return p->token_key;
+	return &p->token_keys;
 }
 
-/* ---- requests and subjects ---- */
+/* ---- subjects ---- */
 
-static X509 *cert_for_csr(const struct pki *p, X509_REQ *csr, EVP_PKEY *key, bool server, bool client, int days)
-{
-	X509 *x = new_cert(key, days ? days : PKI_DAYS);
-
-	X509_set_subject_name(x, X509_REQ_get_subject_name(csr));
-	X509_set_issuer_name(x, X509_get_subject_name(p->ca));
-	add_usages(x, p->ca, server, client);
-	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr);
-	int at = X509v3_get_ext_by_NID(extensions, NID_subject_alt_name, -1);
-	if (at >= 0)
-		X509_add_ext(x, X509v3_get_ext(extensions, at), -1);
-	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-	if (!X509_sign(x, p->ca_key, EVP_sha256())) {
-		X509_free(x);
-		return NULL;
-	}
-	return x;
-}
-
-int pki_sign_csr(const struct pki *p, const char *csr_pem, bool server, bool client, int days, char **ret_cert,
-		 struct status *err)
-{
-	BIO *b = BIO_new_mem_buf(csr_pem, -1);
-	X509_REQ *csr = PEM_read_bio_X509_REQ(b, NULL, NULL, NULL);
-	EVP_PKEY *key = csr ? X509_REQ_get0_pubkey(csr) : NULL;
-	_cleanup_x509_ X509 *x = NULL;
-
-	BIO_free(b);
-	if (!key || X509_REQ_verify(csr, key) != 1) {
-		status_set(err, 400, "the certificate request cannot be parsed or its signature does not verify");
-		ERR_clear_error();
-		X509_REQ_free(csr);
-		return -EINVAL;
-	}
-	x = cert_for_csr(p, csr, key, server, client, days);
-	X509_REQ_free(csr);
-	if (!x)
-		return fail(err, -EIO, "cannot sign the request", NULL);
-	*ret_cert = cert_to_pem(x);
-	return 0;
-}
-
-static char *entry_text(X509_NAME_ENTRY *e)
+char *pki_entry_text(X509_NAME_ENTRY *e)
 {
 	unsigned char *utf8;
 	int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(e));
@@ -444,7 +436,8 @@ static char *entry_text(X509_NAME_ENTRY *e)
 	return s;
 }
 
-int pki_subject(const unsigned char *der, size_t len, char **ret_common_name, char ***ret_organizations)
+int pki_subject(const unsigned char *der, size_t len, char **ret_common_name, char ***ret_organizations,
+		int64_t *ret_expires_s)
 {
 	const unsigned char *at = der;
 	_cleanup_x509_ X509 *x = d2i_X509(NULL, &at, (long)len);
@@ -458,7 +451,7 @@ int pki_subject(const unsigned char *der, size_t len, char **ret_common_name, ch
 		int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(e));
 		if (nid != NID_commonName && nid != NID_organizationName)
 			continue;
-		char *text = entry_text(e);
+		char *text = pki_entry_text(e);
 		if (!text || (nid == NID_commonName && common_name)) {
 			free(text);
 			r = -EINVAL;
@@ -470,6 +463,9 @@ int pki_subject(const unsigned char *der, size_t len, char **ret_common_name, ch
 	}
 	if (r == 0 && str_empty(common_name))
 		r = -EINVAL;
+	struct tm end;
+	if (r == 0 && ASN1_TIME_to_tm(X509_get0_notAfter(x), &end) != 1)
+		r = -EINVAL;
 	if (r < 0) {
 		free(common_name);
 		VEC_EACH(o, &organizations)
@@ -479,6 +475,7 @@ int pki_subject(const unsigned char *der, size_t len, char **ret_common_name, ch
 		return r;
 	}
 	VEC_PUSH(&organizations, NULL);
+	*ret_expires_s = timegm(&end);
 	*ret_common_name = common_name;
 	*ret_organizations = organizations.at;
 	return 0;

@@ -5,6 +5,7 @@
  *
  *     ca.crt ca.key         the authority, 10 years
  *     sa.key                signs service account tokens
+ *     sa.*.key sa.*.pub     verify older ones (PEM; private or public)
  *     NAME.crt NAME.key     issued certificates, PKI_DAYS days, renewed when two thirds of that are over
  *
  * Files are replaced atomically, key before certificate, and a pair that does not fit together is issued again, so that
@@ -15,7 +16,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+struct certificate_authority;
+struct jwt_keys;
 struct pki;
 struct status;
 
@@ -36,8 +40,11 @@ int pki_open(const char *dir, struct pki **ret, struct status *err);
 void pki_free(struct pki *p);
 const char *pki_dir(const struct pki *p);
 const char *pki_ca_pem(const struct pki *p);
-/* The key that signs service account tokens: an EVP_PKEY, borrowed. */
-void *pki_token_key(const struct pki *p);
+/*
+ * The keys of service account tokens, borrowed: the first signs, all verify. To rotate, rename sa.key to sa.NAME.key
+ * and start again: a new sa.key is made, and tokens signed by the old one stay good until its file is taken away.
+ */
+const struct jwt_keys *pki_token_keys(const struct pki *p);
 
 /* A new key and a certificate for it; both are malloc'd PEM texts. */
 int pki_issue(const struct pki *p, const struct pki_request *r, char **ret_cert, char **ret_key, struct status *err);
@@ -49,15 +56,12 @@ int pki_ensure(const struct pki *p, const char *name, const struct pki_request *
 /* Reads DIR/name.crt and .key as malloc'd texts. */
 int pki_load(const struct pki *p, const char *name, char **ret_cert, char **ret_key, struct status *err);
 
-/*
- * Signs a PKCS #10 request (PEM) with its own subject and names. usages: the extended key usages that are granted.
- * The signature of the request is checked. days 0: PKI_DAYS.
- */
-int pki_sign_csr(const struct pki *p, const char *csr_pem, bool server, bool client, int days, char **ret_cert,
-		 struct status *err);
+/* The authority as certificate requests see it (pki_csr.c); lives as long as p. */
+struct certificate_authority pki_authority(struct pki *p);
 
 /* Subject of a certificate in DER, for authentication. Strings are malloc'd; groups is a NULL-terminated array. */
-int pki_subject(const unsigned char *der, size_t len, char **ret_common_name, char ***ret_organizations);
+int pki_subject(const unsigned char *der, size_t len, char **ret_common_name, char ***ret_organizations,
+		int64_t *ret_expires_s);
 
 /* An admin (or other) kubeconfig, malloc'd. */
 char *pki_kubeconfig(const char *ca_pem, const char *server_url, const char *user, const char *cert_pem,

@@ -415,7 +415,7 @@ static const struct aggregate_row {
 	const char *role;
 	const char *parts[4];
 } aggregates[] = {
-    {"admin", {ADMIN, EDIT, VIEW}},
+    {"admin", {EDIT, VIEW, ADMIN}}, /* as the aggregation controller orders them: by name */
     {"edit", {EDIT, VIEW}},
     {"view", {VIEW}},
 };

@@ -240,6 +240,7 @@ int registry_new(const struct registry_config *c, struct registry **ret, struct 
 	r->loop = c->loop;
 	r->store = c->store;
 	r->auth = c->auth ? c->auth : &r->auth_none;
+	r->ca = c->ca;
 	r->trust_domain = xstrdup(str_or(c->trust_domain, "cluster.local"));
 	list_init(&r->finished);
 	list_init(&r->local_clients);

@@ -19,6 +19,7 @@
 struct arena;
 struct auth;
 struct bytes;
+struct certificate_authority;
 struct decode_report;
 struct json;
 struct loop;
@@ -33,10 +34,11 @@ struct write_result;
 struct registry_config {
 	struct loop *loop;
 	struct store *store;
-	const struct auth *auth;	  /* borrowed; for reviews and tokens. NULL: those answer 500 */
-	const char *service_cidr;	  /* "10.43.0.0/16"; copied */
-	int node_port_min, node_port_max; /* 0: 30000-32767 */
-	const char *trust_domain;	  /* "cluster.local" */
+	const struct auth *auth;		/* borrowed; for reviews and tokens. NULL: those answer 500 */
+	const char *service_cidr;		/* "10.43.0.0/16"; copied */
+	int node_port_min, node_port_max;	/* 0: 30000-32767 */
+	const struct certificate_authority *ca; /* borrowed; to look into certificate requests. NULL: not looked */
+	const char *trust_domain;		/* "cluster.local" */
 };
 
 int registry_new(const struct registry_config *c, struct registry **ret, struct status *err);

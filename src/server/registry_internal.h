@@ -24,6 +24,7 @@ struct registry {
 	struct store *store;
 	struct auth auth_none;
 	const struct auth *auth;
+	const struct certificate_authority *ca;
 	struct loop_defer *finish; /* answers that must come in a later turn */
 	struct list finished;	   /* of write_op.link */
 	struct ip_allocator *cluster_ips;

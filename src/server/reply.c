@@ -63,7 +63,7 @@ static bool gzip_parts(struct bytes *const *parts, size_t n, struct buf *out)
 
 static void common_headers(struct request *r, int code)
 {
-	http_add_header(r->http, "cache-control", "no-cache, private");
+	http_add_header(r->http, "cache-control", str_or(r->cache_control, "no-cache, private"));
 	metrics_request(r->server, r, code);
 }
 

@@ -39,6 +39,7 @@ struct request {
 	struct output out;
 	struct user user;
 	struct user *impersonator; /* who really sent it; NULL: user himself */
+	const char *cache_control; /* of the answer; NULL: no-cache, private */
 	struct flow_ticket ticket;
 	void (*on_gone)(struct request *r); /* what to stop when the peer goes (watches, proxies); may be NULL */
 	void *state;			    /* of the handler that runs it */

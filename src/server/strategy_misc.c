@@ -104,26 +104,65 @@ static void keep_spec(struct write_op *op)
 		json_set(op->arena, op->tree, "spec", json_clone(op->arena, spec));
 }
 
-static struct json *merge_approval(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+static void set_times(struct arena *a, struct json *tree)
 {
-	struct arena *a = op->arena;
-	struct json *tree = json_clone(a, old), *conditions = json_path(sent, "status.conditions");
 	char text[TIME_RFC3339_MAX];
-	(void)err;
-	if (!conditions)
-		return tree;
-	conditions = json_set_path(a, tree, "status.conditions", json_clone(a, conditions));
 	time_format(now_ns(), text);
-	JSON_EACH(c, conditions) {
+	JSON_EACH(c, json_path(tree, "status.conditions")) {
 		if (json_path_str(c, "lastUpdateTime") == NULL)
 			json_set_str(a, c, "lastUpdateTime", text);
 		if (json_path_str(c, "lastTransitionTime") == NULL)
 			json_set_str(a, c, "lastTransitionTime", text);
 	}
-	return tree;
 }
 
-static const struct subresource_ops csr_subresources[] = {{.name = "approval", .merge = merge_approval}, {0}};
+/* What was decided stays: a condition of a decision is never taken back, nor decided the other way. */
+static int check_decisions(const struct json *old, const struct json *tree, const char *name, struct status *err)
+{
+	static const char *const types[] = {"Approved", "Denied", "Failed"};
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (meta_condition(old, types[i]) && !meta_condition(tree, types[i]))
+			status_cause(err, "FieldValueForbidden", "status.conditions",
+				     "Forbidden: updates may not remove a condition of type \"%s\"", types[i]);
+	if (meta_condition(tree, "Approved") && meta_condition(tree, "Denied"))
+		status_cause(err, "FieldValueInvalid", "status.conditions",
+			     "Invalid value: Approved and Denied conditions are mutually exclusive");
+	return status_invalid(err, "certificates.k8s.io", "CertificateSigningRequest", name);
+}
+
+static struct json *merge_approval(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+{
+	struct arena *a = op->arena;
+	struct json *tree = json_clone(a, old), *conditions = json_path(sent, "status.conditions");
+	json_remove(json_get(tree, "status"), "conditions");
+	if (conditions)
+		json_set_path(a, tree, "status.conditions", json_clone(a, conditions));
+	set_times(a, tree);
+	return check_decisions(old, tree, op->name, err) < 0 ? NULL : tree;
+}
+
+/* The signer's part of the status: everything but who approved or denied it. */
+static struct json *merge_signing(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+{
+	struct arena *a = op->arena;
+	struct json *tree = json_clone(a, old), *status = json_get(sent, "status");
+	struct json *conditions = json_new(a, JSON_ARRAY);
+	JSON_EACH(c, json_path(old, "status.conditions"))
+		if (str_eq(json_path_str(c, "type"), "Approved") || str_eq(json_path_str(c, "type"), "Denied"))
+			json_append(conditions, json_clone(a, c));
+	JSON_EACH(c, json_get(status, "conditions"))
+		if (!str_eq(json_path_str(c, "type"), "Approved") && !str_eq(json_path_str(c, "type"), "Denied"))
+			json_append(conditions, json_clone(a, c));
+	json_set(a, tree, "status", status ? json_clone(a, status) : json_new(a, JSON_OBJECT));
+	json_remove(json_get(tree, "status"), "conditions");
+	if (json_len(conditions))
+		json_set_path(a, tree, "status.conditions", conditions);
+	set_times(a, tree);
+	return check_decisions(old, tree, op->name, err) < 0 ? NULL : tree;
+}
+
+static const struct subresource_ops csr_subresources[] = {
+    {.name = "approval", .merge = merge_approval}, {.name = "status", .merge = merge_signing}, {0}};
 
 const struct strategy strategy_csrs = {
     .group = "certificates.k8s.io",
@@ -211,6 +250,16 @@ static int token_life(struct write_op *op, int64_t *ret, struct status *err)
 	return status_invalid(err, "authentication.k8s.io", "TokenRequest", "");
 }
 
+/* Tokens that the ServiceAccount plugin put into pods, for the server itself: their readers may be old. */
+static bool lasts_longer(struct write_op *op, const struct token_spec *spec)
+{
+	const struct auth *auth = op->reg->auth;
+	bool own = !spec->n_audiences || (spec->n_audiences == 1 && auth->authn->issuer &&
+					  str_eq(spec->audiences[0], auth->authn->issuer(auth->authn_self)));
+	return own && str_eq(json_path_str(op->tree, "spec.boundObjectRef.kind"), "Pod") &&
+	       json_path_int(op->tree, "spec.expirationSeconds", 0) == TOKEN_SECONDS_POD;
+}
+
 static void create_token(struct write_op *op)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
@@ -230,6 +279,7 @@ static void create_token(struct write_op *op)
 	}
 	spec.uid = op->old->uid;
 	spec.audiences = string_list(op->arena, json_path(request, "spec.audiences"), &spec.n_audiences);
+	spec.extended = lasts_longer(op, &spec);
 	if (token_life(op, &spec.expiration_seconds, &err) < 0 ||
 	    (json_len(ref) && bind_token(op, ref, &spec, &err) < 0) ||
 	    auth->authn->issue_token(auth->authn_self, &spec, op->arena, &token, &expires_s, &err) < 0) {
@@ -238,6 +288,9 @@ static void create_token(struct write_op *op)
 	}
 	struct arena *a = op->arena;
 	struct json *meta = meta_of(a, request);
+	if (!spec.n_audiences && auth->authn->issuer)
+		json_append(json_array_in(a, json_object_in(a, request, "spec"), "audiences"),
+			    json_new_str(a, auth->authn->issuer(auth->authn_self)));
 	json_set_str(a, meta, "name", op->name);
 	json_set_str(a, meta, "namespace", op->ns);
 	json_set_path(a, request, "status.token", json_new_str(a, token));

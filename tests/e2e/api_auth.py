@@ -5,10 +5,17 @@
 Who may do what, over TLS against `proa server` alone: authentication, impersonation, RBAC, nodes, reviews, certificates.
 """
 import argparse
+import base64
+import hashlib
+import hmac
+import json
+import ssl
+import subprocess
 import sys
+import time
 import traceback
 
-from rest import Server
+from rest import Rest, Server, tls
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 REVIEWS = "/apis/authorization.k8s.io/v1"
@@ -22,7 +29,6 @@ class As:
 
     def do(self, method, path, body=None, **headers):
         c = self.rest.connection
-        import json
         c.putrequest(method, path)
         c.putheader("Impersonate-User", self.user)
         for g in self.groups:
@@ -241,6 +247,231 @@ def test_reviews(server, admin):
     ask({"user": "a", "nonResourceAttributes": {"path": "/"}}, local, 422)
     rules = ask({"namespace": "default"}, "selfsubjectrulesreviews", a=node(admin))["status"]
     assert rules["incomplete"] and "node authorizer" in rules["evaluationError"], rules
+
+
+# ---- certificates ----
+
+CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+
+
+def request(server, name, subject, signer="kubernetes.io/kube-apiserver-client", usages=("client auth",), **spec):
+    """A new key and a request for it: its object, and the key's file."""
+    key, csr = server.dir / f"csr-{name}.key", server.dir / f"csr-{name}.csr"
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key),
+                    "-subj", subject, "-out", str(csr)], check=True, capture_output=True)
+    return {"metadata": {"name": name}, "spec": dict({"request": base64.b64encode(csr.read_bytes()).decode(), "signerName": signer,
+                                                      "usages": list(usages)}, **spec)}, key
+
+
+def until(rest, path, holds):
+    """The object as soon as holds(object); by watching, not by asking again."""
+    collection, name = path.rsplit("/", 1)
+    seen = rest.must(200, "GET", f"{collection}?fieldSelector=metadata.name%3D{name}")
+    for o in seen["items"]:
+        if holds(o):
+            return o
+    watch = rest.watch(f"{collection}?watch=1&timeoutSeconds=10&fieldSelector=metadata.name%3D{name}"
+                       f"&resourceVersion={seen['metadata']['resourceVersion']}")
+    try:
+        for event in watch:
+            if event["type"] != "DELETED" and holds(event["object"]):
+                return event["object"]
+    finally:
+        rest.close()
+    raise AssertionError(f"{path} did not become what was waited for; it was {seen['items']}")
+
+
+def test_certificates(server, admin):
+    body, key = request(server, "jane", "/O=team/CN=jane", expirationSeconds=3600)
+    made = As(admin, "jane-before", "asking").must(403, "POST", CSRS, body)
+    grant(admin, "asker", [rule("create get", "certificatesigningrequests", "certificates.k8s.io")])
+    body["spec"]["username"] = "system:admin"  # the server knows better
+    made = As(admin, "asker").must(201, "POST", CSRS, body)
+    assert made["spec"]["username"] == "asker" and "status" not in made or not made["status"], made
+    grant(admin, "approver", [rule("get update", "certificatesigningrequests certificatesigningrequests/approval "
+                                   "certificatesigningrequests/status", "certificates.k8s.io")])
+    made["status"] = {"conditions": [{"type": "Approved", "status": "True", "reason": "r"}]}
+    denied = As(admin, "approver").must(403, "PUT", f"{CSRS}/jane/approval", made)
+    assert 'user not permitted to approve requests with signerName "kubernetes.io/kube-apiserver-client"' in denied["message"], denied
+    forged = dict(made, status={"certificate": base64.b64encode(b"x").decode()})
+    denied = As(admin, "approver").must(403, "PUT", f"{CSRS}/jane/status", forged)
+    assert "not permitted to sign requests" in denied["message"], denied
+    grant(admin, "approver", [rule("approve", "signers", "certificates.k8s.io", ["kubernetes.io/*"])], name="approver-all")
+    As(admin, "approver").must(200, "PUT", f"{CSRS}/jane/approval", made)
+    got = until(server.admin(), f"{CSRS}/jane", lambda o: o.get("status", {}).get("certificate"))
+    cert = server.dir / "jane-signed.pem"
+    cert.write_bytes(base64.b64decode(got["status"]["certificate"]))
+    jane = server.admin(cert=cert, key=key)
+    info = jane.must(201, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})["status"]["userInfo"]
+    assert info["username"] == "jane" and info["groups"] == ["team", "system:authenticated"], info
+    assert info["extra"]["authentication.kubernetes.io/credential-id"][0].startswith("X509SHA256="), info
+    jane.must(403, "GET", "/api/v1/pods")
+    # a decision stays
+    undone = dict(got, status={"conditions": [{"type": "Denied", "status": "True", "reason": "r"}]})
+    undone["metadata"].pop("resourceVersion")
+    assert admin.must(422, "PUT", f"{CSRS}/jane/approval", undone)["details"]["causes"]
+    # what is not signed
+    body, _ = request(server, "root", "/O=system:masters/CN=x")
+    assert "with system:masters group is not allowed" in admin.must(403, "POST", CSRS, body)["message"]
+    body, _ = request(server, "usage", "/CN=x", usages=("server auth",))
+    approve = {"status": {"conditions": [{"type": "Approved", "status": "True", "reason": "r", "lastUpdateTime": None}]}}
+    admin.must(201, "POST", CSRS, body)
+    admin.must(200, "PUT", f"{CSRS}/usage/approval", dict(admin.must(200, "GET", f"{CSRS}/usage"), **approve))
+    got = until(server.admin(), f"{CSRS}/usage", lambda o: len(o["status"]["conditions"]) > 1)
+    assert got["status"]["conditions"][1]["type"] == "Failed" and "certificate" not in got["status"], got
+    body, _ = request(server, "old", "/CN=x", signer="kubernetes.io/legacy-unknown")
+    assert admin.do("POST", CSRS, body).code in (201, 422)
+
+
+def test_kubelets_get_certificates_by_themselves(server, admin):
+    usages, signer = ("digital signature", "client auth"), "kubernetes.io/kube-apiserver-client-kubelet"
+    grant(admin, "boot", [rule("create", "certificatesigningrequests certificatesigningrequests/nodeclient", "certificates.k8s.io")])
+    body, key = request(server, "node-n7", "/O=system:nodes/CN=system:node:n7", signer, usages)
+    As(admin, "boot").must(201, "POST", CSRS, body)
+    got = until(server.admin(), f"{CSRS}/node-n7", lambda o: o.get("status", {}).get("certificate"))
+    assert got["status"]["conditions"][0]["reason"] == "AutoApproved", got
+    cert = server.dir / "n7.pem"
+    cert.write_bytes(base64.b64decode(got["status"]["certificate"]))
+    server.admin(cert=cert, key=key).must(404, "GET", "/api/v1/nodes/n7")
+    # whoever may not ask for nodes is not answered; nor is a request that is more than a node's
+    grant(admin, "asker2", [rule("create", "certificatesigningrequests", "certificates.k8s.io")])
+    for name, subject, user in (("alien", "/O=system:nodes/CN=system:node:n8", "asker2"), ("more", "/O=system:nodes/O=x/CN=system:node:n8", "boot"),
+                                ("other", "/O=system:nodes/CN=n8", "boot")):
+        body, _ = request(server, name, subject, signer, usages)
+        As(admin, user).must(201, "POST", CSRS, body)
+    body, _ = request(server, "last", "/O=system:nodes/CN=system:node:n9", signer, usages)
+    As(admin, "boot").must(201, "POST", CSRS, body)
+    until(server.admin(), f"{CSRS}/last", lambda o: o.get("status", {}).get("certificate"))
+    for name in ("alien", "more", "other"):
+        assert not admin.must(200, "GET", f"{CSRS}/{name}").get("status", {}).get("conditions"), name
+
+
+def test_trust_bundle(server, admin):
+    bundles = admin.must(200, "GET", "/apis/certificates.k8s.io/v1/clustertrustbundles")["items"]
+    assert [b["spec"]["signerName"] for b in bundles] == ["kubernetes.io/kube-apiserver-serving"], bundles
+    assert bundles[0]["spec"]["trustBundle"] == (server.data / "server/pki/ca.crt").read_text()
+    grant(admin, "bundler", [rule("create", "clustertrustbundles", "certificates.k8s.io")])
+    body = {"metadata": {"name": "example.com:a:b"}, "spec": {"signerName": "example.com/a", "trustBundle": bundles[0]["spec"]["trustBundle"]}}
+    assert "not permitted to attest" in As(admin, "bundler").must(403, "POST", "/apis/certificates.k8s.io/v1/clustertrustbundles", body)["message"]
+
+
+# ---- aggregation ----
+
+def test_aggregation(server, admin):
+    label = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
+    admin.must(201, "POST", RBAC + "/clusterroles", {"metadata": {"name": "widgets", "labels": label}, "rules": [rule("get", "widgets", "x.io")]})
+    has = lambda o: any("widgets" in r.get("resources", []) for r in o["rules"])
+    for name in ("view", "edit", "admin"):  # each is part of the next
+        until(server.admin(), f"{RBAC}/clusterroles/{name}", has)
+    admin.must(200, "DELETE", RBAC + "/clusterroles/widgets")
+    until(server.admin(), RBAC + "/clusterroles/admin", lambda o: not has(o))
+
+
+# ---- tokens ----
+
+def bearer(server, token):
+    return Rest(server.address, tls(server.kubeconfig, anonymous=True), token)
+
+
+def data(**values):
+    return {k.replace("_", "-"): base64.b64encode(v.encode()).decode() for k, v in values.items()}
+
+
+def test_bootstrap_tokens(server, admin):
+    secrets = "/api/v1/namespaces/kube-system/secrets"
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    def put(id, secret="0123456789abcdef", **more):
+        values = dict({"token_id": id, "token_secret": secret, "usage_bootstrap_authentication": "true", "usage_bootstrap_signing": "true",
+                       "expiration": soon, "auth_extra_groups": "system:bootstrappers:team:a"}, **more)
+        admin.must(201, "POST", secrets, {"metadata": {"name": "bootstrap-token-" + id}, "type": "bootstrap.kubernetes.io/token",
+                                          "data": data(**values)})
+    put("abcdef")
+    who = bearer(server, "abcdef.0123456789abcdef")
+    assert "system:bootstrap:abcdef" in who.must(403, "GET", "/api/v1/nodes")["message"]
+    user = admin.must(201, "POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "abcdef.0123456789abcdef"}})["status"]["user"]
+    assert user["groups"] == ["system:bootstrappers", "system:bootstrappers:team:a", "system:authenticated"], user
+    bearer(server, "abcdef.0123456789abcdeX").must(401, "GET", "/api")
+    bearer(server, "abcdef.0123456789abcdee").must(401, "GET", "/api")
+    put("badgrp", auth_extra_groups="system:masters")
+    put("nouse1", usage_bootstrap_authentication="false")
+    put("twisty", token_id="other1")
+    for id in ("badgrp", "nouse1", "twisty", "nobody"):
+        bearer(server, f"{id}.0123456789abcdef").must(401, "GET", "/api")
+    # one that has expired is not let in, and goes
+    put("older1", expiration="2020-01-01T00:00:00Z")
+    bearer(server, "older1.0123456789abcdef").must(401, "GET", "/api")
+    admin.must(200, "DELETE", secrets + "/bootstrap-token-abcdef")
+    who.must(401, "GET", "/api")
+
+
+def test_cluster_info_is_signed(server, admin):
+    secrets, path = "/api/v1/namespaces/kube-system/secrets", "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+    admin.do("POST", "/api/v1/namespaces/kube-public/configmaps", {"metadata": {"name": "cluster-info"}, "data": {"kubeconfig": "text"}})
+    admin.must(201, "POST", secrets, {"metadata": {"name": "bootstrap-token-signer"}, "type": "bootstrap.kubernetes.io/token",
+                                      "data": data(token_id="signer", token_secret="fedcba9876543210", usage_bootstrap_signing="true")})
+    text = until(server.admin(), path, lambda o: "jws-kubeconfig-signer" in o["data"])["data"]
+    b64 = lambda b: base64.urlsafe_b64encode(b).rstrip(b"=")
+    head, empty, mac = text["jws-kubeconfig-signer"].encode().split(b".")
+    assert empty == b"" and json.loads(base64.urlsafe_b64decode(head + b"==")) == {"alg": "HS256", "kid": "signer"}
+    assert mac == b64(hmac.new(b"fedcba9876543210", head + b"." + b64(text["kubeconfig"].encode()), hashlib.sha256).digest())
+    admin.must(200, "DELETE", secrets + "/bootstrap-token-signer")
+    until(server.admin(), path, lambda o: "jws-kubeconfig-signer" not in o["data"])
+
+
+def test_tokens_in_secrets(server, admin):
+    ns = namespace(admin, "legacy")
+    admin.must(201, "POST", ns + "/serviceaccounts", {"metadata": {"name": "bot"}})
+    secret = {"metadata": {"name": "bot-token", "annotations": {"kubernetes.io/service-account.name": "bot"}},
+              "type": "kubernetes.io/service-account-token"}
+    admin.must(201, "POST", ns + "/secrets", secret)
+    got = until(server.admin(), ns + "/secrets/bot-token", lambda o: "token" in o.get("data", {}))
+    assert sorted(got["data"]) == ["ca.crt", "namespace", "token"] and base64.b64decode(got["data"]["namespace"]) == b"legacy", got
+    token = base64.b64decode(got["data"]["token"]).decode()
+    bot = bearer(server, token)
+    assert "system:serviceaccount:legacy:bot" in bot.must(403, "GET", "/api/v1/nodes")["message"]
+    admin.must(200, "PATCH", ns + "/secrets/bot-token", {"metadata": {"labels": {"kubernetes.io/legacy-token-invalid-since": "2026-01-01"}}},
+               content_type="application/merge-patch+json")
+    bot.must(401, "GET", "/api")
+    admin.must(200, "PATCH", ns + "/secrets/bot-token", {"metadata": {"labels": None}}, content_type="application/merge-patch+json")
+    bot.must(200, "GET", "/api")
+    admin.must(200, "DELETE", ns + "/serviceaccounts/bot")
+    bot.must(401, "GET", "/api")
+    watch = server.admin()
+    for event in watch.watch(f"{ns}/secrets?watch=1&timeoutSeconds=10&resourceVersion={got['metadata']['resourceVersion']}"):
+        if event["type"] == "DELETED" and event["object"]["metadata"]["name"] == "bot-token":
+            break
+    else:
+        raise AssertionError("the secret of a deleted account stayed")
+    watch.close()
+
+
+def test_issuer(server, admin):
+    for path, kind in (("/.well-known/openid-configuration", "application/json"), ("/openid/v1/jwks", "application/jwk-set+json")):
+        answer = admin.do("GET", path)
+        assert answer.code == 200 and answer.headers["content-type"] == kind, (path, answer.headers)
+        assert answer.headers["cache-control"] == "public, max-age=3600", answer.headers["cache-control"]
+    assert admin.must(200, "GET", "/.well-known/openid-configuration")["id_token_signing_alg_values_supported"] == ["ES256"]
+
+
+def test_token_rotation(server, admin):
+    ns = namespace(admin, "rotate")
+    ask = lambda rest: rest.must(201, "POST", ns + "/serviceaccounts/default/token", {"spec": {}})["status"]["token"]
+    old = ask(admin)
+    pki = server.data / "server/pki"
+    server.end()
+    (pki / "sa.key").rename(pki / "sa.1.key")
+    server.start()
+    admin = server.admin()
+    new = ask(admin)
+    bearer(server, old).must(200, "GET", "/api")
+    bearer(server, new).must(200, "GET", "/api")
+    keys = admin.must(200, "GET", "/openid/v1/jwks")["keys"]
+    assert len({k["kid"] for k in keys}) == 2, keys
+    server.end()
+    (pki / "sa.1.key").unlink()
+    server.start()
+    bearer(server, old).must(401, "GET", "/api")
+    bearer(server, new).must(200, "GET", "/api")
 
 
 def main():

@@ -42,9 +42,9 @@ def test_anonymous(server):
     for path in OPEN:
         client.must(200, "GET", path)
     for path in ("/", "/api", "/apis", "/api/v1/nodes", "/metrics", "/openapi/v2", "/openid/v1/jwks", "/nosuch", "/versions"):
-        status = client.must(401, "GET", path)
-        expect(status["reason"] == "Unauthorized" and status["message"] == "Unauthorized", status)
-    client.must(401, "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "x"}})
+        status = client.must(403, "GET", path)
+        expect(status["reason"] == "Forbidden" and 'User "system:anonymous" cannot ' in status["message"], status)
+    client.must(403, "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "x"}})
     for word in ("Bearer nonsense", "Bearer", "Basic YTpi", "Bearer a.b.c"):
         client.must(401, "GET", "/api", authorization=word)
         client.must(401, "GET", "/version", authorization=word)
