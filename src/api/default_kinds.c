@@ -37,6 +37,8 @@ static void service(struct arena *a, struct json *tree)
 	default_str(a, spec, "sessionAffinity", "None");
 	default_str(a, spec, "type", "ClusterIP");
 	const char *type = str_or(json_path_str(spec, "type"), "");
+	if (str_eq(json_path_str(spec, "sessionAffinity"), "None") && json_is(spec, JSON_OBJECT))
+		json_remove(spec, "sessionAffinityConfig");
 	if (str_eq(json_path_str(spec, "sessionAffinity"), "ClientIP"))
 		default_int(a, default_member(a, default_member(a, spec, "sessionAffinityConfig"), "clientIP"),
 			    "timeoutSeconds", 10800);
@@ -54,8 +56,12 @@ static void service(struct arena *a, struct json *tree)
 		default_str(a, spec, "externalTrafficPolicy", "Cluster");
 	if (!str_eq(type, "ExternalName"))
 		default_str(a, spec, "internalTrafficPolicy", "Cluster");
-	if (balancer)
-		default_bool(a, spec, "allocateLoadBalancerNodePorts", true);
+	if (!balancer)
+		return;
+	default_bool(a, spec, "allocateLoadBalancerNodePorts", true);
+	EACH_ITEM(in, json_path(tree, "status.loadBalancer.ingress"))
+		if (!str_empty(json_path_str(in, "ip")))
+			default_str(a, in, "ipMode", "VIP");
 }
 
 static void namespace_(struct arena *a, struct json *tree)

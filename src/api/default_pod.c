@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/default_internal.h"
+#include "api/pod_level.h"
 #include "api/quantity.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -121,6 +122,9 @@ static void default_volume(struct arena *a, struct json *v)
 		default_int(a, json_get(s, "serviceAccountToken"), "expirationSeconds", 3600);
 		default_field_refs(a, json_path(s, "downwardAPI.items"));
 	}
+	const char *reference = json_path_str(v, "image.reference");
+	default_str(a, json_get(v, "image"), "pullPolicy",
+		    image_is_latest(str_or(reference, "")) ? "Always" : "IfNotPresent");
 	struct json *disk = json_get(v, "azureDisk");
 	default_bool(a, disk, "readOnly", false);
 	default_claim_spec(a, json_path(v, "ephemeral.volumeClaimTemplate.spec"));
@@ -168,6 +172,55 @@ static void request_limits(struct arena *a, struct json *c)
 			json_set(a, requests, l->key, json_clone(a, l));
 }
 
+static bool all_have_limit(const struct json *spec, const char *name)
+{
+	static const char *const lists[] = {"initContainers", "containers"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		EACH_ITEM(c, json_get(spec, lists[i]))
+			if (!json_get(json_path(c, "resources.limits"), name))
+				return false;
+	return true;
+}
+
+static bool overcommits(const char *name)
+{
+	return !str_has_prefix(name, "hugepages-");
+}
+
+static void fill(struct arena *a, struct json *resources, const char *list, const struct json *v)
+{
+	if (!json_get(json_get(resources, list), v->key))
+		json_set(a, json_object_in(a, resources, list), v->key, json_clone(a, v));
+}
+
+/* A pod that says something of its resources as a whole gets the rest from what its containers say. */
+static void default_pod_resources(struct arena *a, struct json *spec)
+{
+	struct json *r = json_get(spec, "resources");
+
+	if (!json_is(r, JSON_OBJECT) || (!json_len(json_get(r, "limits")) && !json_len(json_get(r, "requests"))))
+		return;
+	const struct json *limits = pod_containers_sum(a, spec, "limits");
+	const struct json *requests = pod_containers_sum(a, spec, "requests");
+	bool had_limits = json_len(json_get(r, "limits")) > 0;
+	JSON_EACH(v, limits)
+		if (str_has_prefix(v->key, "hugepages-") && !json_get(json_get(r, "requests"), v->key))
+			fill(a, r, "limits", v);
+	if (json_len(json_get(r, "limits"))) {
+		JSON_EACH(v, requests)
+			if (pod_level_resource(v->key) && overcommits(v->key))
+				fill(a, r, "requests", v);
+		JSON_EACH(v, json_get(r, "limits"))
+			if (pod_level_resource(v->key))
+				fill(a, r, "requests", v);
+	}
+	if (!had_limits)
+		JSON_EACH(v, limits)
+			if (pod_level_resource(v->key) && overcommits(v->key) && all_have_limit(spec, v->key))
+				fill(a, r, "limits", v);
+}
+
 void default_pod(struct arena *a, struct json *tree)
 {
 	static const char *const lists[] = {"initContainers", "containers"};
@@ -185,4 +238,5 @@ void default_pod(struct arena *a, struct json *tree)
 				if (host && json_is(p, JSON_OBJECT) && json_path_int(p, "hostPort", 0) == 0)
 					json_set_int(a, p, "hostPort", json_path_int(p, "containerPort", 0));
 		}
+	default_pod_resources(a, spec);
 }

@@ -82,6 +82,9 @@ const char *name_check_label_value(const char *s);
 const char *name_check_env_var(const char *s);	  /* relaxed rule: printable ASCII without '=' */
 const char *name_check_config_key(const char *s); /* keys of ConfigMap and Secret */
 const char *name_check_port_name(const char *s);  /* IANA_SVC_NAME */
+const char *name_check_http_header(const char *s);
+const char *name_check_search_domain(const char *s); /* DNS search lists: a subdomain with underscores */
+const char *name_check_sysctl(const char *s);	     /* parts joined by dots or slashes */
 /* The same with a cut for names that will get a generated suffix ("web-"): what precedes must be valid as a prefix. */
 const char *name_check_prefix(const char *(*check)(const char *), const char *generate_name);
 

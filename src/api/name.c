@@ -204,7 +204,7 @@ const char *name_check_port_name(const char *s)
 	bool letter = false;
 
 	if (strlen(s) > 15)
-		return "must be no more than 15 characters";
+		return "must be no more than 15 bytes";
 	for (const char *c = s; *c; c++) {
 		if (!lower(*c) && !digit(*c) && *c != '-')
 			return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
@@ -240,4 +240,58 @@ char *name_generate(struct arena *a, const char *base)
 
 	random_suffix(suffix, SUFFIX_LEN);
 	return arena_printf(a, "%.*s%s", (int)n, base, suffix);
+}
+
+const char *name_check_http_header(const char *s)
+{
+	bool fine = *s != 0;
+
+	for (; *s; s++)
+		fine &= alnum(*s) || *s == '-';
+	return fine ? NULL
+		    : "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex "
+		      "used for validation is '[-A-Za-z0-9]+')";
+}
+
+/* Labels of [a-z0-9] with one of inner between, joined by one of separators. */
+static bool is_chain(const char *s, const char *separators, const char *inner)
+{
+	for (;;) {
+		size_t n = strcspn(s, separators);
+		if (!n || strchr(inner, s[0]) || strchr(inner, s[n - 1]))
+			return false;
+		for (size_t i = 0; i < n; i++)
+			if (!lower(s[i]) && !digit(s[i]) && !strchr(inner, s[i]))
+				return false;
+		if (!s[n])
+			return true;
+		s += n + 1;
+	}
+}
+
+const char *name_check_search_domain(const char *s)
+{
+	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
+		return "must be no more than 253 bytes";
+	/* An underscore may begin and end a label here. */
+	bool fine = *s != 0;
+	for (const char *x = s; fine; x = strchr(x, '.') + 1) {
+		size_t n = strcspn(x, ".");
+		fine = n && x[0] != '-' && x[n - 1] != '-';
+		for (size_t i = 0; fine && i < n; i++)
+			fine = lower(x[i]) || digit(x[i]) || x[i] == '-' || x[i] == '_';
+		if (!x[n])
+			break;
+	}
+	return fine ? NULL
+		    : "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or "
+		      "'.', and must start and end with an alphanumeric character (e.g. 'example.com')";
+}
+
+const char *name_check_sysctl(const char *s)
+{
+	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN || !is_chain(s, "./", "-_"))
+		return "must have at most 253 characters and match regex "
+		       "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+	return NULL;
 }

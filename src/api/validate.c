@@ -39,7 +39,8 @@ static const struct {
 	const char *(*rule)(const char *);
 } name_rules[] = {
     {"", "Namespace", name_check_dns1123_label},
-    {"", "Service", name_check_dns1035_label},
+    {"", "Service", name_check_dns1123_label}, /* since v1.37; before it had to begin with a letter */
+    {"", "Event", name_check_path_segment},    /* made of the name of anything */
     {"rbac.authorization.k8s.io", "Role", name_check_path_segment},
     {"rbac.authorization.k8s.io", "ClusterRole", name_check_path_segment},
     {"rbac.authorization.k8s.io", "RoleBinding", name_check_path_segment},
@@ -82,54 +83,33 @@ static void check_name_and_namespace(struct check *c, const struct json *meta)
 	}
 }
 
-static void check_annotations(struct check *c, const struct json *annotations)
-{
-	size_t total = 0;
-
-	if (!json_is(annotations, JSON_OBJECT))
-		return;
-	JSON_EACH(m, annotations) {
-		char *lower = arena_strndup(&c->arena, m->key, m->key_len);
-		for (char *s = lower; *s; s++)
-			*s = *s >= 'A' && *s <= 'Z' ? (char)(*s + 32) : *s;
-		const char *why = name_check_qualified(lower);
-		if (why)
-			bad_invalid_str(c, "metadata.annotations", m->key, why);
-		total += m->key_len + (m->type == JSON_STRING ? m->len : 0);
-	}
-	if (total > VALIDATE_ANNOTATIONS_BYTES_MAX)
-		bad_too_long(c, "metadata.annotations", VALIDATE_ANNOTATIONS_BYTES_MAX);
-}
-
 static void check_owners(struct check *c, const struct json *owners)
 {
-	static const struct {
-		const char *key, *detail;
-	} needed[] = {{"apiVersion", "version must not be empty"},
-		      {"kind", "kind must not be empty"},
-		      {"name", "name must not be empty"},
-		      {"uid", "uid must not be empty"}};
+	static const char path[] = "metadata.ownerReferences";
+	static const char *const needed[] = {"kind", "name", "uid"};
 	const struct json *controller = NULL;
-	size_t i = 0;
 
 	EACH_ITEM(o, owners) {
+		const char *version = str_or(json_path_str(o, "apiVersion"), ""), *slash = strchr(version, '/');
+		if (!*version || (slash && !slash[1]))
+			bad_invalid_str(c, PATH(c, "%s.apiVersion", path), version, "version must not be empty");
 		for (size_t k = 0; k < ARRAY_SIZE(needed); k++)
-			if (str_empty(json_path_str(o, needed[k].key)))
-				bad_invalid_str(c, PATH(c, "metadata.ownerReferences[%zu].%s", i, needed[k].key), "",
-						needed[k].detail);
-		if (json_path_bool(o, "controller", false)) {
-			if (controller)
-				bad_invalid(
-				    c, "metadata.ownerReferences", owners,
+			if (str_empty(json_path_str(o, needed[k])))
+				bad_invalid_str(c, PATH(c, "%s.%s", path, needed[k]), "", "must not be empty");
+		if (str_eq(version, "v1") && str_eq(json_path_str(o, "kind"), "Event"))
+			bad_invalid(c, path, o, "/v1, Kind=Event is disallowed from being an owner");
+		if (!json_path_bool(o, "controller", false))
+			continue;
+		if (controller)
+			bad_invalid(c, path, owners,
 				    PATH(c,
 					 "Only one reference can have Controller set to true. Found \"true\" in "
 					 "references for %s/%s and %s/%s",
 					 str_or(json_path_str(controller, "kind"), ""),
 					 str_or(json_path_str(controller, "name"), ""),
 					 str_or(json_path_str(o, "kind"), ""), str_or(json_path_str(o, "name"), "")));
+		else
 			controller = o;
-		}
-		i++;
 	}
 }
 
@@ -142,15 +122,33 @@ static bool has_string(const struct json *list, const char *s)
 	return false;
 }
 
+/* Kinds whose finalizers may be any qualified name; the rest knows which short ones there are. */
+static bool free_finalizers(const struct resource *r)
+{
+	static const char *const groups[] = {"admissionregistration.k8s.io", "apiextensions.k8s.io",
+					     "apiregistration.k8s.io", "coordination.k8s.io", NULL};
+	return r->custom || str_in(r->group, groups);
+}
+
 static void check_finalizers(struct check *c, const struct json *finalizers)
 {
+	static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion", NULL};
 	size_t i = 0;
 
 	EACH_ITEM(f, finalizers)
-		check_name(c, PATH(c, "metadata.finalizers[%zu]", i++), f, name_check_qualified);
+		check_name(c, "metadata.finalizers", f, name_check_qualified);
 	if (has_string(finalizers, "orphan") && has_string(finalizers, "foregroundDeletion"))
 		bad_invalid(c, "metadata.finalizers", finalizers,
 			    "finalizer orphan and foregroundDeletion cannot be both set");
+	if (free_finalizers(c->resource))
+		return;
+	EACH_ITEM(f, finalizers) {
+		const char *s = str_or(json_str(f), "");
+		if (!strchr(s, '/') && !str_in(s, standard))
+			bad_invalid(c, PATH(c, "metadata.finalizers[%zu]", i), f,
+				    "name is neither a standard finalizer name nor is it fully qualified");
+		i++;
+	}
 }
 
 static void check_metadata(struct check *c)
@@ -158,13 +156,11 @@ static void check_metadata(struct check *c)
 	const struct json *meta = json_get(c->tree, "metadata");
 
 	check_name_and_namespace(c, meta);
+	min_in(c, "metadata", meta, "generation", 0);
 	check_labels(c, "metadata.labels", json_get(meta, "labels"));
-	check_annotations(c, json_get(meta, "annotations"));
+	check_annotations(c, "metadata.annotations", json_get(meta, "annotations"));
 	check_owners(c, json_get(meta, "ownerReferences"));
 	check_finalizers(c, json_get(meta, "finalizers"));
-	if (json_path_int(meta, "generation", 0) < 0)
-		bad_invalid(c, "metadata.generation", json_get(meta, "generation"),
-			    "must be greater than or equal to 0");
 	apply_check_managed_fields(json_get(meta, "managedFields"), c->err);
 }
 
@@ -182,14 +178,17 @@ static void check_metadata_update(struct check *c)
 	if (!meta_deleting(c->old))
 		return;
 	const struct json *before = json_path(c->old, "metadata.finalizers");
+	const char *added = "";
 	EACH_ITEM(f, json_path(c->tree, "metadata.finalizers")) {
 		if (!has_string(before, json_str(f)))
-			bad_forbidden(c, "metadata.finalizers",
-				      PATH(c,
-					   "no new finalizers can be added if the object is being deleted, found new "
-					   "finalizers []string{\"%s\"}",
-					   str_or(json_str(f), "")));
+			added = PATH(c, "%s%s\"%s\"", added, *added ? ", " : "", str_or(json_str(f), ""));
 	}
+	if (*added)
+		bad_forbidden(c, "metadata.finalizers",
+			      PATH(c,
+				   "no new finalizers can be added if the object is being deleted, found new "
+				   "finalizers []string{%s}",
+				   added));
 }
 
 /* ---- by the table: values of enumerations, and structs that must be there ---- */
@@ -229,9 +228,20 @@ static void check_field(struct check *c, const struct field *f, const char *path
 	}
 }
 
+/* Types whose own functions say everything, in upstream's order. */
+static bool has_own_rules(const struct type *t)
+{
+	static const char *const names[] = {
+	    "PodSpec",	      "ServiceSpec", "PersistentVolumeSpec", "PersistentVolumeClaimSpec",
+	    "EndpointSubset", "NodeSpec",    "ResourceQuotaSpec",    NULL};
+	const char *name = str_after(t->name, "io.k8s.api.core.v1.");
+
+	return name && str_in(name, names);
+}
+
 static void check_type(struct check *c, const struct type *t, const char *path, const struct json *v)
 {
-	if (!json_is(v, JSON_OBJECT))
+	if (!json_is(v, JSON_OBJECT) || has_own_rules(t))
 		return;
 	for (uint32_t i = 0; i < t->n_fields; i++) {
 		const struct field *f = &t->fields[i];
@@ -276,7 +286,10 @@ int validate_update(const struct resource *r, const struct json *tree, const str
 
 	check_metadata(&c);
 	check_metadata_update(&c);
-	if (!str_eq(subresource, "status") && !str_eq(subresource, "binding")) {
+	if (str_eq(subresource, "status")) {
+		if (!*r->group)
+			check_core_status(&c);
+	} else if (!str_eq(subresource, "binding")) {
 		if (r->type && !json_equal(json_get(tree, "spec"), json_get(old, "spec")))
 			check_type(&c, r->type, "", tree);
 		check_rules(&c, subresource);

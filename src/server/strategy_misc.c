@@ -41,10 +41,38 @@ static void begin_pending(struct write_op *op)
 	json_set_path(op->arena, op->tree, "status.phase", json_new_str(op->arena, "Pending"));
 }
 
+/*
+ * A claim's dataSource, which knows claims and snapshots only, and dataSourceRef, which knows any kind, say the same
+ * where both can.
+ */
+static void prepare_claim(struct write_op *op)
+{
+	static const char *const members[] = {"apiGroup", "kind", "name"};
+	struct arena *a = op->arena;
+	struct json *spec = json_object_in(a, op->tree, "spec"), *source = json_get(spec, "dataSource");
+	begin_pending(op);
+	const char *group = str_or(json_path_str(source, "apiGroup"), ""), *kind = json_path_str(source, "kind");
+	bool known = (!*group && str_eq(kind, "PersistentVolumeClaim")) ||
+		     (str_eq(group, "snapshot.storage.k8s.io") && str_eq(kind, "VolumeSnapshot"));
+	if (source && !known) {
+		json_remove(spec, "dataSource");
+		source = NULL;
+	}
+	struct json *ref = json_get(spec, "dataSourceRef");
+	if (source && !ref) {
+		json_set(a, spec, "dataSourceRef", json_clone(a, source));
+	} else if (ref && !source && str_empty(json_path_str(ref, "namespace"))) {
+		source = json_object_in(a, spec, "dataSource");
+		for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+			if (json_get(ref, members[i]))
+				json_set(a, source, members[i], json_clone(a, json_get(ref, members[i])));
+	}
+}
+
 const struct strategy strategy_pvs = {
     .group = "", .plural = "persistentvolumes", .prepare_create = begin_pending, .returns_deleted = true};
 const struct strategy strategy_pvcs = {
-    .group = "", .plural = "persistentvolumeclaims", .prepare_create = begin_pending, .returns_deleted = true};
+    .group = "", .plural = "persistentvolumeclaims", .prepare_create = prepare_claim, .returns_deleted = true};
 
 /* ---- kinds that a PUT creates ---- */
 

@@ -14,11 +14,56 @@
 
 #define POD_GRACE_SECONDS 30 /* upstream's default terminationGracePeriodSeconds */
 
+/* A requirement of a selector: the pod's own value of a label. */
+static void add_requirement(struct arena *a, struct json *selector, const char *key, const char *operator,
+			    const char * value)
+{
+	struct json *e = json_append(json_array_in(a, selector, "matchExpressions"), json_new(a, JSON_OBJECT));
+	json_set_str(a, e, "key", key);
+	json_set_str(a, e, "operator", operator);
+	json_append(json_array_in(a, e, "values"), json_new_str(a, value));
+}
+
+/* matchLabelKeys and mismatchLabelKeys become part of the selector beside them, with the labels that the pod has now.
+ */
+static void merge_label_keys(struct write_op *op, struct json *term)
+{
+	static const char *const members[][2] = {{"matchLabelKeys", "In"}, {"mismatchLabelKeys", "NotIn"}};
+	struct json *selector = json_get(term, "labelSelector");
+	if (!json_is(selector, JSON_OBJECT))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		JSON_EACH(k, json_get(term, members[i][0])) {
+			const char *value = json_str(k) ? meta_label(op->tree, json_str(k)) : NULL;
+			if (value)
+				add_requirement(op->arena, selector, json_str(k), members[i][1], value);
+		}
+}
+
+static void merge_placement_keys(struct write_op *op)
+{
+	static const char *const kinds[] = {"affinity.podAffinity", "affinity.podAntiAffinity"};
+	struct json *spec = json_get(op->tree, "spec");
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct json *k = json_path(spec, kinds[i]);
+		JSON_EACH(t, json_get(k, "requiredDuringSchedulingIgnoredDuringExecution"))
+			merge_label_keys(op, t);
+		JSON_EACH(t, json_get(k, "preferredDuringSchedulingIgnoredDuringExecution"))
+			merge_label_keys(op, json_get(t, "podAffinityTerm"));
+	}
+	JSON_EACH(t, json_get(spec, "topologySpreadConstraints"))
+		merge_label_keys(op, t);
+}
+
 static void prepare_create(struct write_op *op)
 {
+	merge_placement_keys(op);
 	struct json *status = json_set(op->arena, op->tree, "status", json_new(op->arena, JSON_OBJECT));
 	json_set_str(op->arena, status, "phase", "Pending");
 	json_set_str(op->arena, status, "qosClass", pod_qos_class(op->tree));
+	if (json_len(json_path(op->tree, "spec.schedulingGates")))
+		meta_set_condition(op->arena, op->tree, "PodScheduled", "False", "SchedulingGated",
+				   "Scheduling is blocked due to non-empty scheduling gates", now_ns());
 }
 
 /* ---- deletion ---- */

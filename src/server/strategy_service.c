@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Services: cluster addresses and node ports are given out, kept over updates, and taken back. */
 #include <errno.h>
+#include <string.h>
 
 #include "api/meta.h"
 #include "api/object.h"
@@ -76,33 +77,104 @@ static void drop_ports(struct write_op *op)
 			json_remove(p, "nodePort");
 }
 
+static bool same_member(const struct json *spec, const struct json *old, const char *key)
+{
+	return json_equal(json_get(spec, key), json_get(old, key));
+}
+
+static bool is_set(const struct json *v)
+{
+	return v && (v->type == JSON_ARRAY ? json_len(v) > 0 : !str_empty(json_str(v)));
+}
+
+static void set_only_ip(struct write_op *op, struct json *spec, const char *ip)
+{
+	struct json *ips = json_set(op->arena, spec, "clusterIPs", json_new(op->arena, JSON_ARRAY));
+	json_append(ips, json_new_str(op->arena, arena_strdup(op->arena, ip)));
+}
+
+/* clusterIP is the old name of clusterIPs[0]: who changes one of them means both. */
+static void normalise_ips(struct write_op *op, struct json *spec, const struct json *old)
+{
+	const char *ip = json_path_str(spec, "clusterIP");
+	if (!old) {
+		if (!str_empty(ip) && !json_len(json_get(spec, "clusterIPs")))
+			set_only_ip(op, spec, ip);
+	} else if (!same_member(spec, old, "clusterIP") && same_member(spec, old, "clusterIPs")) {
+		if (str_empty(ip))
+			json_remove(spec, "clusterIPs");
+		else
+			set_only_ip(op, spec, ip);
+	}
+}
+
+static void keep_ips(struct write_op *op, struct json *spec, const struct json *old)
+{
+	if (!is_set(json_get(spec, "clusterIP")) && is_set(json_get(old, "clusterIP")))
+		json_set(op->arena, spec, "clusterIP", json_clone(op->arena, json_get(old, "clusterIP")));
+	if (!is_set(json_get(spec, "clusterIPs")) && same_member(spec, old, "clusterIP") && json_get(old, "clusterIPs"))
+		json_set(op->arena, spec, "clusterIPs", json_clone(op->arena, json_get(old, "clusterIPs")));
+	static const char *const kept[] = {"ipFamilies", "ipFamilyPolicy"};
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		if (!is_set(json_get(spec, kept[i])) && json_get(old, kept[i]))
+			json_set(op->arena, spec, kept[i], json_clone(op->arena, json_get(old, kept[i])));
+}
+
+/* Members that only some types have go when the type does, unless they were changed too: that is the client's error. */
+static void drop_unchanged(struct json *spec, const struct json *old, const char *const *members)
+{
+	for (; *members; members++)
+		if (same_member(spec, old, *members))
+			json_remove(spec, *members);
+}
+
+static bool is_balancer(const struct json *tree)
+{
+	return str_eq(service_type(tree), "LoadBalancer");
+}
+
+static bool is_external(const struct json *tree)
+{
+	return is_balancer(tree) || str_eq(service_type(tree), "NodePort") ||
+	       (str_eq(service_type(tree), "ClusterIP") && json_len(json_path(tree, "spec.externalIPs")) > 0);
+}
+
+static void drop_by_type(struct write_op *op, struct json *spec, const struct json *old)
+{
+	static const char *const addresses[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", NULL};
+	static const char *const balancing[] = {"allocateLoadBalancerNodePorts", "loadBalancerClass", NULL};
+	static const char *const external[] = {"externalTrafficPolicy", NULL};
+	static const char *const health[] = {"healthCheckNodePort", NULL};
+	if (wants_ip(op->old_tree) && !wants_ip(op->tree))
+		drop_unchanged(spec, old, addresses);
+	if (wants_ports(op->old_tree) && !wants_ports(op->tree))
+		drop_ports(op);
+	if (is_balancer(op->old_tree) && !is_balancer(op->tree))
+		drop_unchanged(spec, old, balancing);
+	if (wants_health_port(op->old_tree) && !wants_health_port(op->tree))
+		drop_unchanged(spec, old, health);
+	if (is_external(op->old_tree) && !is_external(op->tree))
+		drop_unchanged(spec, old, external);
+}
+
+static void prepare_create(struct write_op *op)
+{
+	normalise_ips(op, json_object_in(op->arena, op->tree, "spec"), NULL);
+}
+
 /* Clients that write a Service as a whole may leave out what the server had allocated. */
 static void prepare_update(struct write_op *op)
 {
-	static const char *const kept[] = {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"};
 	struct json *spec = json_object_in(op->arena, op->tree, "spec"), *old = json_get(op->old_tree, "spec");
-	if (!wants_ip(op->tree)) {
-		if (wants_ip(op->old_tree))
-			for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
-				json_remove(spec, kept[i]);
-	} else if (wants_ip(op->old_tree)) {
-		for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
-			struct json *v = json_get(spec, kept[i]);
-			bool empty =
-			    !v || (json_is(v, JSON_STRING) && !v->len) || (json_is(v, JSON_ARRAY) && !json_len(v));
-			if (empty && json_get(old, kept[i]))
-				json_set(op->arena, spec, kept[i], json_clone(op->arena, json_get(old, kept[i])));
-		}
-	}
+	normalise_ips(op, spec, old);
+	if (wants_ip(op->tree) && wants_ip(op->old_tree))
+		keep_ips(op, spec, old);
 	if (wants_ports(op->tree))
 		keep_ports(op);
-	else if (wants_ports(op->old_tree))
-		drop_ports(op);
 	int64_t health = json_path_int(old, "healthCheckNodePort", 0);
-	if (!wants_health_port(op->tree))
-		json_remove(spec, "healthCheckNodePort");
-	else if (health && !json_path_int(spec, "healthCheckNodePort", 0))
+	if (wants_health_port(op->tree) && health && !json_path_int(spec, "healthCheckNodePort", 0))
 		json_set_int(op->arena, spec, "healthCheckNodePort", health);
+	drop_by_type(op, spec, old);
 }
 
 /* ---- allocation ---- */
@@ -110,6 +182,30 @@ static void prepare_update(struct write_op *op)
 static int invalid(struct write_op *op, struct status *err, const char *field, const char *message)
 {
 	status_cause(err, "FieldValueInvalid", field, "%s", message);
+	return status_invalid(err, "", "Service", op->name);
+}
+
+/* This cluster gives out addresses of one family, IPv4. What has none to give out may name any. */
+static int check_families(struct write_op *op, struct status *err)
+{
+	const struct json *spec = json_get(op->tree, "spec"), *families = json_get(spec, "ipFamilies");
+	const char *policy = json_path_str(spec, "ipFamilyPolicy"), *ip = json_path_str(spec, "clusterIP");
+	size_t i = 0;
+	if (str_eq(ip, "None") && !json_len(json_get(spec, "selector")))
+		return 0;
+	if (str_eq(policy, "RequireDualStack") || (!policy && json_len(families) > 1))
+		status_cause(err, "FieldValueInvalid", "spec.ipFamilyPolicy",
+			     "Invalid value: \"%s\": this cluster is not configured for dual-stack services",
+			     str_or(policy, "RequireDualStack"));
+	JSON_EACH(f, families) {
+		if (!str_eq(json_str(f), "IPv4"))
+			status_cause(err, "FieldValueInvalid", arena_printf(op->arena, "spec.ipFamilies[%zu]", i),
+				     "Invalid value: \"%s\": not configured on this cluster", str_or(json_str(f), ""));
+		i++;
+	}
+	if (!families && is_ip(ip) && strchr(ip, ':'))
+		status_cause(err, "FieldValueInvalid", "spec.ipFamilies[0]",
+			     "Invalid value: \"IPv6\": not configured on this cluster");
 	return status_invalid(err, "", "Service", op->name);
 }
 
@@ -186,7 +282,7 @@ static int allocate_port(struct write_op *op, struct json *holder, const char *m
 static int allocate(struct write_op *op, struct status *err)
 {
 	struct json *spec = json_object_in(op->arena, op->tree, "spec"), *ports = json_get(spec, "ports");
-	if (wants_ip(op->tree) && allocate_ip(op, err) < 0)
+	if (wants_ip(op->tree) && (check_families(op, err) < 0 || allocate_ip(op, err) < 0))
 		return -1;
 	op->claimed_ports = arena_alloc(op->arena, (json_len(ports) + 1) * sizeof(int));
 	op->n_claimed_ports = 0;
@@ -237,6 +333,7 @@ static void settled(struct write_op *op, bool ok)
 const struct strategy strategy_services = {
     .group = "",
     .plural = "services",
+    .prepare_create = prepare_create,
     .prepare_update = prepare_update,
     .allocate = allocate,
     .settled = settled,

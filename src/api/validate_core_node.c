@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes. */
+#include "api/meta.h"
+#include "api/validate_internal.h"
+#include "base/str.h"
+
+static void check_amounts(struct check *c, const char *list)
+{
+	const struct json *amounts = json_get(json_get(c->tree, "status"), list);
+
+	if (json_is(amounts, JSON_OBJECT))
+		JSON_EACH(v, amounts)
+			check_resource_amount(c, PATH(c, "status.%s.%s", list, v->key), v);
+}
+
+static void check_pod_cidrs(struct check *c, const struct json *cidrs)
+{
+	_cleanup_names_ struct map seen = MAP_INIT;
+	size_t i = 0, families[2] = {0, 0};
+
+	EACH_ITEM(v, cidrs) {
+		const char *cidr = str_or(json_str(v), ""), *why = rule_cidr(cidr);
+		const char *at = PATH(c, "spec.podCIDRs[%zu]", i++);
+		if (why)
+			bad_invalid_str(c, at, cidr, why);
+		if (map_set(&seen, cidr, c))
+			bad_duplicate(c, at, cidr);
+		families[is_ipv6(cidr)]++;
+	}
+	if (families[0] > 1 || families[1] > 1)
+		bad_invalid(c, "spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family");
+}
+
+static void check_addresses(struct check *c)
+{
+	_cleanup_names_ struct map seen = MAP_INIT;
+	size_t i = 0;
+
+	EACH_ITEM(a, json_path(c->tree, "status.addresses")) {
+		const char *key =
+		    PATH(c, "%s/%s", str_or(json_path_str(a, "type"), ""), str_or(json_path_str(a, "address"), ""));
+		if (map_set(&seen, key, c))
+			bad_duplicate_value(c, PATH(c, "status.addresses[%zu]", i), a);
+		i++;
+	}
+}
+
+void check_node(struct check *c)
+{
+	const struct json *spec = json_get(c->tree, "spec"), *old = json_get(c->old, "spec");
+	const char *provider = json_path_str(old, "providerID");
+
+	if (json_get(spec, "taints"))
+		check_taints(c, "metadata.taints", json_get(spec, "taints"));
+	check_amounts(c, "capacity");
+	check_amounts(c, "allocatable");
+	if (!c->old) {
+		check_pod_cidrs(c, json_get(spec, "podCIDRs"));
+		return;
+	}
+	check_addresses(c);
+	if (json_len(json_get(old, "podCIDRs"))) {
+		if (!json_equal(json_get(old, "podCIDRs"), json_get(spec, "podCIDRs")))
+			bad_forbidden(c, "spec.podCIDRs",
+				      "node updates may not change podCIDR except from \"\" to valid");
+	} else {
+		check_pod_cidrs(c, json_get(spec, "podCIDRs"));
+	}
+	if (!str_empty(provider) && !str_eq(provider, json_path_str(spec, "providerID")))
+		bad_forbidden(c, "spec.providerID", "node updates may not change providerID except from \"\" to valid");
+	if (!json_equal(json_get(spec, "externalID"), json_get(old, "externalID")))
+		bad_forbidden(c, "spec.externalID", "may not be updated");
+}
