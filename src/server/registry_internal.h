@@ -136,6 +136,7 @@ int op_load(struct write_op *op, struct status *err);
 bool op_should_remove(struct write_op *op);
 void op_store_result(struct write_op *op, enum store_error e);
 
+void op_evict(struct write_op *op);	/* POST pods/eviction (eviction.c) */
 void quota_charge(struct write_op *op); /* after the store took op's write (admission_quota.c) */
 
 /* Each ends the operation; done() follows in a later turn. */

@@ -137,14 +137,16 @@ class Cluster:
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
         return http.client.HTTPSConnection(self.address, 6443, context=context, timeout=KUBECTL_S)
 
-    def wait(self, what, condition, timeout=60):
+    def wait(self, what, condition, timeout=60, ns="default"):
         """Watches an object ("pod/web") until "condition=Ready[=false]" or "jsonpath={.status.phase}=Failed" holds.
 
         Not by kubectl wait: that of Debian 12 knows no jsonpath.
         """
         kind, name = what.split("/")
-        path = {"pod": "/api/v1/namespaces/default/pods", "node": "/api/v1/nodes",
-                "deployment": "/apis/apps/v1/namespaces/default/deployments"}[kind]
+        path = {"pod": f"/api/v1/namespaces/{ns}/pods", "node": "/api/v1/nodes",
+                "quota": f"/api/v1/namespaces/{ns}/resourcequotas",
+                "pdb": f"/apis/policy/v1/namespaces/{ns}/poddisruptionbudgets",
+                "deployment": f"/apis/apps/v1/namespaces/{ns}/deployments"}[kind]
         connection = self.connect()
         connection.request("GET", f"{path}?watch=1&fieldSelector=metadata.name%3D{name}&timeoutSeconds={timeout}")
         last = None
