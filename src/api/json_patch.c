@@ -45,13 +45,16 @@ static char *next_token(struct arena *a, const char **at)
 	return token;
 }
 
-/* An array index without leading zeros and not beyond max; -1 otherwise. */
-static int64_t index_of(const char *token, uint32_t max)
+/*
+ * An array index below n; -1 otherwise. As upstream's reader of numbers has it, leading zeros are no harm, and negative
+ * ones count from the end.
+ */
+static int64_t index_of(const char *token, uint32_t n)
 {
 	int64_t i;
-	if ((token[0] == '0' && token[1]) || parse_int_range(token, 0, max, &i) < 0)
+	if (!n || parse_int_range(token, -(int64_t)n, (int64_t)n - 1, &i) < 0)
 		return -1;
-	return i;
+	return i < 0 ? i + n : i;
 }
 
 static struct json *child_of(const struct json *v, const char *token)
@@ -59,20 +62,10 @@ static struct json *child_of(const struct json *v, const char *token)
 	if (json_is(v, JSON_OBJECT))
 		return json_get(v, token);
 	if (json_is(v, JSON_ARRAY) && v->len) {
-		int64_t i = index_of(token, v->len - 1);
+		int64_t i = index_of(token, v->len);
 		return i < 0 ? NULL : json_at(v, (size_t)i);
 	}
 	return NULL;
-}
-
-static struct json *resolve(struct patcher *p, const char *path)
-{
-	struct json *v = p->root;
-	char *token;
-
-	while (v && (token = next_token(p->arena, &path)))
-		v = child_of(v, token);
-	return v;
 }
 
 /* The container that path's last token is in, and that token. NULL when there is none. The level is counted for the
@@ -121,11 +114,7 @@ static int add(struct patcher *p, const char *path, struct json *value)
 	char *token;
 	int level;
 
-	if (!*path) {
-		p->root = value;
-		return 0;
-	}
-	struct json *parent = resolve_parent(p, path, &token, &level);
+	struct json *parent = *path ? resolve_parent(p, path, &token, &level) : NULL;
 	if (!parent)
 		return refuse(p, "add operation does not apply: doc is missing path", path);
 	if (level + depth_of(value) > JSON_DEPTH_MAX)
@@ -134,7 +123,7 @@ static int add(struct patcher *p, const char *path, struct json *value)
 		json_set(p->arena, parent, token, value);
 		return 0;
 	}
-	int64_t i = str_eq(token, "-") ? parent->len : index_of(token, parent->len);
+	int64_t i = str_eq(token, "-") ? parent->len : index_of(token, parent->len + 1);
 	if (i < 0)
 		return refuse(p, "add operation does not apply: doc is missing path", path);
 	value->key = NULL;
@@ -157,8 +146,11 @@ static int detach(struct patcher *p, const char *path, const char *op, struct js
 	return 0;
 }
 
+/* A member that isn't there is made, as upstream does. */
 static int replace(struct patcher *p, const char *path, struct json *value)
 {
+	if (!*path && value->type < JSON_ARRAY)
+		return refuse(p, "replace operation value must be object or array", path);
 	if (!*path) {
 		p->root = value;
 		return 0;
@@ -166,35 +158,47 @@ static int replace(struct patcher *p, const char *path, struct json *value)
 	char *token;
 	int level;
 	struct json *parent = resolve_parent(p, path, &token, &level), *child = parent ? child_of(parent, token) : NULL;
-	if (!child)
+	if (!child && !json_is(parent, JSON_OBJECT))
 		return refuse(p, "replace operation does not apply: doc is missing key", path);
 	if (level + depth_of(value) > JSON_DEPTH_MAX)
 		return refuse(p, "replace operation does not apply: result is nested too deeply", path);
-	json_replace(child, value);
+	if (child)
+		json_replace(child, value);
+	else
+		json_set(p->arena, parent, token, value);
 	return 0;
 }
 
 static int move(struct patcher *p, const char *from, const char *path)
 {
 	struct json *v;
-	size_t n = strlen(from);
 
-	if (strncmp(from, path, n) == 0 && path[n] == '/')
-		return refuse(p, "move operation does not apply: cannot move a value into itself", path);
-	if (str_eq(from, path))
-		return resolve(p, path) ? 0
-					: refuse(p, "move operation does not apply: doc is missing from path", from);
 	if (detach(p, from, "move operation does not apply: doc is missing from path", &v) < 0)
 		return -1;
 	return add(p, path, v);
 }
 
+/* The value at a path, NULL for a member that its object lacks: *ret_found says whether there is such an object. */
+static struct json *look_up(struct patcher *p, const char *path, bool *ret_found)
+{
+	char *token;
+	int level;
+	struct json *parent = *path ? resolve_parent(p, path, &token, &level) : NULL;
+	struct json *v = parent ? child_of(parent, token) : NULL;
+
+	*ret_found = v || json_is(parent, JSON_OBJECT);
+	return v;
+}
+
 static int copy(struct patcher *p, const char *from, const char *path)
 {
-	struct json *v = resolve(p, from);
+	bool found;
+	struct json *v = look_up(p, from, &found);
 
-	if (!v)
+	if (!found)
 		return refuse(p, "copy operation does not apply: doc is missing from path", from);
+	if (!v) /* as upstream, what is absent is copied as null */
+		return add(p, path, json_new(p->arena, JSON_NULL));
 	p->copied += nodes_of(v);
 	if (p->copied > JSON_PATCH_COPY_NODES_MAX)
 		return refuse(p, "copy operation does not apply: too much is copied", path);
@@ -203,50 +207,52 @@ static int copy(struct patcher *p, const char *from, const char *path)
 
 static int test(struct patcher *p, const char *path, const struct json *value)
 {
-	const struct json *v = resolve(p, path);
+	bool found = true;
+	const struct json *v = *path ? look_up(p, path, &found) : p->root;
 
+	if (!found)
+		return refuse(p, "test operation does not apply: is missing path", path);
 	/* As upstream, a test for null also holds for what is absent. */
 	if (v ? json_equal(v, value) : value->type == JSON_NULL)
 		return 0;
 	return refuse(p, "testing value failed", path);
 }
 
-static int malformed(struct patcher *p, size_t i, const char *why)
+static bool is_pointer(const char *path)
 {
-	return status_set(p->err, 400, "error decoding patch: operation %zu: %s", i, why);
+	return path && (!*path || *path == '/');
 }
 
-static int apply_one(struct patcher *p, const struct json *op, size_t i)
+/* As upstream, an operation that makes no sense is one that cannot be done. */
+static int apply_one(struct patcher *p, const struct json *op)
 {
-	const char *name = json_path_str(op, "op"), *path = json_path_str(op, "path"),
+	const char *name = str_or(json_path_str(op, "op"), "unknown"), *path = json_path_str(op, "path"),
 		   *from = json_path_str(op, "from");
 	struct json *value = json_get(op, "value"), *removed;
+	bool is_move = str_eq(name, "move"), is_copy = str_eq(name, "copy");
 
-	if (!json_is(op, JSON_OBJECT) || !name)
-		return malformed(p, i, "no \"op\"");
-	if (!path || (*path && *path != '/'))
-		return malformed(p, i, "\"path\" is not a JSON pointer");
+	static const char *const known[] = {"add", "remove", "replace", "move", "copy", "test", NULL};
+	if (!str_in(name, known))
+		return refuse(p, "Unexpected kind", name);
+	if (!is_pointer(path))
+		return refuse(p, "operation failed to decode path", str_or(path, ""));
+	if ((is_move || is_copy) && !is_pointer(from))
+		return refuse(p, "operation failed to decode from", str_or(from, ""));
+	if (is_move || is_copy)
+		return is_move ? move(p, from, path) : copy(p, from, path);
 	if (str_eq(name, "remove"))
 		return detach(p, path, "remove operation does not apply: doc is missing path", &removed);
-	if (str_eq(name, "move") || str_eq(name, "copy")) {
-		if (!from || (*from && *from != '/'))
-			return malformed(p, i, "\"from\" is not a JSON pointer");
-		return str_eq(name, "move") ? move(p, from, path) : copy(p, from, path);
-	}
-	bool is_add = str_eq(name, "add"), is_replace = str_eq(name, "replace");
-	if (!is_add && !is_replace && !str_eq(name, "test"))
-		return malformed(p, i, "unknown \"op\"");
 	if (!value)
-		return malformed(p, i, "no \"value\"");
-	if (is_add)
-		return add(p, path, json_clone(p->arena, value));
-	return is_replace ? replace(p, path, json_clone(p->arena, value)) : test(p, path, value);
+		value = json_new(p->arena, JSON_NULL);
+	if (str_eq(name, "test"))
+		return test(p, path, value);
+	value = json_clone(p->arena, value);
+	return str_eq(name, "add") ? add(p, path, value) : replace(p, path, value);
 }
 
 int json_patch_apply(struct arena *a, struct json *doc, const struct json *patch, struct json **ret, struct status *err)
 {
 	struct patcher p = {.arena = a, .root = doc, .err = err};
-	size_t i = 0;
 
 	if (!json_is(patch, JSON_ARRAY))
 		return status_set(err, 400, "error decoding patch: a JSON patch is an array of operations");
@@ -254,7 +260,10 @@ int json_patch_apply(struct arena *a, struct json *doc, const struct json *patch
 		return status_set(err, 413, "The allowed maximum operations in a JSON patch is %d, got %u",
 				  JSON_PATCH_OPS_MAX, patch->len);
 	JSON_EACH(op, patch)
-		if (apply_one(&p, op, i++) < 0)
+		if (!json_is(op, JSON_OBJECT))
+			return status_set(err, 400, "error decoding patch: an operation is not an object");
+	JSON_EACH(op, patch)
+		if (apply_one(&p, op) < 0)
 			return -1;
 	*ret = p.root;
 	return 0;

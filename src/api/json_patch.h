@@ -14,8 +14,8 @@ struct status;
 
 /*
  * Applies the operations in order to doc, which is edited in place (and must be thrown away on failure); the root may
- * be replaced, so use *ret. Errors: 400 a malformed patch, 413 too many operations, 422 an operation that cannot be
- * done or a test that failed.
+ * be replaced, so use *ret. Errors: 400 what is no list of objects, 413 too many operations, 422 an operation that
+ * cannot be done or a test that failed.
  */
 int json_patch_apply(struct arena *a, struct json *doc, const struct json *patch, struct json **ret,
 		     struct status *err);

@@ -5,12 +5,27 @@
 #include "base/json.h"
 #include "base/json_index.h"
 
+/* What the patch puts in the place of something that is no object: its nulls delete nothing there. */
+static struct json *without_nulls(struct arena *a, const struct json *v)
+{
+	if (v->type < JSON_ARRAY)
+		return json_clone(a, v);
+	struct json *out = json_new(a, (enum json_type)v->type);
+	JSON_EACH(c, v) {
+		if (v->type == JSON_ARRAY)
+			json_append(out, without_nulls(a, c));
+		else if (c->type != JSON_NULL)
+			json_add(a, out, c->key, c->key_len, without_nulls(a, c));
+	}
+	return out;
+}
+
 struct json *merge_patch_apply(struct arena *a, struct json *doc, const struct json *patch)
 {
-	if (!json_is(patch, JSON_OBJECT))
-		return json_clone(a, patch);
 	if (!json_is(doc, JSON_OBJECT))
-		doc = json_new(a, JSON_OBJECT);
+		return without_nulls(a, patch);
+	if (!json_is(patch, JSON_OBJECT))
+		return json_clone(a, patch); /* as upstream, nulls inside of its lists stay */
 	_cleanup_json_index_ struct json_index index = json_index_of(doc);
 	size_t n = 0;
 	struct json **marked = arena_alloc(a, json_len(patch) * sizeof(struct json *)); /* to be taken out at the end */

@@ -30,20 +30,39 @@ static bool is_directive(const char *key)
 	       str_has_prefix(key, ORDER_PREFIX);
 }
 
-/* A value that is new to the object: without directives and without the nulls that would have deleted something. */
+/*
+ * A value that is new to the object: without directives and without the nulls that would have deleted something. NULL
+ * for an object that is itself a directive: there is nothing that it could apply to.
+ */
 static struct json *plain(struct merger *m, const struct json *v)
+{
+	if (v->type < JSON_ARRAY)
+		return json_clone(m->arena, v);
+	if (v->type == JSON_OBJECT && json_get(v, "$patch"))
+		return NULL;
+	struct json *out = json_new(m->arena, (enum json_type)v->type);
+	JSON_EACH(c, v) {
+		bool left_out = v->type == JSON_OBJECT && (c->type == JSON_NULL || is_directive(c->key));
+		struct json *kept = left_out ? NULL : plain(m, c);
+		if (kept && v->type == JSON_OBJECT)
+			json_add(m->arena, out, c->key, c->key_len, kept);
+		else if (kept)
+			json_append(out, kept);
+	}
+	return out;
+}
+
+/* The same of what replaces something as a whole, or comes anew into a list: there upstream looks for no directives. */
+static struct json *literal(struct merger *m, const struct json *v)
 {
 	if (v->type < JSON_ARRAY)
 		return json_clone(m->arena, v);
 	struct json *out = json_new(m->arena, (enum json_type)v->type);
 	JSON_EACH(c, v) {
-		if (v->type == JSON_OBJECT) {
-			if (c->type != JSON_NULL && !is_directive(c->key))
-				json_add(m->arena, out, c->key, c->key_len, plain(m, c));
-			continue;
-		}
-		if (!json_is(c, JSON_OBJECT) || !str_eq(json_path_str(c, "$patch"), "delete"))
-			json_append(out, plain(m, c));
+		if (v->type == JSON_ARRAY)
+			json_append(out, literal(m, c));
+		else if (c->type != JSON_NULL && !is_directive(c->key))
+			json_add(m->arena, out, c->key, c->key_len, literal(m, c));
 	}
 	return out;
 }
@@ -77,8 +96,8 @@ static int index_in(const struct json *order, const struct json *key, const char
 }
 
 /*
- * $setElementOrder: what the patch names comes in the patch's order; what only the server has keeps its place relative
- * to the named ones by the order of the list before the patch.
+ * What the patch names, in its list or its $setElementOrder, comes in the patch's order; what only the server has keeps
+ * its place relative to the named ones by the order of the list before the patch.
  */
 static struct json *reorder(struct merger *m, struct json *list, const struct json *order, const struct json *before,
 			    const char *merge_key)
@@ -87,8 +106,8 @@ static struct json *reorder(struct merger *m, struct json *list, const struct js
 	struct json *out = json_new(m->arena, JSON_ARRAY);
 
 	JSON_EACH(o, order) {
-		struct json *item = find_item(list, item_key(o, merge_key), merge_key);
-		if (item) {
+		struct json *item;
+		while ((item = find_item(list, item_key(o, merge_key), merge_key))) {
 			json_remove_child(list, item);
 			json_append(named, item);
 		}
@@ -131,7 +150,7 @@ static int merge_item(struct merger *m, const struct field *f, struct json *list
 	}
 	found = find_item(list, key, merge_key);
 	if (!found) {
-		json_append(list, plain(m, item));
+		json_append(list, literal(m, item));
 		return 0;
 	}
 	struct json *merged;
@@ -155,8 +174,8 @@ static struct json *without_replace_marks(struct merger *m, const struct json *p
 {
 	struct json *out = json_new(m->arena, JSON_ARRAY);
 	JSON_EACH(item, patch)
-		if (!str_eq(json_path_str(item, "$patch"), "replace"))
-			json_append(out, plain(m, item));
+		if (!json_get(item, "$patch"))
+			json_append(out, literal(m, item));
 	return out;
 }
 
@@ -164,19 +183,49 @@ static int merge_list(struct merger *m, const struct field *f, struct json *list
 {
 	bool objects = f->patch_merge_key != NULL;
 
+	JSON_EACH(item, patch) {
+		const char *directive = json_path_str(item, "$patch");
+		if (objects != (item->type == JSON_OBJECT))
+			return malformed(m, "invalid patch of list %s: items are of different types", f->name);
+		if (json_get(item, "$patch") && !str_eq(directive, "delete") && !str_eq(directive, "replace"))
+			return malformed(m, "unknown patch type of a list's item: %s",
+					 str_or(directive, "not a string"));
+	}
 	if (objects && replaces_list(patch)) {
 		json_replace(list, without_replace_marks(m, patch));
 		return 0;
 	}
+	const struct json *before = json_clone(m->arena, list);
+	/* What is to be deleted goes first, wherever the patch says so. */
+	JSON_EACH(item, patch)
+		if (objects && json_get(item, "$patch") && merge_item(m, f, list, item) < 0)
+			return -1;
 	JSON_EACH(item, patch) {
-		if (objects != (item->type == JSON_OBJECT))
-			return malformed(m, "invalid patch of list %s: items are of different types", f->name);
-		if (objects) {
-			if (merge_item(m, f, list, item) < 0)
-				return -1;
-		} else if (!find_item(list, item, NULL)) {
+		if (objects && !json_get(item, "$patch") && merge_item(m, f, list, item) < 0)
+			return -1;
+		if (!objects && !find_item(list, item, NULL))
 			json_append(list, json_clone(m->arena, item));
-		}
+	}
+	json_replace(list, reorder(m, list, patch, before, f->patch_merge_key));
+	return 0;
+}
+
+/* Of a list's patch and its $setElementOrder: the items come in that order, and all of them are in it. */
+static int check_order(struct merger *m, const struct field *f, const struct json *patch, const struct json *order)
+{
+	const char *key = f->patch_merge_key;
+	const struct json *o = json_first(order);
+
+	if (!json_is(patch, JSON_ARRAY) || !o)
+		return 0;
+	JSON_EACH(item, patch) {
+		if (json_is(item, JSON_OBJECT) && json_get(item, "$patch"))
+			continue;
+		while (o && !json_equal(item_key(item, key), item_key(o, key)))
+			o = json_next(order, o);
+		if (!o)
+			return malformed(m, "The order in patch list doesn't match $setElementOrder/%s list", f->name);
+		o = json_next(order, o);
 	}
 	return 0;
 }
@@ -216,19 +265,21 @@ static int delete_from_list(struct merger *m, struct json *doc, const struct jso
 	return 0;
 }
 
-/* old: doc's member of p's name, or NULL. */
+/* old: doc's member of p's name, or NULL. *ret_gone: it is to be taken out. */
 static int merge_member(struct merger *m, const struct type *type, struct json *doc, struct json *old,
-			const struct json *p)
+			const struct json *p, bool *ret_gone)
 {
 	const struct field *f = type ? type_field(type, p->key) : NULL;
 
 	bool merges = f && f->patch_merge && f->shape == SHAPE_LIST;
-	if (!old) {
-		json_add(m->arena, doc, p->key, p->key_len, plain(m, p));
-		return 0;
-	}
-	if (old->type != p->type) {
-		json_replace(old, plain(m, p));
+	if (!old || old->type != p->type) {
+		struct json *v = plain(m, p);
+		if (v && old)
+			json_replace(old, v);
+		else if (v)
+			json_add(m->arena, doc, p->key, p->key_len, v);
+		else if (old)
+			*ret_gone = true;
 		return 0;
 	}
 	if (p->type == JSON_OBJECT) {
@@ -242,7 +293,7 @@ static int merge_member(struct merger *m, const struct type *type, struct json *
 	}
 	if (merges)
 		return merge_list(m, f, old, p);
-	json_replace(old, p->type == JSON_ARRAY ? without_replace_marks(m, p) : json_clone(m->arena, p));
+	json_replace(old, literal(m, p));
 	return 0;
 }
 
@@ -272,15 +323,26 @@ static struct json *lists_before(struct merger *m, const struct json *doc, const
 	return before;
 }
 
+static int check_orders(struct merger *m, const struct type *type, const struct json *patch)
+{
+	JSON_EACH(p, patch) {
+		const char *name = str_after(p->key, ORDER_PREFIX);
+		const struct field *f = name && type ? type_field(type, name) : NULL;
+		if (f && f->patch_merge && f->shape == SHAPE_LIST && check_order(m, f, json_get(patch, name), p) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int merge_object(struct merger *m, const struct type *type, struct json *doc, const struct json *patch,
 			struct json **ret)
 {
 	struct json *directive = json_get(patch, "$patch");
 	const char *how = json_str(directive);
 
-	if (directive && !str_eq(how, "merge")) {
+	if (directive) {
 		if (str_eq(how, "replace"))
-			*ret = plain(m, patch);
+			*ret = literal(m, patch);
 		else if (str_eq(how, "delete"))
 			*ret = json_new(m->arena, JSON_OBJECT);
 		else
@@ -288,6 +350,8 @@ static int merge_object(struct merger *m, const struct type *type, struct json *
 		return 0;
 	}
 	if (retain_keys(m, doc, patch) < 0)
+		return -1;
+	if (check_orders(m, type, patch) < 0)
 		return -1;
 	struct json *before = lists_before(m, doc, patch);
 	_cleanup_json_index_ struct json_index index = json_index_of(doc);
@@ -303,9 +367,10 @@ static int merge_object(struct merger *m, const struct type *type, struct json *
 		if (is_directive(p->key))
 			continue;
 		struct json *old = json_index_get(&index, p->key, p->key_len);
-		if (p->type != JSON_NULL && merge_member(m, type, doc, old, p) < 0)
+		bool drop = p->type == JSON_NULL && old;
+		if (p->type != JSON_NULL && merge_member(m, type, doc, old, p, &drop) < 0)
 			return -1;
-		if (p->type == JSON_NULL && old)
+		if (drop)
 			gone[n_gone++] = old;
 	}
 	for (size_t i = 0; i < n_gone; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Strategic merge patch: a merge patch in which lists of the type table's patchStrategy merge are merged by their
- * patchMergeKey, with the directives $patch (replace, delete, merge), $retainKeys, $deleteFromPrimitiveList/<field> and
+ * patchMergeKey, with the directives $patch (replace, delete), $retainKeys, $deleteFromPrimitiveList/<field> and
  * $setElementOrder/<field>.
  */
 #ifndef PROA_API_STRATEGIC_PATCH_H
