@@ -8,6 +8,7 @@
 #include "api/resource.h"
 #include "api/type.h"
 #include "api/validate_internal.h"
+#include "api/validate_rules.h"
 #include "base/str.h"
 #include "base/status.h"
 
@@ -47,6 +48,8 @@ static const struct {
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", name_check_path_segment},
     {"apiregistration.k8s.io", "APIService", name_check_path_segment},
     {"certificates.k8s.io", "ClusterTrustBundle", name_check_trust_bundle},
+    {"certificates.k8s.io", "CertificateSigningRequest", name_check_path_segment},
+    {"storage.k8s.io", "CSIDriver", rule_csi_driver},
     {"batch", "CronJob", name_check_cron_job},
     {"networking.k8s.io", "IPAddress", name_check_ip},
 };
@@ -263,7 +266,7 @@ static int finish(struct check *c)
 static void check_rules(struct check *c, const char *subresource)
 {
 	if (*c->resource->group)
-		check_kind(c, subresource);
+		check_group(c, subresource);
 	else
 		check_core(c, subresource);
 }
@@ -287,7 +290,9 @@ int validate_update(const struct resource *r, const struct json *tree, const str
 	check_metadata(&c);
 	check_metadata_update(&c);
 	if (str_eq(subresource, "status")) {
-		if (!*r->group)
+		if (*r->group)
+			check_group(&c, subresource);
+		else
 			check_core_status(&c);
 	} else if (!str_eq(subresource, "binding")) {
 		if (r->type && !json_equal(json_get(tree, "spec"), json_get(old, "spec")))

@@ -39,6 +39,7 @@ void bad_duplicate(struct check *c, const char *path, const char *value);
 void bad_not_found(struct check *c, const char *path, const char *value);
 void bad_too_long(struct check *c, const char *path, size_t max);
 void bad_too_many(struct check *c, const char *path, size_t n, size_t max);
+void bad_invalid_plain(struct check *c, const char *path, const char *detail); /* without showing the value */
 void bad_duplicate_value(struct check *c, const char *path, const struct json *value);
 
 /* How many complaints there are so far. */
@@ -87,6 +88,17 @@ const char *rule_ip(const char *s);
 const char *rule_cidr(const char *s);
 const char *rule_public_ip(const char *s); /* not unspecified, loopback or link-local */
 bool is_ipv6(const char *s);
+/* validate_formats.c */
+const char *rule_host(const char *s);	     /* a DNS subdomain, or *. and one */
+const char *rule_domain_path(const char *s); /* "example.com/foo" */
+const char *rule_csi_driver(const char *s);
+/* Text must be a percentage. false: neither that nor a count from 0 (complained about). */
+bool check_count_or_percent(struct check *c, const char *path, const struct json *v);
+bool check_percent_max(struct check *c, const char *path, const struct json *v); /* not above 100% */
+bool is_zero_count(const struct json *v);					 /* 0, 0% or absent */
+
+/* How a webhook is reached: a WebhookClientConfig (validate_client_config.c). */
+void check_client_config(struct check *c, const char *at, const struct json *config);
 
 /* validate_resources.c: names and amounts of resources */
 bool resource_is_native(const char *name);
@@ -137,10 +149,8 @@ void check_resource_quota(struct check *c);
 void check_resource_quota_status(struct check *c);
 void check_limit_range(struct check *c);
 
-/* validate_core.c: core/v1; validate_kinds.c, validate_workloads.c: the other groups. */
+/* validate_core.c: core/v1. The other groups: validate_rules.h. */
 void check_core(struct check *c, const char *subresource);
 void check_core_status(struct check *c);
-void check_kind(struct check *c, const char *subresource);
-void check_workload(struct check *c);
 
 #endif

@@ -204,6 +204,9 @@ static void put_endpoints(struct bootstrap *b)
 {
 	struct arena *a = &b->arena;
 	const char *address = b->server->advertise_address;
+	/* Nobody else reaches a server on loopback, and endpoints may not name such an address. */
+	if (str_has_prefix(address, "127.") || str_eq(address, "::1"))
+		return;
 	struct json *o = meta_object_new(a, "v1", "Endpoints", "default", "kubernetes");
 	struct json *subset = json_append(json_array_in(a, o, "subsets"), json_new(a, JSON_OBJECT));
 	struct json *at = json_append(json_array_in(a, subset, "addresses"), json_new(a, JSON_OBJECT));

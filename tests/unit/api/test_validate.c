@@ -158,7 +158,7 @@ static const struct {
     {"scheduling.k8s.io", "priorityclasses", "{'metadata':{'name':'x'},'value':2000000000}",
      "value|FieldValueForbidden|Forbidden: maximum allowed"},
     {"discovery.k8s.io", "endpointslices", "{" M ",'addressType':'IPv4','endpoints':[{'addresses':['nope']}]}",
-     "endpoints[0].addresses[0]|FieldValueInvalid|Invalid value: \"nope\": must be a valid IP address"},
+     "endpoints[0].addresses[0]|FieldValueInvalid|Invalid value: \"nope\": must be a valid IPv4 address"},
     {"admissionregistration.k8s.io", "validatingwebhookconfigurations",
      "{'metadata':{'name':'x'},'webhooks':[{'name':'a.b.c','clientConfig':{'url':'https://"
      "x'},'admissionReviewVersions':['v1']}]}",

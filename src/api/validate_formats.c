@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of single values that several groups besides core have (validate_internal.h). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/meta.h"
+#include "api/validate_internal.h"
+#include "base/status.h"
+#include "base/str.h"
+
+void bad_invalid_plain(struct check *c, const char *path, const char *detail)
+{
+	status_cause(c->err, "FieldValueInvalid", path, "Invalid value: %s", detail);
+}
+
+const char *rule_host(const char *s)
+{
+	if (rule_ip(s) == NULL)
+		return "must be a DNS name, not an IP address";
+	if (!strchr(s, '*'))
+		return name_check_dns1123_subdomain(s);
+	if (!str_has_prefix(s, "*.") || name_check_dns1123_subdomain(s + 2))
+		return "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+		       "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+		       "character (e.g. '*.example.com')";
+	return NULL;
+}
+
+const char *rule_domain_path(const char *s)
+{
+	static const char why[] = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+	const char *slash = strchr(s, '/');
+	char domain[NAME_MAX_DNS_SUBDOMAIN + 1];
+
+	if (!slash || !slash[1] || (size_t)(slash - s) >= sizeof(domain))
+		return why;
+	snprintf(domain, sizeof(domain), "%.*s", (int)(slash - s), s);
+	if (name_check_dns1123_subdomain(domain))
+		return name_check_dns1123_subdomain(domain);
+	for (const char *p = slash + 1; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/:@!$&'()*+,;=-._~%", *p))
+			return "the path after the domain has characters that a URL path cannot have";
+	return NULL;
+}
+
+#define CSI_DRIVER_NAME_MAX 63 /* the CSI specification's limit of a plugin's name */
+const char *rule_csi_driver(const char *s)
+{
+	char lower[CSI_DRIVER_NAME_MAX + 1];
+	size_t n = strlen(s);
+
+	if (n > CSI_DRIVER_NAME_MAX)
+		return "must be no more than 63 characters";
+	for (size_t i = 0; i <= n; i++)
+		lower[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i];
+	return name_check_dns1123_subdomain(lower);
+}
+
+bool check_count_or_percent(struct check *c, const char *path, const struct json *v)
+{
+	const char *s = json_str(v);
+
+	if (!v)
+		return true;
+	if (!s)
+		return check_min(c, path, v, 0);
+	size_t digits = strspn(s, "0123456789");
+	if (digits && str_eq(s + digits, "%"))
+		return true;
+	bad_invalid(c, path, v,
+		    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
+		    "regex used for validation is '[0-9]+%')");
+	return false;
+}
+
+bool check_percent_max(struct check *c, const char *path, const struct json *v)
+{
+	const char *s = json_str(v);
+
+	if (!s || strtol(s, NULL, 10) <= 100)
+		return true;
+	bad_invalid(c, path, v, "must not be greater than 100%");
+	return false;
+}
+
+bool is_zero_count(const struct json *v)
+{
+	return !v || json_int(v, 1) == 0 || str_eq(json_str(v), "0%");
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* StorageClass, VolumeAttributesClass, CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment. */
+#include "api/meta.h"
+#include "api/quantity.h"
+#include "api/validate_internal.h"
+#include "api/validate_rules.h"
+#include "base/map.h"
+#include "base/str.h"
+
+#define CLASS "StorageClass"
+#define ATTRIBUTES "VolumeAttributesClass"
+#define DRIVER "CSIDriver"
+#define NODE "CSINode"
+#define CAPACITY "CSIStorageCapacity"
+#define ATTACHMENT "VolumeAttachment"
+
+/* Upstream's bounds. */
+#define PARAMETERS_MAX 512
+#define PARAMETERS_BYTES_MAX (256 * 1024)
+#define NODE_ID_BYTES_MAX 192
+#define ERROR_BYTES_MAX 1024
+#define TOKEN_SECONDS_MIN 600
+#define TOKEN_SECONDS_MAX (1ll << 32)
+#define ALLOCATABLE_PERIOD_MIN 10
+
+static const char *const reclaim_policies[] = {"Delete", "Retain", NULL};
+static const char *const lifecycle_modes[] = {"Ephemeral", "Persistent", NULL};
+static const char *const group_policies[] = {"File", "None", "ReadWriteOnceWithFSType", NULL};
+
+static void check_parameters(struct check *c, const char *path, const struct json *p)
+{
+	size_t bytes = 0;
+
+	if (json_len(p) > PARAMETERS_MAX) {
+		bad_too_long(c, path, PARAMETERS_MAX);
+		return;
+	}
+	JSON_EACH(v, p) {
+		if (!v->key_len)
+			bad_invalid_str(c, path, "", "field can not be empty.");
+		bytes += v->key_len + (v->type == JSON_STRING ? v->len : 0);
+	}
+	if (bytes > PARAMETERS_BYTES_MAX)
+		bad_too_long(c, path, PARAMETERS_BYTES_MAX);
+}
+
+/* A provisioner is a name with a prefix, in any case. */
+static const char *rule_provisioner(const char *s)
+{
+	char lower[512];
+	size_t n = 0;
+
+	for (; s[n] && n + 1 < sizeof(lower); n++)
+		lower[n] = s[n] >= 'A' && s[n] <= 'Z' ? (char)(s[n] + 32) : s[n];
+	lower[n] = 0;
+	return name_check_qualified(lower);
+}
+
+static void check_amount(struct check *c, const char *path, const struct json *v)
+{
+	struct quantity q;
+
+	if (quantity_from_json(v, &q) == 0 && q.nano < 0)
+		bad_invalid(c, path, v, "must be greater than or equal to 0");
+}
+
+static const struct rule rules[] = {
+    REQUIRED(CLASS, "provisioner"),
+    NAME(CLASS, "provisioner", rule_provisioner),
+    CALL(CLASS, "parameters", check_parameters),
+    VALUES(CLASS, "reclaimPolicy", reclaim_policies),
+    FIXED(CLASS, "provisioner", "updates to provisioner are forbidden."),
+    FIXED(CLASS, "parameters", "updates to parameters are forbidden."),
+    FIXED(CLASS, "reclaimPolicy", "updates to reclaimPolicy are forbidden."),
+    IMMUTABLE(CLASS, "volumeBindingMode"),
+    REQUIRED(CLASS, "allowedTopologies[].matchLabelExpressions[].key"),
+    NAME(CLASS, "allowedTopologies[].matchLabelExpressions[].key", name_check_qualified),
+    REQUIRED(CLASS, "allowedTopologies[].matchLabelExpressions[].values"),
+    UNIQUE(CLASS, "allowedTopologies[].matchLabelExpressions[].values", NULL),
+    UNIQUE(CLASS, "allowedTopologies[].matchLabelExpressions", "key"),
+
+    REQUIRED(ATTRIBUTES, "driverName"),
+    NAME(ATTRIBUTES, "driverName", rule_csi_driver),
+    FILLED(ATTRIBUTES, "parameters", "must contain at least one key/value pair"),
+    CALL(ATTRIBUTES, "parameters", check_parameters),
+    FIXED(ATTRIBUTES, "driverName", "updates to driverName are forbidden."),
+    FIXED(ATTRIBUTES, "parameters", "updates to parameters are forbidden."),
+
+    REQUIRED(DRIVER, "spec.attachRequired"),
+    REQUIRED(DRIVER, "spec.podInfoOnMount"),
+    REQUIRED(DRIVER, "spec.storageCapacity"),
+    VALUES(DRIVER, "spec.volumeLifecycleModes[]", lifecycle_modes),
+    VALUES(DRIVER, "spec.fsGroupPolicy", group_policies),
+    UNIQUE(DRIVER, "spec.tokenRequests", "audience"),
+    RANGE(DRIVER, "spec.tokenRequests[].expirationSeconds", TOKEN_SECONDS_MIN, INT64_MAX,
+	  "may not specify a duration less than 10 minutes"),
+    RANGE(DRIVER, "spec.tokenRequests[].expirationSeconds", INT64_MIN, TOKEN_SECONDS_MAX,
+	  "may not specify a duration larger than 2^32 seconds"),
+    RANGE(DRIVER, "spec.nodeAllocatableUpdatePeriodSeconds", ALLOCATABLE_PERIOD_MIN, INT64_MAX,
+	  "must be greater than or equal to 10 seconds"),
+    IMMUTABLE(DRIVER, "spec.attachRequired"),
+    IMMUTABLE(DRIVER, "spec.volumeLifecycleModes"),
+
+    REQUIRED(NODE, "spec.drivers[].name"),
+    NAME(NODE, "spec.drivers[].name", rule_csi_driver),
+    UNIQUE(NODE, "spec.drivers", "name"),
+    REQUIRED(NODE, "spec.drivers[].nodeID"),
+    BYTES(NODE, "spec.drivers[].nodeID", NODE_ID_BYTES_MAX),
+    MIN(NODE, "spec.drivers[].allocatable.count", 0),
+    NAME(NODE, "spec.drivers[].topologyKeys[]", name_check_qualified),
+    UNIQUE(NODE, "spec.drivers[].topologyKeys", NULL),
+
+    REQUIRED(CAPACITY, "storageClassName"),
+    NAME(CAPACITY, "storageClassName", name_check_dns1123_subdomain),
+    IMMUTABLE(CAPACITY, "storageClassName"),
+    IMMUTABLE(CAPACITY, "nodeTopology"),
+    SELECTOR(CAPACITY, "nodeTopology"),
+    CALL(CAPACITY, "capacity", check_amount),
+    CALL(CAPACITY, "maximumVolumeSize", check_amount),
+
+    REQUIRED(ATTACHMENT, "spec.attacher"),
+    NAME(ATTACHMENT, "spec.attacher", rule_csi_driver),
+    REQUIRED(ATTACHMENT, "spec.nodeName"),
+    NAME(ATTACHMENT, "spec.nodeName", name_check_dns1123_subdomain),
+    IMMUTABLE(ATTACHMENT, "spec"),
+    BYTES(ATTACHMENT, "status.attachError.message", ERROR_BYTES_MAX),
+    BYTES(ATTACHMENT, "status.detachError.message", ERROR_BYTES_MAX),
+};
+
+static void check_attachment(struct check *c)
+{
+	const struct json *source = json_path(c->tree, "spec.source");
+	bool inline_spec = json_get(source, "inlineVolumeSpec"), volume = json_get(source, "persistentVolumeName");
+
+	if (inline_spec && volume)
+		bad_forbidden(c, "spec.source",
+			      "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
+	else if (!inline_spec && !volume)
+		bad_required(c, "spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
+	else if (volume && str_empty(json_path_str(source, "persistentVolumeName")))
+		bad_required(c, "spec.source.persistentVolumeName", "must specify non empty persistentVolumeName");
+}
+
+/* A driver's entry may come and go, and its count change; the rest of it stays. */
+static void check_csi_node(struct check *c)
+{
+	size_t i = 0;
+
+	EACH_ITEM(d, json_path(c->tree, "spec.drivers")) {
+		const char *at = PATH(c, "spec.drivers[%zu]", i++), *name = json_path_str(d, "name");
+		EACH_ITEM(before, json_path(c->old, "spec.drivers")) {
+			if (!name || !json_is(d, JSON_OBJECT) || !str_eq(name, json_path_str(before, "name")))
+				continue;
+			struct json *mine = json_clone(&c->arena, d), *theirs = json_clone(&c->arena, before);
+			json_remove(mine, "allocatable");
+			json_remove(theirs, "allocatable");
+			if (!json_equal(mine, theirs))
+				bad_invalid(c, at, d, "field is immutable");
+		}
+	}
+}
+
+#define ATTACHMENT_METADATA_BYTES_MAX (256 * 1024)
+static void check_attachment_status(struct check *c, const char *subresource)
+{
+	const struct json *metadata = json_path(c->tree, "status.attachmentMetadata");
+	size_t bytes = 0;
+	(void)subresource;
+
+	if (!json_is(metadata, JSON_OBJECT))
+		return;
+	JSON_EACH(v, metadata)
+		bytes += v->key_len + (v->type == JSON_STRING ? v->len : 0);
+	if (bytes > ATTACHMENT_METADATA_BYTES_MAX)
+		bad_too_long(c, "status.attachmentMetadata", ATTACHMENT_METADATA_BYTES_MAX);
+}
+
+static const struct kind_check kinds[] = {
+    {ATTACHMENT, check_attachment, check_attachment_status},
+    {NODE, check_csi_node, NULL},
+};
+
+const struct group_check validate_storage = {"storage.k8s.io", rules, ARRAY_SIZE(rules), kinds, ARRAY_SIZE(kinds)};
