@@ -25,26 +25,94 @@ struct decoder {
 
 /* ---- reports ---- */
 
-static void add_report(struct decode_report *r, const char *what, const char *path)
+/* Each thing is told once, however often it occurs. */
+static void add_message(struct decode_report *r, const char *message)
 {
+	for (size_t i = 0; i < r->n; i++)
+		if (str_eq(r->messages[i], message))
+			return;
 	if (r->n < DECODE_REPORTS_MAX)
-		r->messages[r->n++] = arena_printf(r->arena, "%s field \"%s\"", what, path);
+		r->messages[r->n++] = message;
+}
+
+void decode_report_unknown(struct decode_report *r, const char *before, const char *path)
+{
+	add_message(r, arena_printf(r->arena, "%sunknown field \"%s\"", before, path));
+}
+
+static void add_duplicate(struct decode_report *r, const char *before, const char *path)
+{
+	add_message(r, arena_printf(r->arena, "%sduplicate field \"%s\"", before, path));
 }
 
 void decode_report_duplicate(void *report, const char *path)
 {
-	add_report(report, "duplicate", path);
+	struct decode_report *r = report;
+	if (r->n_repeated < DECODE_REPORTS_MAX)
+		r->repeated[r->n_repeated++] = arena_strdup(r->arena, path);
+}
+
+void decode_report_yaml(struct decode_report *r, size_t line, const char *path)
+{
+	const char *dot = strrchr(path, '.');
+	size_t n = r->n;
+	add_message(r, arena_printf(r->arena, "line %zu: key \"%s\" already set in map", line, dot ? dot + 1 : path));
+	r->n_yaml += r->n - n;
+}
+
+void decode_report_repeated(struct decode_report *r, const char *before)
+{
+	for (size_t i = 0; i < r->n_repeated; i++)
+		add_duplicate(r, before, r->repeated[i]);
+	r->n_repeated = 0;
+}
+
+/* The member at path is known: was its key there before? */
+static void report_repeated(struct decode_report *r, const char *path)
+{
+	for (size_t i = 0; r && i < r->n_repeated; i++) {
+		if (!str_eq(r->repeated[i], path))
+			continue;
+		add_duplicate(r, "", path);
+		r->repeated[i] = "";
+	}
+}
+
+static bool is_below(const char *path, const char *above)
+{
+	const char *rest = str_after(path, above);
+	return rest && (!*rest || *rest == '.' || *rest == '[');
+}
+
+/* Repeated keys at path or below, where nothing is looked at any more; tell: they count, since their field is known. */
+static void report_below(struct decode_report *r, const char *path, bool tell)
+{
+	for (size_t i = 0; r && i < r->n_repeated; i++) {
+		if (!is_below(r->repeated[i], path))
+			continue;
+		if (tell)
+			add_duplicate(r, "", r->repeated[i]);
+		r->repeated[i] = "";
+	}
+}
+
+const char *decode_report_text(const struct decode_report *r)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	buf_adds(&b, "strict decoding error: ");
+	for (size_t i = 0; i < r->n; i++) {
+		if (i < r->n_yaml)
+			buf_addf(&b, "%s\n  %s", i ? "" : "yaml: unmarshal errors:", r->messages[i]);
+		else
+			buf_addf(&b, "%s%s", i ? ", " : "", r->messages[i]);
+	}
+	return arena_strdup(r->arena, buf_str(&b));
 }
 
 int decode_report_status(const struct decode_report *report, struct status *err)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	if (!report->n)
-		return 0;
-	for (size_t i = 0; i < report->n; i++)
-		buf_addf(&b, "%s%s", i ? ", " : "", report->messages[i]);
-	return status_set(err, 400, "strict decoding error: %s", buf_str(&b));
+	return report->n ? status_set(err, 400, "%s", decode_report_text(report)) : 0;
 }
 
 /* ---- errors ---- */
@@ -434,9 +502,12 @@ static int decode_member(struct decoder *d, const struct type *t, struct json *v
 	size_t path_len = d->path.len, fields_len = d->fields.len;
 
 	buf_addf(&d->path, "%s%s", path_len ? "." : "", m->key);
+	if (f)
+		report_repeated(d->report, buf_str(&d->path));
 	if (!f) {
 		if (d->report)
-			add_report(d->report, "unknown", buf_str(&d->path));
+			decode_report_unknown(d->report, "", buf_str(&d->path));
+		report_below(d->report, buf_str(&d->path), false);
 		json_remove_child(v, m);
 	} else if (m->type == JSON_NULL && f->kind != FIELD_JSON) {
 		json_remove_child(v, m);
@@ -445,6 +516,8 @@ static int decode_member(struct decoder *d, const struct type *t, struct json *v
 		buf_addf(&d->fields, "%s%s", fields_len ? "." : "", m->key);
 		if (decode_shape(d, &p, m) < 0)
 			return -1;
+		if (d->report && d->report->n_repeated && f->kind != FIELD_STRUCT)
+			report_below(d->report, buf_str(&d->path), true); /* of labels, of free-form values */
 		if (!d->applied && is_omitted(f, m))
 			json_remove_child(v, m);
 	}

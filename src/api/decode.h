@@ -24,11 +24,21 @@ struct type;
 struct decode_report {
 	struct arena *arena;
 	const char *messages[DECODE_REPORTS_MAX]; /* `unknown field "spec.foo"`, `duplicate field "spec.bar"` */
-	size_t n;
+	size_t n, n_yaml;			  /* of messages, the first n_yaml are a YAML reader's */
+	/* Paths of repeated keys that decoding has not come to yet: it tells of them in the object's order. */
+	const char *repeated[DECODE_REPORTS_MAX];
+	size_t n_repeated;
 };
 
 /* A json_duplicate_fn; arg is the struct decode_report. */
 void decode_report_duplicate(void *report, const char *path);
+/* A key of a YAML document that was there before, in upstream's words for it. */
+void decode_report_yaml(struct decode_report *report, size_t line, const char *path);
+/* Tells of repeated keys now, of whatever document they are (a patch is not decoded); before: "json patch ", or "". */
+void decode_report_repeated(struct decode_report *report, const char *before);
+void decode_report_unknown(struct decode_report *report, const char *before, const char *path);
+/* "strict decoding error: unknown field …, …" */
+const char *decode_report_text(const struct decode_report *report);
 /* 400 `strict decoding error: unknown field "spec.foo", …` when there are reports. */
 int decode_report_status(const struct decode_report *report, struct status *err);
 

@@ -57,6 +57,8 @@ static int decode(struct write_op *op, const struct type *type, const char *kind
 		report->arena = op->arena;
 	}
 	op->req.report = NULL; /* its complaints are told once */
+	if (op->req.verb == WRITE_PATCH)
+		decode_report_repeated(report, op->req.patch == PATCH_JSON ? "json patch " : "");
 	if (decode_object(op->arena, type, kind, version, in, report, ret, err) < 0)
 		return -1;
 	if (!report->n || op->req.validation == FIELD_VALIDATION_IGNORE)
@@ -395,31 +397,94 @@ void op_create(struct write_op *op)
 
 /* ---- update, patch, apply ---- */
 
+/* As Go prints the maps, lists and scalars of a tree. */
+static void go_print(struct buf *b, const struct json *v)
+{
+	const char *between = "";
+	if (v->type == JSON_NULL)
+		buf_adds(b, "<nil>");
+	else if (v->type == JSON_STRING)
+		buf_add(b, v->str, v->len);
+	else if (v->type < JSON_ARRAY)
+		json_write(b, v);
+	if (v->type < JSON_ARRAY)
+		return;
+	buf_adds(b, v->type == JSON_OBJECT ? "map[" : "[");
+	JSON_EACH(c, v) {
+		buf_addf(b, "%s%s%s", between, c->key ? c->key : "", c->key ? ":" : "");
+		go_print(b, c);
+		between = " ";
+	}
+	buf_addc(b, ']');
+}
+
+#define SHOWN_PATCH_BYTES_MAX 4096 /* of what a patch made, in the message that refuses it */
+
+static int patch_tree(struct write_op *op, const struct body_kind *kind, const struct json *view, struct json **ret,
+		      struct status *err)
+{
+	struct json *doc = json_clone(op->arena, view);
+	if (op->req.patch == PATCH_JSON)
+		return json_patch_apply(op->arena, doc, op->req.body, ret, err);
+	if (!json_is(op->req.body, JSON_OBJECT))
+		return status_set(err, 400, "a patch must be an object");
+	if (op->req.patch == PATCH_STRATEGIC && op->req.resource->custom)
+		return status_set(err, 415,
+				  "the body of the request was in an unknown format - accepted media types include: "
+				  "application/json-patch+json, application/merge-patch+json, "
+				  "application/apply-patch+yaml");
+	if (op->req.patch == PATCH_STRATEGIC)
+		return strategic_patch_apply(op->arena, kind->type, doc, op->req.body, ret, err);
+	*ret = merge_patch_apply(op->arena, doc, op->req.body);
+	return 0;
+}
+
+/*
+ * What a patch made does not fit its kind: 422 of the field "patch", as upstream, with a strategic patch itself, of
+ * others what they made of the object (made again: decoding has used it up).
+ */
+static int bad_patch(struct write_op *op, const struct body_kind *kind, const struct json *view, struct status *err)
+{
+	_cleanup_buf_ struct buf shown = BUF_INIT, value = BUF_INIT;
+	const char *why = arena_strdup(op->arena, str_or(err->message, ""));
+	struct json *made = NULL;
+	status_release(err);
+	*err = (struct status)STATUS_INIT;
+	if (op->req.patch == PATCH_STRATEGIC)
+		go_print(&shown, op->req.body);
+	else if (patch_tree(op, kind, view, &made, err) == 0)
+		json_write(&shown, made);
+	json_write_string(&value, buf_str(&shown), MIN_OF(shown.len, (size_t)SHOWN_PATCH_BYTES_MAX));
+	status_cause(err, "FieldValueInvalid", "patch", "Invalid value: %s: %s", buf_str(&value), why);
+	return status_invalid(err, "", "", "");
+}
+
+/* Members of a JSON patch's operations that mean nothing. */
+static void report_operations(struct write_op *op)
+{
+	static const char *const known[] = {"op", "path", "from", "value", NULL};
+	size_t i = 0;
+	JSON_EACH(o, op->req.body) {
+		JSON_EACH(m, o)
+			if (!str_in(m->key, known))
+				decode_report_unknown(op->req.report, "json patch ",
+						      arena_printf(op->arena, "[%zu].%s", i, m->key));
+		i++;
+	}
+}
+
 /* What the client wants the view (the object in the requested version, or a Scale) to be. */
 static int patched(struct write_op *op, const struct body_kind *kind, struct json *view, struct json **ret,
 		   struct status *err)
 {
-	struct json *doc = json_clone(op->arena, view), *out = NULL;
-	if (op->req.patch == PATCH_JSON) {
-		if (json_patch_apply(op->arena, doc, op->req.body, &out, err) < 0)
-			return -1;
-	} else if (!json_is(op->req.body, JSON_OBJECT)) {
-		return status_set(err, 400, "a patch must be an object");
-	} else if (op->req.patch == PATCH_STRATEGIC) {
-		if (op->req.resource->custom)
-			return status_set(
-			    err, 415,
-			    "the body of the request was in an unknown format - accepted media types include: "
-			    "application/json-patch+json, application/merge-patch+json, "
-			    "application/apply-patch+yaml");
-		if (strategic_patch_apply(op->arena, kind->type, doc, op->req.body, &out, err) < 0)
-			return -1;
-	} else {
-		out = merge_patch_apply(op->arena, doc, op->req.body);
-	}
-	if (check_kind(op, kind, out, err) < 0)
+	struct json *out = NULL;
+	if (patch_tree(op, kind, view, &out, err) < 0 || check_kind(op, kind, out, err) < 0)
 		return -1;
-	return decode(op, kind->type, kind->kind, kind->version, out, ret, err);
+	if (op->req.patch == PATCH_JSON && op->req.report)
+		report_operations(op);
+	if (decode(op, kind->type, kind->kind, kind->version, out, ret, err) == 0)
+		return 0;
+	return bad_patch(op, kind, view, err);
 }
 
 /* What was sent, in the storage version or as the view of a subresource that has one. */
@@ -453,7 +518,8 @@ static int applied(struct write_op *op, const struct subresource_ops *ops, struc
 	if (!report || !report->n || op->req.validation == FIELD_VALIDATION_IGNORE)
 		return 0;
 	if (op->req.validation == FIELD_VALIDATION_STRICT)
-		return status_set(err, 400, "error strict decoding YAML: %s", report->messages[0]);
+		return status_set(err, 400, "error strict decoding YAML: error converting YAML to JSON: %s",
+				  str_after(decode_report_text(report), "strict decoding error: "));
 	warn_reports(op, report);
 	return 0;
 }

@@ -27,34 +27,19 @@ static int parse_json(struct request *r, const char *body, size_t len, struct de
 	return 0;
 }
 
-static int parse_yaml(struct request *r, const char *body, size_t len, struct decode_report *report, struct json **ret,
-		      struct status *err)
-{
-	struct yaml_error bad;
-	if (yaml_parse(&r->arena, body, len, decode_report_duplicate, report, ret, &bad) < 0)
-		return status_set(err, 400, "error parsing YAML: line %zu: %s", bad.line, bad.message);
-	return 0;
-}
-
 struct yaml_report {
 	struct decode_report *report;
 	struct yaml_error *at; /* its line is that of the key */
 };
 
-/* As upstream's YAML reader complains of a configuration, whose fields it judges otherwise. */
 static void yaml_duplicate(void *arg, const char *path)
 {
 	struct yaml_report *r = arg;
-	const char *dot = strrchr(path, '.');
-	if (r->report->n < DECODE_REPORTS_MAX)
-		r->report->messages[r->report->n++] = arena_printf(
-		    r->report->arena,
-		    "error converting YAML to JSON: yaml: unmarshal errors:\n  line %zu: key \"%s\" already set in map",
-		    r->at->line, dot ? dot + 1 : path);
+	decode_report_yaml(r->report, r->at->line, path);
 }
 
-static int parse_applied(struct request *r, const char *body, size_t len, struct decode_report *report,
-			 struct json **ret, struct status *err)
+static int parse_yaml(struct request *r, const char *body, size_t len, struct decode_report *report, struct json **ret,
+		      struct status *err)
 {
 	struct yaml_error bad;
 	struct yaml_report arg = {report, &bad};
@@ -103,7 +88,7 @@ static int parse_patch(struct request *r, struct decode_report *report, struct w
 			continue;
 		w->patch = patch_types[i].patch;
 		if (patch_types[i].yaml)
-			return parse_applied(r, body, len, report, &w->body, err);
+			return parse_yaml(r, body, len, report, &w->body, err);
 		return parse_json(r, body, len, report, &w->body, err);
 	}
 	return status_set(
