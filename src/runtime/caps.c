@@ -79,6 +79,11 @@ int caps_from_name(const char *name)
 	return -EINVAL;
 }
 
+const char *caps_name(int cap)
+{
+	return cap >= 0 && (size_t)cap < ARRAY_SIZE(names) ? names[cap] : NULL;
+}
+
 /* "ALL" in add comes before the drops of single ones, and in drop before the additions of single ones. */
 static int apply(const char *const *list, bool add, uint64_t *mask, const char **ret_unknown)
 {

@@ -11,6 +11,7 @@ struct container_spec;
 extern const uint64_t caps_default;
 uint64_t caps_known(void);	      /* all that this kernel knows */
 int caps_from_name(const char *name); /* "NET_ADMIN" or "CAP_NET_ADMIN", any case; the number, or -EINVAL */
+const char *caps_name(int cap);	      /* without CAP_; NULL beyond the last one known here */
 struct caps {
 	uint64_t bounding, permitted, effective, ambient; /* inheritable stays empty (CVE-2022-27650) */
 };

@@ -21,14 +21,6 @@
 #define DEPTH_MAX 16	   /* levels of a group's path and of what containers make below theirs that are removed */
 #define KILL_ROUNDS_MAX 64 /* v1: a fork bomb is outrun by then, since each round kills all it saw */
 
-/* c 1:3 null, 1:5 zero, 1:7 full, 1:8 random, 1:9 urandom, 5:0 tty, 5:1 console, 5:2 ptmx, 136:* pts; mknod of any. */
-const struct cgroup_device cgroup_default_devices[] = {
-    {'c', -1, -1, "m"}, {'b', -1, -1, "m"}, {'c', 1, 3, "rwm"},	   {'c', 1, 5, "rwm"},
-    {'c', 1, 7, "rwm"}, {'c', 1, 8, "rwm"}, {'c', 1, 9, "rwm"},	   {'c', 5, 0, "rwm"},
-    {'c', 5, 1, "rwm"}, {'c', 5, 2, "rwm"}, {'c', 136, -1, "rwm"},
-};
-const size_t cgroup_n_default_devices = ARRAY_SIZE(cgroup_default_devices);
-
 int cgroup_write(int dir, const char *file, const char *text)
 {
 	_cleanup_close_ int fd = openat(dir, file, O_WRONLY | O_CLOEXEC);
@@ -77,9 +69,21 @@ static const struct {
 	const char *name;
 	unsigned bit;
 } controllers[] = {
-    {"cpu", CGROUP_CPU},	 {"cpuacct", CGROUP_CPUACCT}, {"cpuset", CGROUP_CPUSET}, {"memory", CGROUP_MEMORY},
-    {"devices", CGROUP_DEVICES}, {"freezer", CGROUP_FREEZER}, {"blkio", CGROUP_BLKIO},	 {"io", CGROUP_BLKIO},
-    {"pids", CGROUP_PIDS},	 {"hugetlb", CGROUP_HUGETLB},
+    {"cpu", CGROUP_CPU},
+    {"cpuacct", CGROUP_CPUACCT},
+    {"cpuset", CGROUP_CPUSET},
+    {"memory", CGROUP_MEMORY},
+    {"devices", CGROUP_DEVICES},
+    {"freezer", CGROUP_FREEZER},
+    {"blkio", CGROUP_BLKIO},
+    {"io", CGROUP_BLKIO},
+    {"pids", CGROUP_PIDS},
+    {"hugetlb", CGROUP_HUGETLB},
+    {"net_cls", CGROUP_NET_CLS},
+    {"net_prio", CGROUP_NET_PRIO},
+    {"perf_event", CGROUP_PERF_EVENT},
+    {"rdma", CGROUP_RDMA},
+    {"misc", CGROUP_MISC},
 };
 
 /* Bits of the names in a list separated by ',' or ' '. A "name=x" hierarchy is added to text, too. */
@@ -208,7 +212,7 @@ const struct cgroup_hierarchy *cgroup_layout_v2(const struct cgroup_layout *l)
 	return NULL;
 }
 
-static int open_group(const struct cgroup_hierarchy *h, const char *path)
+int cgroup_open_in(const struct cgroup_hierarchy *h, const char *path)
 {
 	char full[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2];
 	int n = snprintf(full, sizeof(full), "%s/%s", h->mount, path);
@@ -306,24 +310,10 @@ int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct s
 	for (size_t i = 0; i < l->n; i++) {
 		if (!l->h[i].controllers)
 			continue;
-		_cleanup_close_ int dir = open_group(&l->h[i], path);
+		_cleanup_close_ int dir = cgroup_open_in(&l->h[i], path);
 		int r = dir < 0 ? dir : l->h[i].ops->apply(&l->h[i], dir, res);
 		if (r < 0)
 			return r;
-	}
-	return 0;
-}
-
-int cgroup_apply_devices(const struct cgroup_layout *l, const char *path, bool all, const struct cgroup_device *extra,
-			 size_t n_extra)
-{
-	/* Where v1 has the controller, v2's program would only repeat it. */
-	bool v1 = cgroup_layout_controllers(l) & CGROUP_DEVICES;
-	for (size_t i = 0; i < l->n; i++) {
-		if (v1 ? !(l->h[i].controllers & CGROUP_DEVICES) : !l->h[i].v2)
-			continue;
-		_cleanup_close_ int dir = open_group(&l->h[i], path);
-		return dir < 0 ? dir : l->h[i].ops->devices(&l->h[i], dir, all, extra, n_extra);
 	}
 	return 0;
 }
@@ -333,7 +323,7 @@ int cgroup_join(const struct cgroup_layout *l, const char *path, bool v2_done)
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->h[i].v2 && v2_done)
 			continue;
-		_cleanup_close_ int dir = open_group(&l->h[i], path);
+		_cleanup_close_ int dir = cgroup_open_in(&l->h[i], path);
 		int r = dir < 0 ? dir : l->h[i].ops->join(&l->h[i], dir);
 		if (r < 0)
 			return r;
@@ -344,7 +334,7 @@ int cgroup_join(const struct cgroup_layout *l, const char *path, bool v2_done)
 int cgroup_open_v2(const struct cgroup_layout *l, const char *path)
 {
 	const struct cgroup_hierarchy *h = cgroup_layout_v2(l);
-	return h ? open_group(h, path) : -ENOENT;
+	return h ? cgroup_open_in(h, path) : -ENOENT;
 }
 
 /* v1: kills what cgroup.procs lists in dir and below; returns how many it saw. */
@@ -387,7 +377,7 @@ int cgroup_kill(const struct cgroup_layout *l, const char *path)
 {
 	const struct cgroup_hierarchy *h = cgroup_layout_v2(l);
 	if (h) {
-		_cleanup_close_ int dir = open_group(h, path);
+		_cleanup_close_ int dir = cgroup_open_in(h, path);
 		if (dir < 0)
 			return dir == -ENOENT ? 0 : dir;
 		if (cgroup_write(dir, "cgroup.kill", "1") == 0)
@@ -395,7 +385,7 @@ int cgroup_kill(const struct cgroup_layout *l, const char *path)
 	}
 	if (!l->n)
 		return 0;
-	_cleanup_close_ int dir = open_group(&l->h[0], path);
+	_cleanup_close_ int dir = cgroup_open_in(&l->h[0], path);
 	if (dir < 0)
 		return dir == -ENOENT ? 0 : dir;
 	int total = 0, seen = 0, before = -1;
@@ -413,7 +403,7 @@ bool cgroup_populated(const struct cgroup_layout *l, const char *path)
 	const struct cgroup_hierarchy *h = cgroup_layout_v2(l);
 	if (!h && l->n)
 		h = &l->h[0];
-	_cleanup_close_ int dir = h ? open_group(h, path) : -1;
+	_cleanup_close_ int dir = h ? cgroup_open_in(h, path) : -1;
 	if (dir < 0)
 		return false;
 	if (h->v2)
@@ -426,7 +416,7 @@ int64_t cgroup_oom_kills(const struct cgroup_layout *l, const char *path)
 	for (size_t i = 0; i < l->n; i++) {
 		if (!(l->h[i].controllers & CGROUP_MEMORY))
 			continue;
-		_cleanup_close_ int dir = open_group(&l->h[i], path);
+		_cleanup_close_ int dir = cgroup_open_in(&l->h[i], path);
 		return dir < 0 ? 0 : l->h[i].ops->oom_kills(&l->h[i], dir);
 	}
 	return 0;
@@ -437,7 +427,7 @@ int cgroup_stats(const struct cgroup_layout *l, const char *path, struct runtime
 	struct runtime_stats s = {0};
 	bool any = false;
 	for (size_t i = 0; i < l->n; i++) {
-		_cleanup_close_ int dir = open_group(&l->h[i], path);
+		_cleanup_close_ int dir = cgroup_open_in(&l->h[i], path);
 		if (dir < 0)
 			continue;
 		any = true;

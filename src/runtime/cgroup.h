@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "runtime/spec.h"
 
@@ -31,6 +32,11 @@ enum cgroup_controller {
 	CGROUP_BLKIO = 1 << 6,
 	CGROUP_PIDS = 1 << 7,
 	CGROUP_HUGETLB = 1 << 8,
+	CGROUP_NET_CLS = 1 << 9,
+	CGROUP_NET_PRIO = 1 << 10,
+	CGROUP_PERF_EVENT = 1 << 11,
+	CGROUP_RDMA = 1 << 12,
+	CGROUP_MISC = 1 << 13,
 };
 
 struct cgroup_ops;
@@ -64,12 +70,33 @@ struct cgroup_device {
 	int64_t major, minor; /* -1: any */
 	const char *permissions;
 };
+/* Device rules in their order: a later one overrides. Nothing is allowed before the first, and the usual nodes are
+ * after the last. */
+#define CGROUP_RULES_MAX 1024 /* ten instructions each: far below what the kernel's verifier takes in one program */
+struct cgroup_rule {
+	bool allow;
+	struct cgroup_device device;
+};
+int cgroup_apply_rules(const struct cgroup_layout *l, const char *path, const struct cgroup_rule *rules, size_t n);
 int cgroup_apply_devices(const struct cgroup_layout *l, const char *path, bool all, const struct cgroup_device *extra,
 			 size_t n_extra);
 /* The calling process joins. v2_done: it was cloned into its v2 group already. */
 int cgroup_join(const struct cgroup_layout *l, const char *path, bool v2_done);
 /* O_PATH descriptor of the v2 directory for CLONE_INTO_CGROUP, or -ENOENT on pure v1. */
 int cgroup_open_v2(const struct cgroup_layout *l, const char *path);
+/* O_PATH descriptor of path where that controller is (v2: also when only the controller's name is known). -ENOENT: the
+ * machine has no such controller, or there is no such group. */
+int cgroup_open(const struct cgroup_layout *l, enum cgroup_controller controller, const char *path, bool *ret_v2);
+/* One file of a group. read: NUL-terminated, at most max - 1 bytes. */
+int cgroup_file_write(int dir, const char *file, const char *text);
+int cgroup_file_read(int dir, const char *file, char *out, size_t max);
+/* The processes in path and below, malloc'd; those of other pid namespaces (0) are left out. */
+int cgroup_pids(const struct cgroup_layout *l, const char *path, pid_t **ret, size_t *ret_n);
+/* Stops or continues every process in path and below, and waits until that is so. v2's freezer wherever there is v2. */
+int cgroup_freeze(const struct cgroup_layout *l, const char *path, bool frozen);
+bool cgroup_frozen(const struct cgroup_layout *l, const char *path);
+/* Waits until no process is left in path; whoever is in it has been killed. */
+int cgroup_wait_empty(const struct cgroup_layout *l, const char *path);
 /* SIGKILL to every process in path and below. Returns how many were seen (v1) or 1, 0 when empty, or negative errno. */
 int cgroup_kill(const struct cgroup_layout *l, const char *path);
 bool cgroup_populated(const struct cgroup_layout *l, const char *path);

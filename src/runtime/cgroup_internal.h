@@ -10,7 +10,7 @@ struct cgroup_ops {
 	/* After mkdir of child below parent: what makes it usable. */
 	int (*prepare)(const struct cgroup_hierarchy *h, int parent, int child);
 	int (*apply)(const struct cgroup_hierarchy *h, int dir, const struct spec_resources *r);
-	int (*devices)(const struct cgroup_hierarchy *h, int dir, bool all, const struct cgroup_device *d, size_t n);
+	int (*rules)(int dir, const struct cgroup_rule *rules, size_t n);
 	int (*join)(const struct cgroup_hierarchy *h, int dir);
 	int64_t (*oom_kills)(const struct cgroup_hierarchy *h, int dir);
 	void (*stats)(const struct cgroup_hierarchy *h, int dir, struct runtime_stats *s);
@@ -20,6 +20,7 @@ extern const struct cgroup_ops cgroup_v1_ops, cgroup_v2_ops;
 
 #define CGROUP_FILE_MAX 4096 /* the largest files read here (memory.stat) are below 2 KiB */
 
+int cgroup_open_in(const struct cgroup_hierarchy *h, const char *path); /* O_PATH, or negative errno */
 int cgroup_write(int dir, const char *file, const char *text);
 int cgroup_write_int(int dir, const char *file, int64_t n);
 /* NUL-terminated content, or negative errno. */
@@ -27,8 +28,5 @@ int cgroup_read(int dir, const char *file, char out[CGROUP_FILE_MAX]);
 int64_t cgroup_read_int(int dir, const char *file); /* 0 when it cannot be read */
 /* The number after "key " at a line's start, or fallback. */
 int64_t cgroup_key(const char *text, const char *key, int64_t fallback);
-/* The node types every container may use. */
-extern const struct cgroup_device cgroup_default_devices[];
-extern const size_t cgroup_n_default_devices;
 
 #endif

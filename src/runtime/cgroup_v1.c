@@ -61,31 +61,20 @@ static int apply(const struct cgroup_hierarchy *h, int dir, const struct spec_re
 	return r;
 }
 
-static int allow(int dir, const struct cgroup_device *d, size_t n)
+static int rules(int dir, const struct cgroup_rule *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		char text[64], major[24] = "*", minor[24] = "*";
-		if (d[i].major >= 0)
-			snprintf(major, sizeof(major), "%lld", (long long)d[i].major);
-		if (d[i].minor >= 0)
-			snprintf(minor, sizeof(minor), "%lld", (long long)d[i].minor);
-		snprintf(text, sizeof(text), "%c %s:%s %s", d[i].type, major, minor, d[i].permissions);
-		int r = cgroup_write(dir, "devices.allow", text);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int devices(const struct cgroup_hierarchy *h, int dir, bool all, const struct cgroup_device *d, size_t n)
-{
-	(void)h;
-	if (all)
-		return 0; /* a new group has what its parent has */
 	int r = cgroup_write(dir, "devices.deny", "a");
-	if (r == 0)
-		r = allow(dir, cgroup_default_devices, cgroup_n_default_devices);
-	return r < 0 ? r : allow(dir, d, n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct cgroup_device *d = &list[i].device;
+		char text[64], major[24] = "*", minor[24] = "*";
+		if (d->major >= 0)
+			snprintf(major, sizeof(major), "%lld", (long long)d->major);
+		if (d->minor >= 0)
+			snprintf(minor, sizeof(minor), "%lld", (long long)d->minor);
+		snprintf(text, sizeof(text), "%c %s:%s %s", d->type, major, minor, d->permissions);
+		r = cgroup_write(dir, list[i].allow ? "devices.allow" : "devices.deny", text);
+	}
+	return r;
 }
 
 static int join(const struct cgroup_hierarchy *h, int dir)
@@ -120,4 +109,4 @@ static void stats(const struct cgroup_hierarchy *h, int dir, struct runtime_stat
 	s->major_page_faults = cgroup_key(text, "total_pgmajfault", 0);
 }
 
-const struct cgroup_ops cgroup_v1_ops = {prepare, apply, devices, join, oom_kills, stats};
+const struct cgroup_ops cgroup_v1_ops = {prepare, apply, rules, join, oom_kills, stats};

@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "base/mem.h"
 #include "runtime/cgroup_internal.h"
 
 /* Controllers are inherited only when the parent says so. Those the parent does not have itself cannot be given. */
@@ -18,7 +20,8 @@ static int prepare(const struct cgroup_hierarchy *h, int parent, int child)
 		unsigned bit;
 		const char *enable;
 	} want[] = {{CGROUP_CPU, "+cpu"},	{CGROUP_MEMORY, "+memory"}, {CGROUP_PIDS, "+pids"},
-		    {CGROUP_CPUSET, "+cpuset"}, {CGROUP_BLKIO, "+io"},	    {CGROUP_HUGETLB, "+hugetlb"}};
+		    {CGROUP_CPUSET, "+cpuset"}, {CGROUP_BLKIO, "+io"},	    {CGROUP_HUGETLB, "+hugetlb"},
+		    {CGROUP_RDMA, "+rdma"},	{CGROUP_MISC, "+misc"}};
 	char have[CGROUP_FILE_MAX];
 	if (!h->controllers || cgroup_read(child, "cgroup.controllers", have))
 		return 0;
@@ -72,8 +75,8 @@ static int apply(const struct cgroup_hierarchy *h, int dir, const struct spec_re
 
 /* ---- devices: a BPF program that answers 1 or 0 for a (type, access, major, minor) ---- */
 
-#define INSNS_PER_DEVICE 8
-#define DEVICES_MAX 256
+#define INSNS_PER_RULE 9
+#define PROGRAMS_MAX 64 /* the kernel's BPF_CGROUP_MAX_PROGS */
 
 static struct bpf_insn insn(int code, int dst, int src, int off, int imm)
 {
@@ -84,44 +87,53 @@ static struct bpf_insn insn(int code, int dst, int src, int off, int imm)
 				 .imm = imm};
 }
 
-/* R2 type, R3 access asked for, R4 major, R5 minor. A rule that fails jumps to the next one. */
-static size_t rule(struct bpf_insn *p, const struct cgroup_device *d)
+static int access_bits(const char *permissions)
 {
+	int bits = 0;
+	for (const char *c = permissions; *c; c++)
+		bits |= *c == 'r' ? BPF_DEVCG_ACC_READ : *c == 'w' ? BPF_DEVCG_ACC_WRITE : BPF_DEVCG_ACC_MKNOD;
+	return bits;
+}
+
+/* R2 type, R3 access asked for, R4 major, R5 minor. A rule that doesn't match jumps to the next one. */
+static size_t rule(struct bpf_insn *p, const struct cgroup_rule *r)
+{
+	const struct cgroup_device *d = &r->device;
 	size_t n = 0, fix[4], n_fix = 0;
-	int access = 0;
-	for (const char *c = d->permissions; *c; c++)
-		access |= *c == 'r' ? BPF_DEVCG_ACC_READ : *c == 'w' ? BPF_DEVCG_ACC_WRITE : BPF_DEVCG_ACC_MKNOD;
+	int access = access_bits(d->permissions);
 	if (d->type != 'a') {
 		fix[n_fix++] = n;
 		p[n++] =
 		    insn(BPF_JMP | BPF_JNE | BPF_K, 2, 0, 0, d->type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
 	}
-	/* Bits asked for beyond those given: not this rule. */
-	fix[n_fix++] = n;
-	p[n++] = insn(BPF_JMP | BPF_JSET | BPF_K, 3, 0, 0, 7 & ~access);
-	if (d->major >= 0) {
+	if (r->allow) {
+		/* Bits asked for beyond those given: not this rule. */
+		fix[n_fix++] = n;
+		p[n++] = insn(BPF_JMP | BPF_JSET | BPF_K, 3, 0, 0, 7 & ~access);
+	} else if (access != 7) {
+		/* One of the bits denied is enough. */
+		p[n++] = insn(BPF_JMP | BPF_JSET | BPF_K, 3, 0, 1, access);
+		fix[n_fix++] = n;
+		p[n++] = insn(BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	}
+	if (d->type != 'a' && d->major >= 0) {
 		fix[n_fix++] = n;
 		p[n++] = insn(BPF_JMP | BPF_JNE | BPF_K, 4, 0, 0, (int)d->major);
 	}
-	if (d->minor >= 0) {
+	if (d->type != 'a' && d->minor >= 0) {
 		fix[n_fix++] = n;
 		p[n++] = insn(BPF_JMP | BPF_JNE | BPF_K, 5, 0, 0, (int)d->minor);
 	}
-	p[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 1);
+	p[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, r->allow);
 	p[n++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 	for (size_t i = 0; i < n_fix; i++)
 		p[fix[i]].off = (int16_t)(n - fix[i] - 1);
 	return n;
 }
 
-static int devices(const struct cgroup_hierarchy *h, int dir, bool all, const struct cgroup_device *d, size_t n)
+static int load(const struct cgroup_rule *list, size_t n)
 {
-	(void)h;
-	if (all)
-		return 0;
-	if (n > DEVICES_MAX)
-		return -E2BIG;
-	struct bpf_insn p[8 + INSNS_PER_DEVICE * (DEVICES_MAX + 16)];
+	struct bpf_insn *p = xcalloc(8 + INSNS_PER_RULE * (n + 1), sizeof(*p));
 	size_t len = 0;
 	p[len++] = insn(BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0, 0);
 	p[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, 3, 2, 0, 0);
@@ -129,28 +141,66 @@ static int devices(const struct cgroup_hierarchy *h, int dir, bool all, const st
 	p[len++] = insn(BPF_ALU64 | BPF_RSH | BPF_K, 3, 0, 0, 16);
 	p[len++] = insn(BPF_LDX | BPF_MEM | BPF_W, 4, 1, 4, 0);
 	p[len++] = insn(BPF_LDX | BPF_MEM | BPF_W, 5, 1, 8, 0);
-	for (size_t i = 0; i < cgroup_n_default_devices; i++)
-		len += rule(p + len, &cgroup_default_devices[i]);
-	for (size_t i = 0; i < n; i++)
-		len += rule(p + len, &d[i]);
-	p[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
+	/* The last rule that matches decides. What follows one for everything would be dead code, which is refused. */
+	bool complete = false;
+	for (size_t i = n; i-- > 0 && !complete;) {
+		bool all = list[i].device.type == 'a' && access_bits(list[i].device.permissions) == 7;
+		if (!all)
+			len += rule(p + len, &list[i]);
+		else
+			p[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, list[i].allow);
+		complete = all;
+	}
+	if (!complete)
+		p[len++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
 	p[len++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
+	attr.insns = (uintptr_t)p;
+	attr.insn_cnt = (uint32_t)len;
+	attr.license = (uintptr_t) "Apache-2.0";
+	int prog = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	int r = prog < 0 ? -errno : prog;
+	free(p);
+	return r;
+}
 
-	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE};
-	load.insns = (uintptr_t)p;
-	load.insn_cnt = (uint32_t)len;
-	load.license = (uintptr_t) "Apache-2.0";
-	_cleanup_close_ int prog = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+/* Every attached program must allow an access, so those of before go. */
+static int detach(int target, const uint32_t *ids, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		union bpf_attr get = {.prog_id = ids[i]}, attr = {.attach_type = BPF_CGROUP_DEVICE};
+		_cleanup_close_ int old = (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &get, sizeof(get));
+		if (old < 0)
+			return -errno;
+		attr.target_fd = (uint32_t)target;
+		attr.attach_bpf_fd = (uint32_t)old;
+		if (syscall(SYS_bpf, BPF_PROG_DETACH, &attr, sizeof(attr)) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int rules(int dir, const struct cgroup_rule *list, size_t n)
+{
+	uint32_t ids[PROGRAMS_MAX];
+	_cleanup_close_ int prog = load(list, n);
 	if (prog < 0)
-		return -errno;
+		return prog;
 	_cleanup_close_ int target = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (target < 0)
 		return -errno;
+	union bpf_attr query = {.query = {.attach_type = BPF_CGROUP_DEVICE, .prog_cnt = PROGRAMS_MAX}};
+	query.query.target_fd = (uint32_t)target;
+	query.query.prog_ids = (uintptr_t)ids;
+	if (syscall(SYS_bpf, BPF_PROG_QUERY, &query, sizeof(query)) < 0)
+		query.query.prog_cnt = 0;
 	union bpf_attr attach = {.attach_type = BPF_CGROUP_DEVICE};
 	attach.target_fd = (uint32_t)target;
 	attach.attach_bpf_fd = (uint32_t)prog;
 	attach.attach_flags = BPF_F_ALLOW_MULTI;
-	return syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof(attach)) < 0 ? -errno : 0;
+	if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof(attach)) < 0)
+		return -errno;
+	return detach(target, ids, query.query.prog_cnt);
 }
 
 static int join(const struct cgroup_hierarchy *h, int dir)
@@ -186,4 +236,4 @@ static void stats(const struct cgroup_hierarchy *h, int dir, struct runtime_stat
 	s->major_page_faults = cgroup_key(text, "pgmajfault", 0);
 }
 
-const struct cgroup_ops cgroup_v2_ops = {prepare, apply, devices, join, oom_kills, stats};
+const struct cgroup_ops cgroup_v2_ops = {prepare, apply, rules, join, oom_kills, stats};

@@ -166,10 +166,7 @@ int mount_clone(int dir, const char *path, bool recursive)
 
 static int configure(int fs, const char *options)
 {
-	char text[1024];
-	if (strlen(options) >= sizeof(text))
-		return -ENAMETOOLONG;
-	strcpy(text, options);
+	_cleanup_free_ char *text = xstrdup(options);
 	for (char *save = NULL, *o = strtok_r(text, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
 		char *eq = strchr(o, '=');
 		if (eq)
@@ -180,12 +177,12 @@ static int configure(int fs, const char *options)
 	return 0;
 }
 
-int mount_new(const char *fs, const char *options, uint64_t attrs)
+int mount_new_from(const char *fs, const char *source, const char *options, uint64_t attrs)
 {
 	_cleanup_close_ int ctx = (int)syscall(SYS_fsopen, fs, FSOPEN_CLOEXEC);
 	if (ctx < 0)
 		return -errno;
-	(void)syscall(SYS_fsconfig, ctx, FSCONFIG_SET_STRING, "source", fs, 0); /* what /proc/mounts shows */
+	(void)syscall(SYS_fsconfig, ctx, FSCONFIG_SET_STRING, "source", source, 0); /* what /proc/mounts shows */
 	int r = options ? configure(ctx, options) : 0;
 	if (r < 0)
 		return r;
@@ -193,6 +190,11 @@ int mount_new(const char *fs, const char *options, uint64_t attrs)
 		return -errno;
 	int fd = (int)syscall(SYS_fsmount, ctx, FSMOUNT_CLOEXEC, (unsigned)attrs);
 	return fd < 0 ? -errno : fd;
+}
+
+int mount_new(const char *fs, const char *options, uint64_t attrs)
+{
+	return mount_new_from(fs, fs, options, attrs);
 }
 
 int mount_attach(int mount, int target)

@@ -24,6 +24,7 @@ int root_read_file(int root, const char *path, size_t max, char **ret);
 int mount_clone(int dir, const char *path, bool recursive); /* path may be "" */
 /* options: "size=65536k,mode=755" or NULL. attrs: MOUNT_ATTR_*. */
 int mount_new(const char *fs, const char *options, uint64_t attrs);
+int mount_new_from(const char *fs, const char *source, const char *options, uint64_t attrs); /* a device, a name */
 int mount_attach(int mount, int target);
 int mount_attr(int mount, uint64_t set, uint64_t propagation, bool recursive);
 

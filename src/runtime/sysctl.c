@@ -44,16 +44,26 @@ int sysctl_path(const char *name, bool own_net, bool own_ipc, char out[SYSCTL_NA
 	return 0;
 }
 
-int sysctl_set(int proc, const char *name, const char *value, bool own_net, bool own_ipc)
+static int put(int proc, const char *path, const char *value)
 {
-	char path[SYSCTL_NAME_MAX + 8];
-	int r = sysctl_path(name, own_net, own_ipc, path);
-	if (r < 0)
-		return r;
 	if (!value || strlen(value) > 4096 || strpbrk(value, "\n"))
 		return -EINVAL;
 	_cleanup_close_ int fd = root_open_nosymlinks(proc, path, O_WRONLY);
 	if (fd < 0)
 		return fd;
 	return write(fd, value, strlen(value)) < 0 ? -errno : 0;
+}
+
+int sysctl_set_uts(int proc, const char *value)
+{
+	return put(proc, "sys/kernel/domainname", value);
+}
+
+int sysctl_set(int proc, const char *name, const char *value, bool own_net, bool own_ipc)
+{
+	char path[SYSCTL_NAME_MAX + 8];
+	int r = sysctl_path(name, own_net, own_ipc, path);
+	if (r < 0)
+		return r;
+	return put(proc, path, value);
 }

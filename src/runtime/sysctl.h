@@ -17,5 +17,7 @@
 int sysctl_path(const char *name, bool own_net, bool own_ipc, char out[SYSCTL_NAME_MAX + 8]);
 /* proc: a descriptor of a private proc mount. */
 int sysctl_set(int proc, const char *name, const char *value, bool own_net, bool own_ipc);
+/* kernel.domainname, which the UTS namespace has. */
+int sysctl_set_uts(int proc, const char *value);
 
 #endif

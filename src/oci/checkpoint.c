@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/command.h"
+#include "oci/error.h"
+
+static int refuse(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return oci_fail(0, "checkpoint and restore are not supported by proa-oci");
+}
+
+const struct command command_checkpoint = {"checkpoint", "ID",	"refused: not supported", NULL, 0, -1, true,
+					   false,	 refuse};
+const struct command command_restore = {"restore", "ID", "refused: not supported", NULL, 0, -1, true, false, refuse};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROA_OCI_DELETE_H
+#define PROA_OCI_DELETE_H
+
+struct container;
+
+/* Everything of a container whose first process has ended: processes left, cgroup, poststop hooks, directory. */
+int delete_stopped(struct container *c);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/devices.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/macros.h"
+#include "base/str.h"
+#include "oci/config.h"
+#include "oci/container.h"
+#include "oci/error.h"
+#include "runtime/rootfs.h"
+
+struct node {
+	const char *path;
+	mode_t mode; /* type and permissions */
+	dev_t rdev;
+	uid_t uid;
+	gid_t gid;
+};
+
+static const struct {
+	const char *path;
+	unsigned major, minor;
+} usual[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+	     {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+static const struct {
+	const char *name, *to;
+} links[] = {{"fd", "/proc/self/fd"},
+	     {"stdin", "/proc/self/fd/0"},
+	     {"stdout", "/proc/self/fd/1"},
+	     {"stderr", "/proc/self/fd/2"}};
+
+int devices_open(struct device_sources *ret, const struct container *c)
+{
+	(void)c;
+	ret->host_dev = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return ret->host_dev < 0 ? oci_fail(-errno, "opening the host's /dev") : 0;
+}
+
+/* The parent directory of path inside root, made when absent, and the name below it. */
+static int open_parent(int root, const char *path, const char **ret_name)
+{
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	if (path[0] != '/' || !slash[1] || !strcmp(slash + 1, "..") || !strcmp(slash + 1, ".") ||
+	    strlen(path) >= sizeof(parent))
+		return -EINVAL;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+	*ret_name = slash + 1;
+	return root_mkdir_p(root, parent, 0755);
+}
+
+static bool is_node(int dir, const char *name, const struct node *n)
+{
+	struct stat st;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & S_IFMT) == (n->mode & S_IFMT) &&
+	       (S_ISFIFO(st.st_mode) || st.st_rdev == n->rdev);
+}
+
+/* The host's node of the same name, and only if it is the same device. */
+static int bind_node(const struct device_sources *s, int dir, const char *name, const struct node *n)
+{
+	struct stat st;
+	const char *below = str_after(n->path, "/dev/");
+	_cleanup_close_ int source = below ? openat(s->host_dev, below, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+	if (source < 0 || fstat(source, &st) < 0 || (st.st_mode & S_IFMT) != (n->mode & S_IFMT) ||
+	    st.st_rdev != n->rdev)
+		return oci_fail(-EPERM, "making device %s, and the host has none to bind", n->path);
+	_cleanup_close_ int made =
+	    openat(dir, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
+	_cleanup_close_ int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int tree = mount_clone(source, "", false);
+	int r = target < 0 ? -errno : tree < 0 ? tree : mount_attach(tree, target);
+	return r < 0 ? oci_fail(r, "binding device %s", n->path) : 0;
+}
+
+static int make_node(const struct device_sources *s, int root, const struct node *n)
+{
+	const char *name;
+	_cleanup_close_ int dir = open_parent(root, n->path, &name);
+	if (dir < 0)
+		return oci_fail(dir, "no place for device %s", n->path);
+	if (mknodat(dir, name, n->mode, n->rdev) < 0) {
+		struct stat st;
+		if (errno == EPERM)
+			return bind_node(s, dir, name, n);
+		if (errno != EEXIST)
+			return oci_fail(-errno, "making device %s", n->path);
+		if (is_node(dir, name, n))
+			return 0;
+		/* An image may hold anything there. A file, such as we leave where mknod isn't permitted, is covered.
+		 */
+		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+			return bind_node(s, dir, name, n);
+		return oci_fail(-EEXIST, "device %s: the root file system has something else there", n->path);
+	}
+	if (fchownat(dir, name, n->uid, n->gid, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(dir, name, n->mode & 07777, 0) < 0)
+		return oci_fail(-errno, "giving device %s to its owner", n->path);
+	return 0;
+}
+
+static int make_configured(const struct device_sources *s, int root, const struct json *d)
+{
+	static const struct {
+		char letter;
+		mode_t type;
+	} types[] = {{'c', S_IFCHR}, {'u', S_IFCHR}, {'b', S_IFBLK}, {'p', S_IFIFO}};
+	const char *type = json_path_str(d, "type");
+	struct node n = {.path = json_path_str(d, "path")};
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (type[0] == types[i].letter && !type[1])
+			n.mode = types[i].type;
+	if (!n.mode)
+		return oci_fail(0, "linux.devices: type \"%s\" of %s is none of c, u, b and p", type, n.path);
+	if (n.mode != S_IFIFO && (!json_get(d, "major") || !json_get(d, "minor")))
+		return oci_fail(0, "linux.devices: %s needs major and minor", n.path);
+	n.mode |= (mode_t)(config_u64(json_get(d, "fileMode"), 0666) & 07777);
+	n.uid = (uid_t)json_path_int(d, "uid", 0);
+	n.gid = (gid_t)json_path_int(d, "gid", 0);
+	if (!S_ISFIFO(n.mode))
+		n.rdev = makedev((unsigned)json_path_int(d, "major", 0), (unsigned)json_path_int(d, "minor", 0));
+	return make_node(s, root, &n);
+}
+
+static bool configured(const struct container *c, const char *path)
+{
+	JSON_EACH(d, json_path(c->config, "linux.devices"))
+		if (!strcmp(json_path_str(d, "path"), path))
+			return true;
+	return false;
+}
+
+static int make_links(int root)
+{
+	_cleanup_close_ int dev = root_open_nosymlinks(root, "/dev", O_PATH | O_DIRECTORY);
+	if (dev < 0)
+		return oci_fail(dev, "/dev in the container");
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (symlinkat(links[i].to, dev, links[i].name) < 0 && errno != EEXIST)
+			return oci_fail(-errno, "making /dev/%s", links[i].name);
+	/* The container's own terminals, not the host's. */
+	if (faccessat(dev, "pts/ptmx", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	char to[16];
+	ssize_t n = readlinkat(dev, "ptmx", to, sizeof(to));
+	if (n == 8 && !memcmp(to, "pts/ptmx", 8))
+		return 0;
+	if (unlinkat(dev, "ptmx", 0) < 0 && errno != ENOENT)
+		return oci_fail(-errno, "replacing /dev/ptmx");
+	return symlinkat("pts/ptmx", dev, "ptmx") < 0 ? oci_fail(-errno, "making /dev/ptmx") : 0;
+}
+
+/* A /dev that is the host's own, bound, has everything and must not be touched. */
+static bool dev_is_bound(const struct container *c)
+{
+	JSON_EACH(m, json_get(c->config, "mounts")) {
+		const char *target = json_path_str(m, "destination");
+		if ((!strcmp(target, "/dev") || !strcmp(target, "/dev/")) &&
+		    (str_eq(json_path_str(m, "type"), "bind") || config_list_has(json_get(m, "options"), "bind") ||
+		     config_list_has(json_get(m, "options"), "rbind")))
+			return true;
+	}
+	return false;
+}
+
+int devices_make(const struct device_sources *s, int root, const struct container *c)
+{
+	int r = 0;
+	if (dev_is_bound(c))
+		return 0;
+	_cleanup_close_ int dev = root_mkdir_p(root, "/dev", 0755);
+	if (dev < 0)
+		return oci_fail(dev, "/dev in the container");
+	JSON_EACH(d, json_path(c->config, "linux.devices"))
+		if (r == 0)
+			r = make_configured(s, root, d);
+	for (size_t i = 0; i < ARRAY_SIZE(usual) && r == 0; i++)
+		if (!configured(c, usual[i].path)) {
+			struct node n = {usual[i].path, S_IFCHR | 0666, makedev(usual[i].major, usual[i].minor), 0, 0};
+			r = make_node(s, root, &n);
+		}
+	return r < 0 ? r : make_links(root);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/group.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/macros.h"
+#include "base/str.h"
+#include "oci/container.h"
+#include "oci/error.h"
+#include "oci/resources.h"
+#include "oci/systemd.h"
+
+static const char *const managers[] = {"cgroupfs", "systemd", "disabled"};
+
+int group_detect(struct cgroup *g)
+{
+	if (g->detected || g->manager == GROUP_DISABLED)
+		return 0;
+	int r = cgroup_layout_detect(&g->layout);
+	if (r < 0 && r != -ENOENT)
+		return oci_fail(r, "finding the machine's cgroups");
+	g->detected = true;
+	return 0;
+}
+
+static int choose_manager(struct cgroup *g)
+{
+	const char *name = options.cgroup_manager;
+	if (!name)
+		name = options.systemd_cgroup ? "systemd" : "cgroupfs";
+	for (size_t i = 0; i < ARRAY_SIZE(managers); i++)
+		if (!strcmp(name, managers[i])) {
+			g->manager = (enum group_manager)i;
+			return 0;
+		}
+	return oci_fail(0, "unknown cgroup manager \"%s\"", name);
+}
+
+/* Normal form without leading slash; ".." would lead out of it. */
+static int set_path(struct cgroup *g, const char *path)
+{
+	size_t len = 0;
+	for (const char *at = path; *at;) {
+		size_t n = strcspn(at, "/");
+		if ((n == 2 && !strncmp(at, "..", 2)) || len + n + 2 > sizeof(g->path))
+			return oci_fail(0, "linux.cgroupsPath \"%s\" is not usable", path);
+		if (n && !(n == 1 && *at == '.')) {
+			if (len)
+				g->path[len++] = '/';
+			memcpy(g->path + len, at, n);
+			len += n;
+		}
+		at += n + (at[n] == '/');
+	}
+	g->path[len] = 0;
+	return len ? 0 : oci_fail(0, "linux.cgroupsPath \"%s\" is the root group", path);
+}
+
+int group_plan(struct cgroup *g, const struct json *config, const char *id)
+{
+	const char *path = json_path_str(config, "linux.cgroupsPath");
+	int r = choose_manager(g);
+	if (r < 0 || g->manager == GROUP_DISABLED)
+		return r;
+	r = group_detect(g);
+	if (r < 0)
+		return r;
+	if (g->manager == GROUP_SYSTEMD)
+		return systemd_plan(g, path, id);
+	return set_path(g, str_empty(path) ? id : path);
+}
+
+/* How much of the path is there already, in the hierarchy that has least of it. */
+static size_t existing_prefix(const struct cgroup *g)
+{
+	size_t least = strlen(g->path);
+	for (size_t i = 0; i < g->layout.n; i++) {
+		_cleanup_close_ int root = open(g->layout.h[i].mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		for (size_t len = least; root >= 0;) {
+			char part[CGROUP_PATH_MAX];
+			snprintf(part, sizeof(part), "%.*s", (int)len, g->path);
+			if (!len || faccessat(root, part, F_OK, 0) == 0) {
+				least = len;
+				break;
+			}
+			const char *slash = strrchr(part, '/');
+			len = slash ? (size_t)(slash - part) : 0;
+		}
+	}
+	return least;
+}
+
+static bool may_do_without(const struct json *config, int error)
+{
+	return options.rootless && (error == -EACCES || error == -EPERM || error == -EROFS || error == -ENOENT) &&
+	       !resources_demanded(json_path(config, "linux.resources"));
+}
+
+static void do_without(struct cgroup *g)
+{
+	g->manager = GROUP_DISABLED;
+	g->path[0] = 0;
+}
+
+int group_create(struct cgroup *g, const struct json *config, const char *id)
+{
+	const struct json *res = json_path(config, "linux.resources");
+	if (g->manager == GROUP_DISABLED)
+		return resources_demanded(res) ? oci_fail(0, "linux.resources: limits need cgroups, which are disabled")
+					       : 0;
+	if (!g->layout.n) {
+		if (resources_demanded(res))
+			return oci_fail(0, "linux.resources: this machine has no cgroup file system mounted");
+		do_without(g);
+		return 0;
+	}
+	if (g->manager == GROUP_SYSTEMD)
+		return 0; /* made around the first process: group_adopt */
+	(void)id;
+	g->made_from = existing_prefix(g);
+	int r = cgroup_create(&g->layout, g->path);
+	if (r < 0) {
+		group_destroy(g, true);
+		if (may_do_without(config, r)) {
+			do_without(g);
+			return 0;
+		}
+		return oci_fail(r, "making cgroup %s", g->path);
+	}
+	r = resources_apply(g, res, true);
+	if (r < 0) {
+		struct cgroup undo = *g;
+		char keep[OCI_ERROR_MAX];
+		snprintf(keep, sizeof(keep), "%s", oci_error());
+		group_destroy(&undo, true);
+		oci_fail(0, "%s", keep);
+	}
+	return r;
+}
+
+int group_adopt(struct cgroup *g, const struct json *config, const char *id, pid_t pid)
+{
+	if (g->manager != GROUP_SYSTEMD)
+		return 0;
+	int r = systemd_start_scope(g, config, id, pid);
+	if (r == 0)
+		r = resources_apply(g, json_path(config, "linux.resources"), true);
+	return r;
+}
+
+int group_join(const struct cgroup *g, bool v2_done)
+{
+	if (g->manager != GROUP_CGROUPFS)
+		return 0;
+	int r = cgroup_join(&g->layout, g->path, v2_done);
+	return r < 0 ? oci_fail(r, "joining cgroup %s", g->path) : 0;
+}
+
+int group_clone_target(const struct cgroup *g)
+{
+	return g->manager == GROUP_CGROUPFS ? cgroup_open_v2(&g->layout, g->path) : -1;
+}
+
+int group_destroy(struct cgroup *g, bool parents_too)
+{
+	if (g->manager == GROUP_DISABLED || !*g->path)
+		return 0;
+	int r = group_detect(g);
+	if (r < 0)
+		return r;
+	r = cgroup_remove(&g->layout, g->path);
+	if (r == -EBUSY) {
+		cgroup_kill(&g->layout, g->path);
+		r = cgroup_wait_empty(&g->layout, g->path);
+		if (r == 0)
+			r = cgroup_remove(&g->layout, g->path);
+	}
+	if (g->manager == GROUP_SYSTEMD)
+		systemd_stop_scope(g);
+	if (r < 0)
+		return oci_fail(r, "removing cgroup %s", g->path);
+	if (!parents_too)
+		return 0;
+	char part[CGROUP_PATH_MAX];
+	snprintf(part, sizeof(part), "%s", g->path);
+	for (char *slash; (slash = strrchr(part, '/')) && (size_t)(slash - part) > g->made_from;) {
+		*slash = 0;
+		for (size_t i = 0; i < g->layout.n; i++) {
+			char full[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2];
+			snprintf(full, sizeof(full), "%s/%s", g->layout.h[i].mount, part);
+			rmdir(full); /* somebody else's groups below it keep it */
+		}
+	}
+	return 0;
+}
+
+/* ---- its processes ---- */
+
+static int usable(const struct cgroup *g, const char *what)
+{
+	return g->manager != GROUP_DISABLED && *g->path ? 0
+							: oci_fail(-ENOTSUP, "%s: the container has no cgroup", what);
+}
+
+int group_pids(const struct cgroup *g, pid_t **ret, size_t *ret_n)
+{
+	int r = usable(g, "listing processes");
+	if (r < 0)
+		return r;
+	struct cgroup copy = *g;
+	r = group_detect(&copy);
+	if (r == 0)
+		r = cgroup_pids(&copy.layout, g->path, ret, ret_n);
+	return r < 0 ? oci_fail(r, "listing the processes of cgroup %s", g->path) : 0;
+}
+
+int group_kill(const struct cgroup *g, int signal)
+{
+	struct cgroup copy = *g;
+	int r = usable(g, "killing all");
+	if (r == 0)
+		r = group_detect(&copy);
+	if (r < 0)
+		return r;
+	if (signal == SIGKILL) {
+		r = cgroup_kill(&copy.layout, g->path);
+		return r < 0 ? oci_fail(r, "killing cgroup %s", g->path) : 0;
+	}
+	pid_t *pids = NULL;
+	size_t n = 0;
+	r = group_pids(g, &pids, &n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (kill(pids[i], signal) < 0 && errno != ESRCH)
+			r = oci_fail(-errno, "signalling process %d", (int)pids[i]);
+	free(pids);
+	return r;
+}
+
+int group_freeze(const struct cgroup *g, bool frozen)
+{
+	struct cgroup copy = *g;
+	int r = usable(g, frozen ? "pausing" : "resuming");
+	if (r == 0)
+		r = group_detect(&copy);
+	if (r < 0)
+		return r;
+	r = cgroup_freeze(&copy.layout, g->path, frozen);
+	return r < 0 ? oci_fail(r, "%s cgroup %s", frozen ? "freezing" : "thawing", g->path) : 0;
+}
+
+bool group_frozen(const struct cgroup *g)
+{
+	struct cgroup copy = *g;
+	if (g->manager == GROUP_DISABLED || !*g->path || group_detect(&copy) < 0)
+		return false;
+	return cgroup_frozen(&copy.layout, g->path);
+}
+
+/* ---- remembered ---- */
+
+struct json *group_to_json(struct arena *a, const struct cgroup *g)
+{
+	struct json *o = json_new(a, JSON_OBJECT);
+	json_set_str(a, o, "manager", managers[g->manager]);
+	json_set_str(a, o, "path", g->path);
+	json_set_str(a, o, "unit", g->unit);
+	return o;
+}
+
+int group_from_json(const struct json *o, struct cgroup *ret)
+{
+	const char *manager = json_path_str(o, "manager"), *path = json_path_str(o, "path"),
+		   *unit = json_path_str(o, "unit");
+	struct cgroup g = {0};
+	size_t i = 0;
+	while (i < ARRAY_SIZE(managers) && !str_eq(manager, managers[i]))
+		i++;
+	if (i == ARRAY_SIZE(managers) || !path || !unit || strlen(unit) >= sizeof(g.unit) || strstr(path, "..") ||
+	    (*path && set_path(&g, path) < 0))
+		return -EBADMSG;
+	g.manager = (enum group_manager)i;
+	strcpy(g.unit, unit);
+	*ret = g;
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hooks: programs of the configuration, run one after another with the container's state on standard input. Which
+ * namespaces they see is the caller's: prestart, createRuntime, poststart and poststop run in the runtime's,
+ * createContainer and startContainer in the container's.
+ */
+#ifndef PROA_OCI_HOOKS_H
+#define PROA_OCI_HOOKS_H
+
+#include <stdbool.h>
+
+struct container;
+
+bool hooks_any(const struct container *c, const char *point);
+/* Stops at the first that fails, ends badly or takes longer than its timeout. phase: the state's status. */
+int hooks_run(const struct container *c, const char *point, const char *phase);
+/* poststop: a failure is a warning, the rest still run. */
+void hooks_run_all(const struct container *c, const char *point, const char *phase);
+extern const char *const hook_points[];
+
+#endif

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/macros.h"
+#include "base/str.h"
+#include "oci/config.h"
+#include "oci/container.h"
+#include "oci/copy_up.h"
+#include "oci/devices.h"
+#include "oci/error.h"
+#include "oci/mount_options.h"
+#include "oci/namespaces.h"
+#include "runtime/rootfs.h"
+
+#define ATTR_SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+#define MOUNTS_MAX 4096 /* entries; the kernel allows 100,000 in a namespace */
+#define PROC_ROOT_INO 1 /* the kernel's number of procfs's root: anything else is a part of it */
+
+static int setattr(int tree, uint64_t set, uint64_t clear, uint64_t propagation, bool recursive)
+{
+	struct mount_attr a = {.attr_set = set, .attr_clr = clear, .propagation = propagation};
+	if (!set && !clear && !propagation)
+		return 0;
+	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+	return syscall(SYS_mount_setattr, tree, "", flags, &a, sizeof(a)) < 0 ? -errno : 0;
+}
+
+static int set_attributes(const struct mount_plan *m, int tree)
+{
+	int r = setattr(tree, m->rec_set, m->rec_clear, 0, true);
+	if (r == 0)
+		r = setattr(tree, m->set, m->clear, 0, false);
+	return r < 0 ? oci_fail(r, "mount at %s: setting its attributes", m->target) : 0;
+}
+
+static int set_propagation(const struct mount_plan *m, int tree)
+{
+	int r = setattr(tree, 0, 0, m->rec_propagation, true);
+	if (r == 0)
+		r = setattr(tree, 0, 0, m->propagation, false);
+	return r < 0 ? oci_fail(r, "mount at %s: setting its propagation", m->target) : 0;
+}
+
+/* ---- binds ---- */
+
+static int map_ids(const struct mount_plan *m, const struct container *c, int tree)
+{
+	const struct json *uids = m->uid_maps, *gids = m->gid_maps;
+	if (!json_len(uids)) { /* "idmap" alone: as the container's user namespace */
+		uids = json_path(c->config, "linux.uidMappings");
+		gids = json_path(c->config, "linux.gidMappings");
+	}
+	if (!json_len(uids) || !json_len(gids))
+		return oci_fail(0, "mount at %s: idmap needs mappings", m->target);
+	_cleanup_close_ int ns = id_maps_namespace(uids, gids);
+	if (ns < 0)
+		return ns;
+	struct mount_attr a = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)ns};
+	unsigned flags = AT_EMPTY_PATH | (m->idmap == 2 ? AT_RECURSIVE : 0);
+	if (syscall(SYS_mount_setattr, tree, "", flags, &a, sizeof(a)) < 0)
+		return oci_fail(-errno, "mount at %s: mapping the ids of %s", m->target, m->source);
+	return 0;
+}
+
+static int detach_bind(struct mount_plan *m, const struct container *c)
+{
+	if (str_empty(m->source))
+		return oci_fail(0, "mount at %s: a bind mount needs a source", m->target);
+	char path[PATH_MAX];
+	if (m->source[0] == '/')
+		snprintf(path, sizeof(path), "%s", m->source);
+	else
+		snprintf(path, sizeof(path), "%s/%s", c->bundle, m->source);
+	m->tree = mount_clone(AT_FDCWD, path, m->recursive);
+	if (m->tree < 0)
+		return oci_fail(m->tree, "mount at %s: opening %s", m->target, path);
+	/* Private unless it says otherwise: what is mounted in the container must not reach the host. */
+	int r = setattr(m->tree, 0, 0, MS_PRIVATE, true);
+	if (m->propagation || m->rec_propagation) {
+		/* A slave or a peer of the host's needs the host's own propagation: taken anew. */
+		close(m->tree);
+		m->tree = mount_clone(AT_FDCWD, path, m->recursive);
+		r = m->tree < 0 ? m->tree : 0;
+	}
+	if (r < 0)
+		return oci_fail(r, "mount at %s: opening %s", m->target, path);
+	r = set_propagation(m, m->tree);
+	if (r == 0 && m->idmap)
+		r = map_ids(m, c, m->tree);
+	return r < 0 ? r : set_attributes(m, m->tree);
+}
+
+static int detach_root(struct mounts *m, const struct container *c)
+{
+	m->root_tree = mount_clone(AT_FDCWD, c->rootfs, true);
+	return m->root_tree < 0 ? oci_fail(m->root_tree, "opening root file system %s", c->rootfs) : 0;
+}
+
+static int read_plans(struct arena *a, const struct container *c, struct mounts *m)
+{
+	const struct json *list = json_get(c->config, "mounts");
+	if (json_len(list) > MOUNTS_MAX)
+		return oci_fail(0, "mounts: more than %d entries", MOUNTS_MAX);
+	m->plans = arena_zalloc(a, (json_len(list) + 1) * sizeof(*m->plans));
+	JSON_EACH(e, list) {
+		int r = mount_options_read(a, e, &m->plans[m->n]);
+		if (r < 0)
+			return r;
+		m->n++;
+	}
+	return 0;
+}
+
+/* It masks files: it must be the real one (CVE-2025-31133). Of this mount namespace, or it couldn't be cloned here. */
+static int open_null(void)
+{
+	struct stat st;
+	int fd = open("/dev/null", O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return oci_fail(0, "the host's /dev/null is not the null device");
+	return fd;
+}
+
+int mounts_prepare(struct arena *a, const struct container *c, const struct namespaces *ns, struct mounts *ret)
+{
+	struct mounts m = {.root_tree = -1, .proc = -1, .root = -1, .empty = -1, .null = -1};
+	m.own_user_ns = namespaces_has(ns, CLONE_NEWUSER);
+	m.own_mount_ns = namespaces_has(ns, CLONE_NEWNS);
+	m.own_cgroup_ns = namespaces_has(ns, CLONE_NEWCGROUP);
+	int r = read_plans(a, c, &m);
+	if (r < 0)
+		return r;
+	bool any_idmap = false;
+	for (size_t i = 0; i < m.n; i++)
+		any_idmap |= m.plans[i].idmap != 0;
+	/* Whoever may clone a mount here. */
+	_cleanup_close_ int try =
+	    m.own_mount_ns && (m.own_user_ns || any_idmap) ? mount_clone(AT_FDCWD, "/", false) : -1;
+	m.privileged_maker = try >= 0;
+	if (any_idmap && !m.privileged_maker)
+		return oci_fail(-EPERM, "idmapped mounts");
+	r = 0;
+	if (m.privileged_maker) {
+		r = detach_root(&m, c);
+		for (size_t i = 0; i < m.n && r == 0; i++)
+			if (m.plans[i].bind)
+				r = detach_bind(&m.plans[i], c);
+	}
+	if (r == 0)
+		*ret = m;
+	return r;
+}
+
+/* ---- root ---- */
+
+static int make_root(struct mounts *m, const struct container *c)
+{
+	const char *word = json_path_str(c->config, "linux.rootfsPropagation");
+	bool recursive = true;
+	uint64_t propagation = str_empty(word) ? 0 : mount_propagation(word, &recursive);
+	if (!str_empty(word) && !propagation)
+		return oci_fail(0, "linux.rootfsPropagation \"%s\" is unknown", word);
+	int r = 0;
+	if (m->root_tree < 0)
+		r = detach_root(m, c);
+	/* Before this namespace becomes a slave of the host's, so that they may be its peers. */
+	for (size_t i = 0; i < m->n && r == 0; i++)
+		if (m->plans[i].bind && m->plans[i].tree < 0)
+			r = detach_bind(&m->plans[i], c);
+	if (r < 0)
+		return r;
+	if (mount(NULL, "/", NULL, MS_REC | (propagation & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE), NULL) < 0)
+		return oci_fail(-errno, "making mounts private");
+	if (propagation != MS_SHARED && propagation != MS_SLAVE)
+		r = setattr(m->root_tree, 0, 0, MS_PRIVATE, true);
+	if (r < 0)
+		return oci_fail(r, "linux.rootfsPropagation");
+	_cleanup_close_ int at = open(c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0 && errno == EACCES) /* out of reach for our user namespace: anywhere will do */
+		at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = at < 0 ? -errno : mount_attach(m->root_tree, at);
+	if (r < 0)
+		return oci_fail(r, "mounting root file system %s", c->rootfs);
+	m->root = TAKE_FD(m->root_tree);
+	return 0;
+}
+
+/* ---- one mount ---- */
+
+static bool covers_proc_allowed(const char *target)
+{
+	/* What lxcfs and the like put there; each is a file that only reports. */
+	static const char *const files[] = {"/proc/cpuinfo",
+					    "/proc/diskstats",
+					    "/proc/meminfo",
+					    "/proc/stat",
+					    "/proc/swaps",
+					    "/proc/uptime",
+					    "/proc/loadavg",
+					    "/proc/slabinfo",
+					    "/proc/net/dev",
+					    "/proc/sys/kernel/ns_last_pid",
+					    "/proc/sys/crypto/fips_enabled",
+					    NULL};
+	return str_in(target, files);
+}
+
+/* CVE-2019-19921, CVE-2025-52881 and their kin: only procfs itself may cover /proc, and nothing what is in it. */
+static int check_target(const struct mount_plan *m, int tree, int target)
+{
+	struct statfs fs, what;
+	struct stat st;
+	if (fstatfs(target, &fs) < 0 || fstatfs(tree, &what) < 0 || fstat(target, &st) < 0)
+		return oci_fail(-errno, "mount at %s", m->target);
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return 0;
+	if (st.st_ino == PROC_ROOT_INO ? what.f_type == PROC_SUPER_MAGIC : covers_proc_allowed(m->target))
+		return 0;
+	return oci_fail(-EPERM, "mount at %s: it is inside /proc", m->target);
+}
+
+static int open_target(struct mounts *m, const struct mount_plan *p, int tree)
+{
+	struct stat st;
+	if (fstat(tree, &st) < 0)
+		return -errno;
+	/* What the kernel shows about itself must not be led elsewhere by a symlink of the image. */
+	bool strict = !p->bind && (!strcmp(p->type, "proc") || !strcmp(p->type, "sysfs"));
+	if (strict) {
+		int fd = root_open_nosymlinks(m->root, p->target, O_PATH | O_DIRECTORY);
+		if (fd != -ENOENT)
+			return fd;
+	}
+	return S_ISDIR(st.st_mode) ? root_mkdir_p(m->root, p->target, 0755) : root_create_file(m->root, p->target);
+}
+
+static int attach(struct mounts *m, const struct mount_plan *p, int tree)
+{
+	_cleanup_close_ int target = open_target(m, p, tree);
+	if (target < 0)
+		return oci_fail(target, "making the mount point %s", p->target);
+	int r = check_target(p, tree, target);
+	if (r < 0)
+		return r;
+	r = mount_attach(tree, target);
+	return r < 0 ? oci_fail(r, "mounting at %s", p->target) : 0;
+}
+
+static int new_file_system(const struct mount_plan *p, const char *label, int *ret)
+{
+	bool device =
+	    !str_in(p->type, (const char *const[]){"tmpfs", "proc", "sysfs", "devpts", "mqueue", "ramfs", NULL});
+	char data[4096];
+	/* A file system on a device that is read-only has to know it itself. */
+	bool ro = device && p->set & MOUNT_ATTR_RDONLY;
+	size_t n = (size_t)snprintf(data, sizeof(data), "%s%s%s", p->data, ro && *p->data ? "," : "", ro ? "ro" : "");
+	if (n >= sizeof(data))
+		return oci_fail(0, "mount at %s: its options are too long", p->target);
+	(void)label;
+	if (!*p->type)
+		return oci_fail(0, "mount at %s: no type", p->target);
+	int tree = mount_new_from(p->type, *p->source ? p->source : p->type, *data ? data : NULL, 0);
+	if (tree < 0)
+		return oci_fail(tree, "mount at %s: a %s file system%s%s%s", p->target, p->type,
+				*data ? " with \"" : "", data, *data ? "\"" : "");
+	*ret = tree;
+	return 0;
+}
+
+static int place(struct mounts *m, const struct mount_plan *p)
+{
+	_cleanup_close_ int tree = -1;
+	int r = new_file_system(p, NULL, &tree);
+	if (r < 0)
+		return r;
+	if (p->copy_up) {
+		_cleanup_close_ int from = root_open(m->root, p->target, O_PATH | O_DIRECTORY);
+		r = from == -ENOENT ? 0 : from < 0 ? from : copy_up(from, tree);
+		if (r < 0)
+			return oci_fail(r, "mount at %s: tmpcopyup", p->target);
+	}
+	r = set_attributes(p, tree);
+	if (r == 0)
+		r = set_propagation(p, tree);
+	return r < 0 ? r : attach(m, p, tree);
+}
+
+/* ---- cgroup: what the container's cgroup namespace shows ---- */
+
+static int cgroup_tree(const struct mounts *m, const struct cgroup *g, const struct cgroup_hierarchy *h)
+{
+	if (m->own_cgroup_ns) {
+		if (h->v2)
+			return mount_new("cgroup2", NULL, 0);
+		char data[80];
+		snprintf(data, sizeof(data), "%s%s", str_has_prefix(h->controllers_text, "name=") ? "none," : "",
+			 h->controllers_text);
+		return mount_new("cgroup", data, 0);
+	}
+	/* Without one: its own group of the host's tree, and no more. */
+	char path[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2];
+	snprintf(path, sizeof(path), "%s/%s", h->mount, g->path);
+	return mount_clone(AT_FDCWD, path, true);
+}
+
+static int place_cgroups(struct mounts *m, const struct container *c, const struct mount_plan *p)
+{
+	const struct cgroup_layout *g = &c->group.layout;
+	bool named_v2 = !strcmp(p->type, "cgroup2");
+	_cleanup_close_ int top = -1;
+	int r = 0;
+	if (c->group.manager == GROUP_DISABLED || !g->n) {
+		/* It has none of its own: what is to be seen is what its maker sees. */
+		top = mount_clone(AT_FDCWD, "/sys/fs/cgroup", true);
+		if (top < 0)
+			return oci_fail(top, "mount at %s: the machine's cgroups", p->target);
+		r = setattr(top, 0, 0, MS_PRIVATE, true);
+		struct mount_plan safe = *p;
+		safe.rec_set |= safe.set | MOUNT_ATTR_RDONLY;
+		if (r == 0)
+			r = set_attributes(&safe, top);
+		return r < 0 ? r : attach(m, p, top);
+	}
+	if (named_v2 || (g->n == 1 && g->h[0].v2)) {
+		const struct cgroup_hierarchy *v2 = cgroup_layout_v2(g);
+		if (!v2)
+			return oci_fail(-ENODEV, "mount at %s: this machine has no cgroup v2", p->target);
+		top = cgroup_tree(m, &c->group, v2);
+		if (top < 0)
+			return oci_fail(top, "mount at %s: cgroup2", p->target);
+		r = set_attributes(p, top);
+		if (r == 0)
+			r = set_propagation(p, top);
+		return r < 0 ? r : attach(m, p, top);
+	}
+	top = mount_new_from("tmpfs", "tmpfs", "mode=755,size=64k", 0);
+	if (top < 0)
+		return oci_fail(top, "mount at %s: a tmpfs", p->target);
+	r = setattr(top, p->set & ~(uint64_t)MOUNT_ATTR_RDONLY, 0, 0, false);
+	if (r == 0)
+		r = attach(m, p, top);
+	for (size_t i = 0; i < g->n && r == 0; i++) {
+		const char *slash = strrchr(g->h[i].mount, '/'), *name = slash ? slash + 1 : "unified";
+		if (mkdirat(top, name, 0755) < 0)
+			return oci_fail(-errno, "mount at %s: %s", p->target, name);
+		_cleanup_close_ int below = openat(top, name, O_PATH | O_CLOEXEC),
+				    tree = cgroup_tree(m, &c->group, &g->h[i]);
+		if (tree < 0)
+			return oci_fail(tree, "mount at %s: the %s hierarchy", p->target, name);
+		r = set_attributes(p, tree);
+		if (r == 0)
+			r = mount_attach(tree, below);
+		/* "cpu,cpuacct" is also found as "cpu" and as "cpuacct". */
+		char list[64], *save = NULL;
+		snprintf(list, sizeof(list), "%s", name);
+		if (strchr(list, ','))
+			for (char *w = strtok_r(list, ",", &save); w; w = strtok_r(NULL, ",", &save))
+				(void)!symlinkat(name, top, w);
+	}
+	if (r == 0)
+		r = setattr(top, p->set & MOUNT_ATTR_RDONLY, 0, 0, false);
+	return r < 0 ? oci_fail(r, "mount at %s: cgroups", p->target) : 0;
+}
+
+/* ---- masks ---- */
+
+static int mask(struct mounts *m, const char *path)
+{
+	struct stat st;
+	_cleanup_close_ int target = root_open(m->root, path, O_PATH);
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0;
+	if (target < 0 || fstat(target, &st) < 0)
+		return oci_fail(target < 0 ? target : -errno, "masking %s", path);
+	int r = 0;
+	_cleanup_close_ int tree = -1;
+	if (!S_ISDIR(st.st_mode)) {
+		tree = mount_clone(m->null, "", false);
+	} else if (m->empty < 0) {
+		m->empty = mount_new("tmpfs", "mode=755,size=0,nr_inodes=1", ATTR_SAFE | MOUNT_ATTR_RDONLY);
+		r = m->empty < 0 ? m->empty : mount_attach(m->empty, target);
+		return r < 0 ? oci_fail(r, "masking %s", path) : 0;
+	} else {
+		tree = mount_clone(m->empty, "", false);
+	}
+	r = tree < 0 ? tree : mount_attach(tree, target);
+	return r < 0 ? oci_fail(r, "masking %s", path) : 0;
+}
+
+static int protect(struct mounts *m, const char *path)
+{
+	_cleanup_close_ int target = root_open(m->root, path, O_PATH);
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0;
+	_cleanup_close_ int tree = target < 0 ? target : mount_clone(target, "", true);
+	/* Private: else what is mounted on the original later would show here, writable. */
+	int r = tree < 0 ? tree : setattr(tree, 0, 0, MS_PRIVATE, true);
+	if (r == 0)
+		r = setattr(tree, MOUNT_ATTR_RDONLY, 0, 0, false);
+	if (r == 0)
+		r = mount_attach(tree, target);
+	return r < 0 ? oci_fail(r, "making %s read-only", path) : 0;
+}
+
+static int hide(struct mounts *m, const struct container *c)
+{
+	int r = 0;
+	JSON_EACH(e, json_path(c->config, "linux.readonlyPaths"))
+		if (r == 0)
+			r = protect(m, json_str(e));
+	JSON_EACH(e, json_path(c->config, "linux.maskedPaths"))
+		if (r == 0)
+			r = mask(m, json_str(e));
+	return r;
+}
+
+/* ---- all of it ---- */
+
+int mounts_make(struct mounts *m, const struct container *c)
+{
+	if (!m->own_mount_ns) {
+		m->root = open(c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return m->root < 0 ? oci_fail(-errno, "opening root file system %s", c->rootfs) : 0;
+	}
+	struct device_sources devices;
+	int r = devices_open(&devices, c);
+	if (r == 0)
+		r = m->null = open_null();
+	if (r >= 0)
+		r = make_root(m, c);
+	for (size_t i = 0; i < m->n && r == 0; i++) {
+		struct mount_plan *p = &m->plans[i];
+		if (p->bind) {
+			r = attach(m, p, p->tree);
+			close(p->tree);
+		} else if (!strcmp(p->type, "cgroup") || !strcmp(p->type, "cgroup2")) {
+			r = place_cgroups(m, c, p);
+		} else {
+			r = place(m, p);
+		}
+	}
+	if (r == 0)
+		r = devices_make(&devices, m->root, c);
+	if (r == 0)
+		r = hide(m, c);
+	if (r == 0 && json_path_bool(c->config, "root.readonly", false)) {
+		r = setattr(m->root, MOUNT_ATTR_RDONLY, 0, 0, false);
+		if (r < 0)
+			oci_fail(r, "making the root file system read-only");
+	}
+	return r;
+}
+
+int mounts_enter(struct mounts *m, const struct container *c)
+{
+	const char *word = json_path_str(c->config, "linux.rootfsPropagation");
+	bool recursive = false;
+	uint64_t propagation = str_empty(word) ? 0 : mount_propagation(word, &recursive);
+	if (fchdir(m->root) < 0)
+		return oci_fail(-errno, "entering the root file system");
+	if (!m->own_mount_ns) {
+		if (chroot(".") < 0)
+			return oci_fail(-errno, "chroot");
+	} else if (c->no_pivot) {
+		if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
+			return oci_fail(-errno, "moving the root file system");
+	} else {
+		if (syscall(SYS_pivot_root, ".", ".") < 0)
+			return oci_fail(-errno, "pivot_root");
+		/* The old root is on top now; what is unmounted of it must not be so on the host. */
+		if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 || umount2(".", MNT_DETACH) < 0)
+			return oci_fail(-errno, "leaving the old root");
+	}
+	if (chdir("/") < 0)
+		return oci_fail(-errno, "chdir /");
+	if (propagation && m->own_mount_ns && mount(NULL, "/", NULL, propagation | (recursive ? MS_REC : 0), NULL) < 0)
+		return oci_fail(-errno, "linux.rootfsPropagation");
+	close(m->root);
+	m->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return m->root < 0 ? oci_fail(-errno, "opening the new root") : 0;
+}
+
+int mounts_open_proc(void)
+{
+	struct statfs fs;
+	struct stat st;
+	int fd = mount_new("proc", NULL, 0);
+	if (fd >= 0)
+		return fd;
+	/* A user namespace that sees only parts of /proc may not mount it. The one there must at least be it. */
+	fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0 || fs.f_type != PROC_SUPER_MAGIC ||
+	    st.st_ino != PROC_ROOT_INO) {
+		close(fd);
+		return oci_fail(0, "/proc is not the proc file system");
+	}
+	return fd;
+}

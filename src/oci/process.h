@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `process` of the configuration, carried out by the process itself between the container's set-up and its exec. Used
+ * for the first process and for exec's alike.
+ */
+#ifndef PROA_OCI_PROCESS_H
+#define PROA_OCI_PROCESS_H
+
+#include <stdbool.h>
+
+#include "oci/filter.h"
+
+struct arena;
+struct json;
+
+struct process {
+	const struct json *spec;
+	struct filter filter;
+	const char *keyring;	  /* the session keyring's name, or NULL: the caller's is kept */
+	int preserve_fds;	  /* 3 … 2 + n stay open */
+	int proc;		  /* private /proc, for attributes */
+	int notify_socket;	  /* connected to seccomp's listenerPath; -1 */
+	const char *notify_state; /* what goes with the listener's descriptor */
+	/* set by process_prepare */
+	const char **args, **env;
+	const char *path; /* what will be executed */
+};
+
+void process_reset_signals(void);
+void process_become_root(void); /* of the user namespace just entered, where it has one */
+/* What needs the runtime's rights: oom score, scheduling, limits. proc: see struct process. */
+int process_limits(const struct process *p);
+/* In the container's root: cwd, environment, and the executable looked up. root: O_PATH of /. */
+int process_prepare(struct arena *a, struct process *p, int root);
+/* Privileges dropped, filter installed, exec. Returns on failure only. */
+int process_exec(struct process *p);
+/* Masks of a list of names; unknown ones are a warning, as the specification has it. */
+unsigned long long process_caps(const struct json *list);
+/* "0-3,5" for sched_setaffinity of the calling process. */
+int process_set_affinity(const char *list);
+/* Words that this runtime knows, for features. */
+extern const char *const process_capability_names[];
+
+#endif

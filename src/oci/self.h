@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CVE-2019-5736: an image can make the runtime execute itself inside (an entry point that is /proc/self/exe, as script
+ * interpreter say), and then overwrite what /proc/PID/exe leads to. So whatever enters a container is executed from a
+ * read-only clone of the executable's mount, detached, that exists only for this process; where mounts may not be
+ * cloned, from a sealed copy in memory.
+ */
+#ifndef PROA_OCI_SELF_H
+#define PROA_OCI_SELF_H
+
+/* Returns 0 once this process is safe; executes itself again first if it isn't. */
+int self_protect(char **argv);
+
+#endif
