@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/csr.h"
@@ -21,12 +22,15 @@
 #include "cmd/command.h"
 #include "cmd/credentials.h"
 #include "cmd/ready.h"
+#include "cmd/server_options.h"
 #include "controllers/controllers.h"
 #include "io/loop.h"
 #include "io/tls.h"
 #include "scheduler/scheduler.h"
+#include "server/audit.h"
 #include "server/authn.h"
 #include "server/authz.h"
+#include "server/encryption.h"
 #include "server/jwt.h"
 #include "server/pki.h"
 #include "server/rbac_install.h"
@@ -42,6 +46,8 @@
 
 struct control_plane {
 	struct cluster cluster;
+	struct server_options options;
+	struct audit *audit;
 	struct loop *loop;
 	struct pki *pki;
 	struct store *store;
@@ -159,13 +165,28 @@ static int open_store(struct control_plane *p, struct status *err)
 	char why[256] = "";
 	struct store_config c = {.loop = p->loop,
 				 .dir = cluster_path(&p->cluster, p->cluster.data_dir, "server/store"),
-				 .resource_of_key = resource_of_key};
+				 .resource_of_key = resource_of_key,
+				 .codec = p->options.encryption ? encryption_codec(p->options.encryption) : NULL};
 	int r = store_open(&c, &p->store, why, sizeof(why));
 
 	if (r == -EBUSY)
 		return status_set(err, 409, "another server is using %s", c.dir);
 	return r < 0 ? status_set(err, 500, "the store in %s cannot be opened: %s", c.dir, *why ? why : strerror(-r))
 		     : 0;
+}
+
+static int open_audit(struct control_plane *p, struct status *err)
+{
+	const struct server_options *o = &p->options;
+
+	if (!o->policy)
+		return 0;
+	return audit_new(&(struct audit_config){.loop = p->loop,
+						.policy = o->policy,
+						.path = o->audit_path,
+						.file_bytes_max = o->audit_bytes_max,
+						.backups_max = o->audit_backups_max},
+			 &p->audit, err);
 }
 
 static char *sign_token(void *self, struct arena *a, const struct json *claims)
@@ -181,6 +202,8 @@ static int start(struct control_plane *p, struct status *err)
 	p->token_signer = (struct token_signer){p->pki, sign_token};
 
 	if (open_store(p, err) < 0)
+		return -1;
+	if (open_audit(p, err) < 0)
 		return -1;
 	p->authn = authn_new(&(struct authn_config){.pki = p->pki, .store = p->store, .issuer = ISSUER});
 	p->authz = authz_new(p->store);
@@ -202,6 +225,7 @@ static int start(struct control_plane *p, struct status *err)
 				   .node_tls = p->node_tls,
 				   .advertise_address = str_has_prefix(c->node_ip, "127.") ? NULL : c->node_ip,
 				   .advertise_port = cluster_port(c),
+				   .audit = p->audit,
 				   .client_ca_pem = pki_ca_pem(p->pki)};
 	if (server_new(&sc, &p->server, err) < 0)
 		return -1;
@@ -240,6 +264,7 @@ static void stop(struct control_plane *p)
 	if (p->controller_client)
 		client_free(p->controller_client);
 	server_free(p->server);
+	audit_free(p->audit);
 	registry_free(p->registry);
 	authz_free(p->authz);
 	authn_free(p->authn);
@@ -248,7 +273,28 @@ static void stop(struct control_plane *p)
 	tls_context_free(p->tls);
 	tls_context_free(p->node_tls);
 	pki_free(p->pki);
+	server_options_release(&p->options);
 	cluster_release(&p->cluster);
+}
+
+/* The audit log's directory is the server's, who makes and removes files there: never one that others use, too. */
+static int own_log_dir(const char *dir, uid_t uid, gid_t gid, struct status *err)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat(dir, &st) == 0)
+		return st.st_uid == uid
+			   ? 0
+			   : status_set(err, 400,
+					"the audit log needs a directory of its own: %s belongs to user %u, "
+					"not to the server's %u",
+					dir, st.st_uid, uid);
+	int r = fs_mkdir_p(dir, 0700);
+	if (r == 0 && chown(dir, uid, gid) < 0)
+		r = -errno;
+	return r < 0 ? status_set(err, 500, "cannot create %s: %s", dir, strerror(-r)) : 0;
 }
 
 /* Everything that needs root: directories, certificates, the kubeconfig. Then the sandbox. */
@@ -273,7 +319,9 @@ static int prepare(struct control_plane *p, struct status *err)
 	r = geteuid() == 0 ? sandbox_own_tree(server_dir, uid, gid) : 0;
 	if (r < 0)
 		return status_set(err, 500, "cannot give %s to its user: %s", server_dir, strerror(-r));
-	return sandbox_enter(server_dir, uid, gid, err);
+	if (p->options.audit_dir && own_log_dir(p->options.audit_dir, uid, gid, err) < 0)
+		return -1;
+	return sandbox_enter(server_dir, p->options.audit_dir, uid, gid, err);
 }
 
 static int run(const struct args *a)
@@ -287,7 +335,8 @@ static int run(const struct args *a)
 				  .node_ip = args_value(a, "node-ip")};
 
 	mallopt(M_ARENA_MAX, 2);
-	if (cluster_load(&f, &p.cluster, &err) < 0 || prepare(&p, &err) < 0 || load_tls(&p, &err) < 0)
+	if (server_options_load(a, &p.options, &err) < 0 || cluster_load(&f, &p.cluster, &err) < 0 ||
+	    prepare(&p, &err) < 0 || load_tls(&p, &err) < 0)
 		return command_fail("%s", err.message);
 	if (loop_new(&p.loop) < 0)
 		return command_fail("the event loop cannot be created");
@@ -321,6 +370,7 @@ static const struct flag flags[] = {
     {"node-name", "NAME", NULL,
      "Name of the node on this machine, for its certificates; the host name if never given."},
     {"node-ip", "ADDR", NULL, "Address of this machine, for certificates and endpoints; found by itself if not given."},
+    SERVER_OPTION_FLAGS,
     READY_FLAG,
     {0},
 };

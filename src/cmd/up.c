@@ -32,6 +32,7 @@
 #include "cmd/command.h"
 #include "cmd/credentials.h"
 #include "cmd/process.h"
+#include "cmd/server_options.h"
 #include "cmd/teardown.h"
 #include "cmd/usable.h"
 #include "io/loop.h"
@@ -44,6 +45,8 @@ extern char **environ;
 #define STEADY_MS 60000	     /* after this long a child counts as healthy again */
 #define AGENT_STOP_MS 45000  /* pods get 30 s of grace */
 #define SERVER_STOP_MS 10000
+
+#define SERVER_OPTIONS_MAX 16 /* of server_option_names */
 
 struct supervisor;
 
@@ -60,6 +63,8 @@ struct child {
 
 struct supervisor {
 	struct cluster cluster;
+	char *options[SERVER_OPTIONS_MAX]; /* "--name=value", for the server */
+	size_t n_options;
 	struct loop *loop;
 	struct child server, agent;
 	struct usable *usable;
@@ -236,7 +241,10 @@ static int spawn_child(struct child *c, int ready_fd, pid_t *ret)
 	_cleanup_free_ char *data_dir = xasprintf("--data-dir=%s", k->data_dir),
 			    *fd = xasprintf("--ready-fd=%d", ready_fd);
 	_cleanup_free_ char *node_ip = xasprintf("--node-ip=%s", k->node_ip);
-	char *argv[] = {agent ? "proa-agent" : "proa-server", (char *)(uintptr_t)c->name, data_dir, fd, node_ip, NULL};
+	char *argv[5 + SERVER_OPTIONS_MAX + 1] = {agent ? "proa-agent" : "proa-server", (char *)(uintptr_t)c->name,
+						  data_dir, fd, node_ip};
+	for (size_t i = 0; !agent && i < c->owner->n_options; i++)
+		argv[5 + i] = c->owner->options[i];
 	posix_spawnattr_t attr;
 	sigset_t none;
 
@@ -485,6 +493,15 @@ static void supervise(struct supervisor *s)
 	}
 }
 
+static void collect_options(struct supervisor *s, const struct args *a)
+{
+	for (const char *const *name = server_option_names; *name; name++) {
+		const char *value = args_value(a, *name);
+		if (value && s->n_options < SERVER_OPTIONS_MAX)
+			s->options[s->n_options++] = xasprintf("--%s=%s", *name, value);
+	}
+}
+
 static int run(const struct args *a)
 {
 	struct supervisor s = {.renewals = -1, .lock_fd = -1, .report_fd = -1, .began_ms = monotonic_ms()};
@@ -503,6 +520,7 @@ static int run(const struct args *a)
 		return command_fail("%s", missing);
 	if (cluster_load(&f, &s.cluster, &err) < 0 || claim(&s, &err) < 0)
 		return command_fail("%s", err.message);
+	collect_options(&s, a);
 	printf("Starting the cluster in %s …\n", s.cluster.data_dir);
 	fflush(stdout);
 	if (args_switch(a, "detach") && detach(&s) != 0)
@@ -514,6 +532,8 @@ static int run(const struct args *a)
 	if (teardown(&s.cluster, &err) < 0)
 		s.exit_status = command_fail("%s", err.message);
 	close(s.lock_fd);
+	for (size_t i = 0; i < s.n_options; i++)
+		free(s.options[i]);
 	cluster_release(&s.cluster);
 	return s.exit_status;
 }
@@ -525,6 +545,7 @@ static const struct flag flags[] = {
     {"listen", "ADDR:PORT", NULL, "Address to serve the API on; " CLUSTER_LISTEN " if never given."},
     {"node-name", "NAME", NULL, "Name of this node; the host name if never given."},
     {"node-ip", "ADDR", NULL, "Address of this machine; found by itself if not given."},
+    SERVER_OPTION_FLAGS,
     {"detach", NULL, "false", "Return when the cluster is ready and leave it running in the background."},
     {0},
 };

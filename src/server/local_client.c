@@ -84,8 +84,10 @@ static void write_done(void *arg, const struct status *err, const struct write_r
 		status_copy(&c->err, err);
 	else if (result->obj)
 		c->obj = object_ref(result->obj);
-	else if (result->tree)
+	else if (result->tree) {
+		json_object_in(&c->arena, result->tree, "metadata"); /* an answered review may have none */
 		c->obj = object_from_tree(NULL, "", 0, result->tree);
+	}
 	call_answer(c);
 }
 

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "http/server.h"
+#include "server/audit.h"
 #include "server/flow.h"
 #include "server/server_internal.h"
 #include "store/store.h"
@@ -116,6 +117,8 @@ static void count_code(struct metric_series *s, int code)
 
 void metrics_request(struct server *server, const struct request *r, int code)
 {
+	if (r->audit)
+		r->audit->code = code;
 	struct metric_series *s = series_of(&server->metrics, r);
 	if (!s)
 		return;

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "http/server.h"
+#include "server/audit.h"
 #include "server/encode.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
@@ -67,6 +68,19 @@ static void common_headers(struct request *r, int code)
 	metrics_request(r->server, r, code);
 }
 
+/* For the audit log: an answer whose tree nobody had is read back. */
+static void record_body(struct request *r, const char *content_type, struct bytes *const *parts, size_t n, size_t len)
+{
+	char *text = arena_alloc(&r->arena, len + 1), *at = text;
+	struct json *tree;
+	if (!str_has_prefix(str_or(content_type, ""), "application/json") || !r->route.resource_request)
+		return;
+	for (size_t i = 0; i < n; at += parts[i++]->len)
+		memcpy(at, parts[i]->data, parts[i]->len);
+	if (json_parse(&r->arena, text, len, &tree, NULL) == 0)
+		audit_response_object(r, tree);
+}
+
 void reply_parts(struct request *r, int code, const char *content_type, struct bytes *const *parts, size_t n)
 {
 	size_t len = 0;
@@ -75,6 +89,8 @@ void reply_parts(struct request *r, int code, const char *content_type, struct b
 	for (size_t i = 0; i < n; i++)
 		len += parts[i]->len;
 	common_headers(r, code);
+	if (audit_wants_response(r))
+		record_body(r, content_type, parts, n, len);
 	if (wants_gzip(r, len)) {
 		_cleanup_buf_ struct buf out = BUF_INIT;
 		if (gzip_parts(parts, n, &out)) {
@@ -169,6 +185,7 @@ void reply_tree(struct request *r, int code, struct json *tree)
 	if (r->gone)
 		return;
 	bool plain = str_eq(json_path_str(tree, "kind"), "Status") || r->out.as == AS_OBJECT;
+	audit_response_object(r, tree);
 	if (!plain && r->out.as == AS_TABLE && !r->route.sub) {
 		struct object *o = object_from_tree(r->route.resource, "", 0, json_clone(&r->arena, tree));
 		reply_object(r, code, o);
@@ -199,6 +216,7 @@ void reply_object(struct request *r, int code, struct object *obj)
 		return;
 	}
 	struct json *tree = registry_tree(obj, row, &r->arena);
+	audit_response_object(r, tree);
 	if (r->out.as == AS_PARTIAL)
 		tree = partial_metadata(&r->arena, tree, str_or(r->out.as_version, "v1"));
 	reply_encoded(r, code, tree);
@@ -216,6 +234,10 @@ void reply_status(struct request *r, const struct status *err)
 	}
 	if (err->code == 401)
 		http_add_header(r->http, "www-authenticate", "Bearer realm=\"kubernetes-master\"");
+	if (r->audit && err->code >= 400) {
+		r->audit->message = arena_strdup(&r->arena, str_or(err->message, ""));
+		r->audit->status_reason = err->reason;
+	}
 	status_write_json(err, &out);
 	if (r->out.format != OUTPUT_JSON) {
 		struct json *tree;

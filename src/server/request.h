@@ -19,6 +19,7 @@
 #include "server/negotiate.h"
 #include "server/route.h"
 
+struct audit_record;
 struct bytes;
 struct http_request;
 struct json;
@@ -38,8 +39,9 @@ struct request {
 	struct query query;
 	struct output out;
 	struct user user;
-	struct user *impersonator; /* who really sent it; NULL: user himself */
-	const char *cache_control; /* of the answer; NULL: no-cache, private */
+	struct user *impersonator;  /* who really sent it; NULL: user himself */
+	struct audit_record *audit; /* NULL: not recorded */
+	const char *cache_control;  /* of the answer; NULL: no-cache, private */
 	struct flow_ticket ticket;
 	void (*on_gone)(struct request *r); /* what to stop when the peer goes (watches, proxies); may be NULL */
 	void *state;			    /* of the handler that runs it */

@@ -84,7 +84,7 @@ static int allow_path(int ruleset, const char *path, uint64_t rights)
 	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-static int confine_files(const char *data_dir)
+static int confine_files(const char *data_dir, const char *log_dir)
 {
 	static const char *const readable[] = {"/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom", "/proc/meminfo",
 					       "/proc/self/statm"};
@@ -100,6 +100,8 @@ static int confine_files(const char *data_dir)
 	if (ruleset < 0)
 		return -errno;
 	int r = allow_path(ruleset, data_dir, file_rights(abi) & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE);
+	if (r == 0 && log_dir)
+		r = allow_path(ruleset, log_dir, file_rights(abi) & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(readable); i++) {
 		struct stat st;
 		uint64_t rights = LANDLOCK_ACCESS_FS_READ_FILE;
@@ -290,7 +292,7 @@ static int drop_user(uid_t uid, gid_t gid)
 	return setuid(0) == 0 ? -EPERM : 0;
 }
 
-int sandbox_enter(const char *data_dir, uid_t uid, gid_t gid, struct status *err)
+int sandbox_enter(const char *data_dir, const char *log_dir, uid_t uid, gid_t gid, struct status *err)
 {
 	int r = drop_user(uid, gid);
 	if (r < 0)
@@ -298,7 +300,7 @@ int sandbox_enter(const char *data_dir, uid_t uid, gid_t gid, struct status *err
 	prctl(PR_SET_DUMPABLE, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return status_set(err, 500, "sandbox: cannot set no_new_privs: %s", strerror(errno));
-	r = confine_files(data_dir);
+	r = confine_files(data_dir, log_dir);
 	if (r < 0)
 		return status_set(err, 500, "sandbox: Landlock refused: %s", strerror(-r));
 	r = confine_calls();

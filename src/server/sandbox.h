@@ -23,10 +23,10 @@ void sandbox_account(uid_t *ret_uid, gid_t *ret_gid);
 int sandbox_own_tree(const char *path, uid_t uid, gid_t gid);
 
 /*
- * Enters the sandbox; there is no way back. Only data_dir can be written from then on. When the process is not root,
- * its user stays. A kernel without Landlock is reported once in the log and everything else still applies. 0 or -1 with
- * err.
+ * Enters the sandbox; there is no way back. Only data_dir, and log_dir when it is not NULL, can be written from then
+ * on. When the process is not root, its user stays. A kernel without Landlock is reported once in the log and
+ * everything else still applies. 0 or -1 with err.
  */
-int sandbox_enter(const char *data_dir, uid_t uid, gid_t gid, struct status *err);
+int sandbox_enter(const char *data_dir, const char *log_dir, uid_t uid, gid_t gid, struct status *err);
 
 #endif

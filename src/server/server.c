@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "http/server.h"
 #include "io/loop.h"
+#include "server/audit.h"
 #include "server/document.h"
 #include "server/impersonate.h"
 #include "server/flow.h"
@@ -44,6 +45,7 @@ static void request_closed(void *arg, bool aborted)
 {
 	struct request *r = arg;
 	(void)aborted;
+	audit_stage(r, AUDIT_COMPLETE);
 	r->gone = true;
 	if (r->on_gone)
 		r->on_gone(r);
@@ -74,19 +76,23 @@ static int authenticate(struct request *r, struct status *err)
 		return 0;
 	}
 	int e = auth->authn->authenticate(auth->authn_self, r->http, &r->arena, &r->user, err);
+	audit_received(r);
 	(*(e == 0 ? &r->server->metrics.authenticated : &r->server->metrics.unauthenticated))++;
 	return e;
+}
+
+static int forbid(struct request *r, const struct authz_attributes *at, const char *reason, struct status *err)
+{
+	status_set(err, 403, "%s", auth_forbidden_message(&r->arena, at, reason));
+	if (at->resource_request)
+		status_details(err, at->group, at->resource, at->name);
+	return -1;
 }
 
 int request_check_access(struct request *r, const struct authz_attributes *at, struct status *err)
 {
 	char reason[AUTHZ_REASON_MAX];
-	if (auth_allowed(&r->server->config.auth, at, reason))
-		return 0;
-	status_set(err, 403, "%s", auth_forbidden_message(&r->arena, at, reason));
-	if (at->resource_request)
-		status_details(err, at->group, at->resource, at->name);
-	return -1;
+	return auth_allowed(&r->server->config.auth, at, reason) ? 0 : forbid(r, at, reason, err);
 }
 
 struct authz_attributes request_attributes(const struct request *r)
@@ -111,7 +117,10 @@ struct authz_attributes request_attributes(const struct request *r)
 static int authorize(struct request *r, struct status *err)
 {
 	struct authz_attributes at = request_attributes(r);
-	return request_check_access(r, &at, err);
+	char reason[AUTHZ_REASON_MAX];
+	bool allowed = auth_allowed(&r->server->config.auth, &at, reason);
+	audit_verdict(r, allowed, reason);
+	return allowed ? 0 : forbid(r, &at, reason, err);
 }
 
 static int prepare(struct request *r, struct status *err)
@@ -167,6 +176,8 @@ static void run(void *arg)
 	dispatch(r, &err);
 	if (status_failed(&err))
 		reply_status(r, &err);
+	if (str_eq(r->route.verb, "watch") || (r->route.resource && proxy_is(&r->route)))
+		audit_stage(r, AUDIT_STARTED);
 	if (str_eq(r->route.verb, "watch"))
 		flow_done(&r->ticket); /* it has begun; from now on it only waits */
 	request_unref(r);

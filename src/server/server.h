@@ -12,6 +12,7 @@
 
 #include "server/auth.h"
 
+struct audit;
 struct http_limits;
 struct client;
 struct loop;
@@ -31,6 +32,7 @@ struct server_config {
 	struct registry *registry; /* made before by registry_new; stays the caller's */
 	/* For the node proxy: towards a node agent. NULL: plain (tests). Name verified is the node's address. */
 	struct tls_context *node_tls;
+	struct audit *audit;	       /* stays the caller's; NULL: nothing is recorded */
 	const char *advertise_address; /* for Service default/kubernetes and its endpoints; NULL: not published */
 	int advertise_port;
 	/* PEM texts for ConfigMap kube-system/extension-apiserver-authentication; NULL: left out */

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "http/server.h"
+#include "server/audit.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
 
@@ -268,6 +269,7 @@ void handle_write(struct request *r)
 		reply_status(r, &err);
 		return;
 	}
+	audit_request_object(r, w.body);
 	request_ref(r);
 	registry_write(r->server->registry, &w);
 }

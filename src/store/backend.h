@@ -51,6 +51,8 @@ struct store_backend_ops {
 	 */
 	bool (*wants_maintenance)(const struct store_backend *b);
 	void (*maintain)(struct store_backend *b);
+	/* From now on nothing that was deleted may be left readable on the disk. NULL: nothing ever is. */
+	void (*wipe_deleted)(struct store_backend *b);
 	void (*close)(struct store_backend *b);
 };
 

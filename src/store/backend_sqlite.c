@@ -357,6 +357,12 @@ static void backend_maintain(struct store_backend *b)
 	b->log_frames = frames - done;
 }
 
+static void backend_wipe_deleted(struct store_backend *b)
+{
+	/* Freed content is overwritten with zeros, and the log is emptied of older versions of pages. */
+	sqlite3_exec(b->db, "PRAGMA secure_delete=ON; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+}
+
 const struct store_backend_ops store_backend_sqlite = {
     .blocking = true,
     .open = backend_open,
@@ -364,5 +370,6 @@ const struct store_backend_ops store_backend_sqlite = {
     .commit = backend_commit,
     .wants_maintenance = backend_wants_maintenance,
     .maintain = backend_maintain,
+    .wipe_deleted = backend_wipe_deleted,
     .close = backend_close,
 };

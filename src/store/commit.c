@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,11 +25,13 @@ struct commit_job {
 	struct store *store; /* NULL: closed meanwhile */
 	const struct store_backend_ops *ops;
 	struct store_backend *backend;
+	const struct store_codec *codec;
 	bool maintain;
 	struct list writes; /* of the queue */
 	struct list saving; /* of unsaved */
 	size_t n_saving;
 	VEC(struct store_row) rows;
+	VEC(struct bytes *) sealed; /* of rows, while they are written */
 	struct store_batch batch;
 	enum store_error result;
 	char why[160];
@@ -45,6 +48,7 @@ static struct commit_job *job_new(struct store *s)
 	j->store = s;
 	j->ops = s->ops;
 	j->backend = s->backend;
+	j->codec = s->codec;
 	list_init(&j->writes);
 	list_init(&j->saving);
 	pthread_mutex_init(&j->lock, NULL);
@@ -160,6 +164,33 @@ static void job_finish(struct store *s, struct commit_job *j)
 
 /* ---- running ---- */
 
+/* Rows whose values are written otherwise than they are get bytes of their own, which are dropped after the commit. */
+static int seal_rows(struct commit_job *j)
+{
+	for (size_t i = 0; j->codec && i < j->rows.n; i++) {
+		struct store_row *row = &j->rows.at[i];
+		struct bytes *sealed = NULL;
+		int r = row->value ? j->codec->seal(j->codec->self, row->key, row->value, &sealed) : 0;
+		if (r < 0) {
+			snprintf(j->why, sizeof(j->why), "a value cannot be encrypted: %s", strerror(-r));
+			return r;
+		}
+		if (sealed) {
+			VEC_PUSH(&j->sealed, sealed);
+			row->value = sealed;
+		}
+	}
+	return 0;
+}
+
+static void commit_rows(struct commit_job *j)
+{
+	j->result = seal_rows(j) < 0 ? STORE_IO : j->ops->commit(j->backend, &j->batch, j->why, sizeof(j->why));
+	VEC_EACH(b, &j->sealed)
+		bytes_unref(*b);
+	VEC_RELEASE(&j->sealed);
+}
+
 static void job_run(void *arg)
 {
 	struct commit_job *j = arg;
@@ -167,7 +198,7 @@ static void job_run(void *arg)
 	if (j->maintain)
 		j->ops->maintain(j->backend);
 	else
-		j->result = j->ops->commit(j->backend, &j->batch, j->why, sizeof(j->why));
+		commit_rows(j);
 	pthread_mutex_lock(&j->lock);
 	j->finished = true;
 	pthread_cond_signal(&j->changed);

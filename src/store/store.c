@@ -26,6 +26,28 @@ struct load {
 	size_t err_len;
 };
 
+/* The plain bytes of a row. */
+static int open_value(const struct load *l, const char *key, const void *value, size_t len, struct bytes **ret)
+{
+	const struct store_codec *codec = l->s->codec;
+	static const char sealed[] = STORE_SEALED_PREFIX;
+	struct bytes *plain = NULL;
+	char why[160] = "";
+	int r = 0;
+
+	if (codec)
+		r = codec->open(codec->self, key, value, len, &plain, why, sizeof(why));
+	else if (len >= sizeof(sealed) - 1 && memcmp(value, sealed, sizeof(sealed) - 1) == 0) {
+		snprintf(why, sizeof(why), "no encryption configuration was given");
+		r = -ENOKEY;
+	}
+	if (r < 0)
+		snprintf(l->err, l->err_len, "the value of %s cannot be decrypted: %s", key, why);
+	else
+		*ret = plain ? plain : bytes_new(value, len);
+	return r;
+}
+
 static int load_row(void *arg, uint64_t rev, const char *key, const void *value, size_t len, bool deleted)
 {
 	struct load *l = arg;
@@ -42,7 +64,12 @@ static int load_row(void *arg, uint64_t rev, const char *key, const void *value,
 		}
 		ev.type = STORE_DELETED;
 	} else {
-		_cleanup_bytes_ struct bytes *b = bytes_new(value, len);
+		_cleanup_bytes_ struct bytes *b = NULL;
+		int r = open_value(l, key, value, len, &b);
+		if (r < 0) {
+			object_unref(ev.prev);
+			return r;
+		}
 		ev.obj = object_new(s->resource_of_key ? s->resource_of_key(key) : NULL, key, rev, b);
 		ev.type = prev ? STORE_UPDATED : STORE_CREATED;
 		if (!ev.obj) {
@@ -112,11 +139,14 @@ int store_open_with(const struct store_config *c, const struct store_backend_ops
 
 	s->loop = c->loop;
 	s->resource_of_key = c->resource_of_key;
+	s->codec = c->codec;
 	s->ops = ops;
 	list_init(&s->queue);
 	list_init(&s->unsaved);
 	watch_set_init(&s->watches);
 	int r = ops->open(c->dir, &s->backend, err, err_len);
+	if (r == 0 && s->codec && ops->wipe_deleted)
+		ops->wipe_deleted(s->backend);
 	if (r == 0)
 		r = store_load(s, err, err_len);
 	if (r < 0) {

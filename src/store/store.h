@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bytes;
 struct json;
 struct loop;
 struct object;
@@ -40,11 +41,27 @@ struct store_watch;
 #define STORE_COMPACT_MS 300000		 /* as upstream: a list can be continued for one to two times this */
 #define STORE_VALUE_BYTES_MAX (3u << 19) /* 1.5 MiB, etcd's request limit */
 
+/*
+ * What stands between an object's bytes and the disk: encryption at rest. In memory everything is plain. key is the
+ * object's storage key, which a value should be bound to, so that it is worth nothing under another.
+ */
+struct store_codec {
+	void *self;
+	/* In a worker thread, one call at a time. 0 with *ret (NULL: stored as it is), or negative errno. */
+	int (*seal)(void *self, const char *key, const struct bytes *plain, struct bytes **ret);
+	/* While loading. 0 with *ret (NULL: it is plain), or negative errno with a reason in why. */
+	int (*open)(void *self, const char *key, const void *p, size_t len, struct bytes **ret, char *why,
+		    size_t why_len);
+};
+
+#define STORE_SEALED_PREFIX "k8s:enc:" /* upstream's mark of what is not plain; no object begins so */
+
 struct store_config {
 	struct loop *loop;
 	const char *dir; /* created 0700; "" or NULL: memory only (tests, simulation) */
 	/* The row of the resource table a key belongs to, or NULL; for the objects' index. */
 	const struct resource *(*resource_of_key)(const char *key);
+	const struct store_codec *codec; /* borrowed; NULL: values are written as they are */
 };
 
 /* Reads everything back. 0 or negative errno with a reason in err. A second store on the same dir: -EBUSY. */

@@ -55,6 +55,7 @@ struct latest {
 struct store {
 	struct loop *loop;
 	const struct resource *(*resource_of_key)(const char *key);
+	const struct store_codec *codec;
 	const struct store_backend_ops *ops;
 	struct store_backend *backend;
 

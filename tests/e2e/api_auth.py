@@ -474,6 +474,200 @@ def test_token_rotation(server, admin):
     bearer(server, new).must(200, "GET", "/api")
 
 
+# ---- encryption at rest ----
+
+def encryption(server, *providers, resources=("secrets",)):
+    path = server.dir / "encryption.json"
+    path.write_text(json.dumps({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration",
+                                "resources": [{"resources": list(resources), "providers": list(providers)}]}))
+    server.options = [f"--encryption-provider-config={path}"]
+
+
+def aesgcm(*names):
+    return {"aesgcm": {"keys": [{"name": n, "secret": base64.b64encode(hashlib.sha256(n.encode()).digest()).decode()} for n in names]}}
+
+
+def disk(server):
+    return b"".join(p.read_bytes() for p in (server.data / "server/store").iterdir())
+
+
+def fails_to_start(server, *words):
+    try:
+        server.start()
+    except Exception as error:
+        assert all(w in str(error) for w in words), error
+        server.process.wait(10)
+        return
+    raise AssertionError("it started")
+
+
+def test_encryption_at_rest(server, admin):
+    s, secrets = Server(str(server.proa.parent)), "/api/v1/namespaces/default/secrets"
+
+    def put(name):
+        s.admin().must(201, "POST", secrets, {"metadata": {"name": name}, "stringData": {"k": "plain-" + name}})
+
+    def readable(name):
+        return base64.b64decode(s.admin().must(200, "GET", secrets + "/" + name)["data"]["k"]) == b"plain-" + name.encode()
+
+    def b64(name):
+        return base64.b64encode(b"plain-" + name.encode())
+    try:
+        encryption(s, aesgcm("k1"), {"identity": {}})
+        s.start()
+        put("one")
+        s.admin().must(201, "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "seen"}, "data": {"k": "in the clear"}})
+        s.end()
+        assert b64("one") not in disk(s) and b"k8s:enc:aesgcm:v1:k1:" in disk(s) and b"in the clear" in disk(s)
+        # rotation: the new key writes, both read; touching objects moves them
+        encryption(s, aesgcm("k2", "k1"), {"identity": {}})
+        s.start()
+        put("two")
+        assert readable("one") and readable("two")
+        s.admin().must(200, "PATCH", secrets + "/one", {"metadata": {"labels": {"touched": "yes"}}}, content_type="application/merge-patch+json")
+        s.end()
+        s.options = []
+        fails_to_start(s, "cannot be decrypted", "no encryption configuration was given")
+        encryption(s, aesgcm("k3"), {"identity": {}})
+        fails_to_start(s, "cannot be decrypted", "none of the configured keys fits")
+        # the right name with another secret is no better
+        encryption(s, {"aesgcm": {"keys": [{"name": "k2", "secret": base64.b64encode(b"x" * 32).decode()}, aesgcm("k1")["aesgcm"]["keys"][0]]}})
+        fails_to_start(s, "cannot be decrypted", 'written with key "k2"')
+        # and nothing was lost by trying
+        encryption(s, aesgcm("k2", "k1"), {"identity": {}})
+        s.start()
+        assert readable("one") and readable("two")
+        s.end()
+        # back to plain
+        encryption(s, {"identity": {}}, aesgcm("k2", "k1"))
+        s.start()
+        s.admin().must(200, "PATCH", secrets + "/two", {"metadata": {"labels": {"touched": "yes"}}}, content_type="application/merge-patch+json")
+        s.end()
+        assert b64("two") in disk(s)
+        for broken, words in (({"aesgcm": {"keys": []}}, "at least one key"), ({"kms": {}}, 'provider "kms" is not supported'),
+                              ({"aesgcm": {"keys": [{"name": "a", "secret": "AAAA"}]}}, "16, 24 or 32 bytes")):
+            encryption(s, broken)
+            fails_to_start(s, "resources[0].providers[0]", words)
+    finally:
+        s.stop()
+
+
+def test_turning_encryption_on(server, admin):
+    s, path, value = Server(str(server.proa.parent)), "/api/v1/namespaces/default/secrets", base64.b64encode(b"was-plain")
+    try:
+        s.start()
+        s.admin().must(201, "POST", path, {"metadata": {"name": "old"}, "stringData": {"k": "was-plain"}})
+        s.end()
+        before = disk(s)
+        assert before.count(value) == 1 and b"k8s:enc:" not in before
+        encryption(s, aesgcm("k1"), {"identity": {}})
+        s.start()
+        s.admin().must(200, "PATCH", path + "/old", {"metadata": {"labels": {"touched": "yes"}}}, content_type="application/merge-patch+json")
+        assert base64.b64decode(s.admin().must(200, "GET", path + "/old")["data"]["k"]) == b"was-plain"
+        s.end()
+        # the plain row is history now, until it is compacted; the newest is not plain
+        after = disk(s)
+        assert b"k8s:enc:aesgcm:v1:k1:" in after and after.count(value) == 1, after.count(value)
+        encryption(s, aesgcm("k2"), {"identity": {}})
+        fails_to_start(s, "/secrets/default/old cannot be decrypted")
+    finally:
+        s.stop()
+
+
+# ---- audit ----
+
+def test_audit(server, admin):
+    s = Server(str(server.proa.parent))
+    policy, log = s.dir / "policy.yaml", s.dir / "audit" / "audit.log"
+    policy.write_text("""
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  nonResourceURLs: ["/healthz*", "/version"]
+- level: None
+  users: ["system:kube-controller-manager", "system:kube-scheduler"]
+- level: Metadata
+  resources: [{group: "", resources: ["secrets", "serviceaccounts/token"]}]
+- level: RequestResponse
+  omitManagedFields: true
+  resources: [{group: "", resources: ["configmaps"]}]
+- level: Request
+  namespaces: ["kube-public"]
+- level: Metadata
+  omitStages: []
+""")
+    s.options = [f"--audit-policy-file={policy}", f"--audit-log-path={log}"]
+    maps, secrets = "/api/v1/namespaces/default/configmaps", "/api/v1/namespaces/default/secrets"
+    try:
+        s.start()
+        a = s.admin()
+        answer = a.do("POST", maps + "?fieldManager=me", {"metadata": {"name": "m"}, "data": {"a": "b"}}, user_agent="tester", audit_id="mine-1")
+        assert answer.code == 201 and answer.headers["audit-id"] == "mine-1", answer.headers
+        a.must(201, "POST", secrets, {"metadata": {"name": "s"}, "stringData": {"k": "very secret"}})
+        a.must(200, "GET", "/version")
+        As(a, "ann", "team").must(403, "GET", secrets)
+        bearer(s, "nonsense").must(401, "GET", maps)
+        a.must(404, "GET", maps + "/none")
+        a.must(200, "GET", maps + "?limit=1")
+        watch = s.admin()
+        next(watch.watch(maps + "?watch=1"))
+        watch.close()
+        s.end()
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+    finally:
+        s.stop()
+    by = {}
+    for e in events:
+        assert e["kind"] == "Event" and e["apiVersion"] == "audit.k8s.io/v1" and e["stage"] != "RequestReceived", e
+        by.setdefault((e["verb"], e.get("objectRef", {}).get("resource"), e.get("objectRef", {}).get("name"), e["stage"]), []).append(e)
+    made = by["create", "configmaps", "m", "ResponseComplete"][0]
+    assert made["auditID"] == "mine-1" and made["level"] == "RequestResponse" and made["userAgent"] == "tester", made
+    assert made["requestURI"] == maps + "?fieldManager=me" and made["sourceIPs"] == ["127.0.0.1"], made
+    assert made["requestObject"]["data"] == {"a": "b"} and made["responseObject"]["metadata"]["uid"], made
+    assert "managedFields" not in made["responseObject"]["metadata"], made
+    assert made["responseStatus"] == {"metadata": {}, "code": 201} and made["annotations"]["authorization.k8s.io/decision"] == "allow", made
+    assert made["objectRef"] == {"resource": "configmaps", "namespace": "default", "name": "m", "apiVersion": "v1"}, made
+    assert "system:masters" in made["user"]["groups"] and made["requestReceivedTimestamp"] <= made["stageTimestamp"], made
+    kept = [e for e in events if e.get("objectRef", {}).get("resource") == "secrets" and e["verb"] == "create"][0]
+    assert kept["level"] == "Metadata" and "requestObject" not in kept, kept
+    denied = by["list", "secrets", None, "ResponseComplete"][0]
+    assert denied["impersonatedUser"]["username"] == "ann" and denied["annotations"]["authorization.k8s.io/decision"] == "forbid", denied
+    assert denied["responseStatus"]["code"] == 403 and denied["responseStatus"]["reason"] == "Forbidden", denied
+    refused = [e for e in events if e.get("responseStatus", {}).get("code") == 401]
+    assert refused and not refused[0]["user"], refused
+    assert by["get", "configmaps", "none", "ResponseComplete"][0]["responseStatus"]["reason"] == "NotFound"
+    assert by["watch", "configmaps", None, "ResponseStarted"] and by["watch", "configmaps", None, "ResponseComplete"]
+    assert not [e for e in events if e["requestURI"] == "/version"] and "very secret" not in json.dumps(events)
+
+
+def test_audit_rotation_and_mistakes(server, admin):
+    s = Server(str(server.proa.parent))
+    policy, log = s.dir / "policy.json", s.dir / "audit" / "audit.log"
+    policy.write_text(json.dumps({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "RequestResponse"}]}))
+    s.options = [f"--audit-policy-file={policy}", f"--audit-log-path={log}", "--audit-log-maxsize=1", "--audit-log-maxbackup=2"]
+    try:
+        s.start()
+        a = s.admin()
+        for i in range(24):
+            a.must(201, "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": f"big-{i}"}, "data": {"a": "x" * 200000}})
+        s.end()
+        files = sorted(p.name for p in log.parent.iterdir())
+        assert len(files) == 3 and files[-1] == "audit.log" and files[0].startswith("audit-20"), files
+        for p in log.parent.iterdir():
+            for line in p.read_text().splitlines():
+                json.loads(line)
+        for rules, words in (([], "rules: Required value"), ([{"level": "All"}], 'rules[0].level: Unsupported value: "All"'),
+                             ([{"level": "None", "resources": [{"group": "apps/v1"}]}], "a group has no version"),
+                             ([{"level": "None", "verbs": "get"}], "rules[0].verbs: Invalid value: must be a list of strings"),
+                             ([{"level": "None", "user": ["x"]}], "rules[0].user: Invalid value: unknown field")):
+            policy.write_text(json.dumps({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
+            fails_to_start(s, words)
+    finally:
+        s.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build")

@@ -101,8 +101,8 @@ def free_port():
 class Server:
     """`proa server` without a node, on a loopback port. disk: size of a tmpfs that its data lives on, in its own mount namespace."""
 
-    def __init__(self, build="build", disk=None):
-        self.proa, self.disk, self.process = ROOT / build / "proa", disk, None
+    def __init__(self, build="build", disk=None, options=()):
+        self.proa, self.disk, self.process, self.options = ROOT / build / "proa", disk, None, list(options)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="proa-server."))
         self.dir.chmod(0o755)
         self.data, self.log = self.dir / "data", self.dir / "log"
@@ -113,7 +113,8 @@ class Server:
     def start(self):
         ready, told = os.pipe()
         command = [str(self.proa), "server", f"--data-dir={self.data}", f"--listen={self.address}", "--node-ip=127.0.0.1",
-                   "--node-name=alone", f"--kubeconfig={self.kubeconfig}", f"--ready-fd={told}"]
+                   "--node-name=alone", f"--kubeconfig={self.kubeconfig}", f"--ready-fd={told}",
+                   *self.options]
         if self.disk:
             expect(not self.process, "its disk would be new")
             mount = f"mount -t tmpfs -o size={self.disk},mode=755 proa-test {self.data} && exec \"$@\""

@@ -92,7 +92,7 @@ static int ask(bool (*question)(void))
 		uid_t uid;
 		gid_t gid;
 		sandbox_account(&uid, &gid);
-		if (sandbox_own_tree(dir, uid, gid) < 0 || sandbox_enter(dir, uid, gid, &err) < 0)
+		if (sandbox_own_tree(dir, uid, gid) < 0 || sandbox_enter(dir, NULL, uid, gid, &err) < 0)
 			_exit(EXIT_NO_SANDBOX);
 		_exit(question() ? EXIT_ALLOWED : EXIT_REFUSED);
 	}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/audit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/status.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "http/server.h"
+#include "io/loop.h"
+#include "server/server_internal.h"
+
+/* What the worker thread has for itself while a batch is written. */
+struct audit_file {
+	char *path;
+	int fd;
+	uint64_t bytes, bytes_max;
+	unsigned backups_max;
+};
+
+struct audit_batch {
+	struct audit *audit; /* NULL: gone meanwhile */
+	struct audit_file *file;
+	struct buf text;
+	int result;
+};
+
+struct audit {
+	struct loop *loop;
+	const struct audit_policy *policy;
+	struct audit_file *file;
+	struct buf waiting;
+	struct audit_batch *batch; /* being written, or NULL */
+	uint64_t dropped;
+	bool failing; /* the last batch could not be written; told once until one can */
+};
+
+/* ---- the file ---- */
+
+static int file_open(struct audit_file *f)
+{
+	struct stat st;
+
+	f->fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
+		return -errno;
+	f->bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Rotated files are called NAME-TIME.log, so that their order is that of time. */
+static void remove_oldest(const struct audit_file *f)
+{
+	_cleanup_free_ char *copy = xstrdup(f->path), *copy2 = xstrdup(f->path);
+	const char *dir = dirname(copy), *base = basename(copy2);
+	size_t stem = str_has_suffix(base, ".log") ? strlen(base) - 4 : strlen(base);
+	VEC(char *) names = {0};
+	DIR *d = opendir(dir);
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (strncmp(e->d_name, base, stem) == 0 && e->d_name[stem] == '-')
+			VEC_PUSH(&names, xasprintf("%s/%s", dir, e->d_name));
+	if (d)
+		closedir(d);
+	if (names.n)
+		qsort(names.at, names.n, sizeof(*names.at), compare_text);
+	for (size_t i = 0; i < names.n; i++) {
+		if (i + f->backups_max < names.n)
+			unlink(names.at[i]);
+		free(names.at[i]);
+	}
+	VEC_RELEASE(&names);
+}
+
+static int rotate(struct audit_file *f)
+{
+	char text[TIME_RFC3339_MAX];
+	size_t stem = str_has_suffix(f->path, ".log") ? strlen(f->path) - 4 : strlen(f->path);
+	_cleanup_free_ char *to = xasprintf("%.*s-%s.log", (int)stem, f->path, time_format_micro(now_ns(), text));
+
+	if (rename(f->path, to) < 0)
+		return -errno;
+	close(f->fd);
+	int r = file_open(f);
+	if (r == 0 && f->backups_max)
+		remove_oldest(f);
+	return r;
+}
+
+/* In a worker thread, or at the end. */
+static void batch_write(void *arg)
+{
+	struct audit_batch *b = arg;
+	struct audit_file *f = b->file;
+
+	b->result = f->fd < 0 ? file_open(f) : 0;
+	if (b->result == 0 && f->bytes && f->bytes + b->text.len > f->bytes_max)
+		b->result = rotate(f);
+	if (f->fd >= 0) {
+		int r = fs_write_all(f->fd, b->text.data, b->text.len);
+		f->bytes += b->text.len;
+		b->result = r < 0 ? r : b->result;
+	}
+}
+
+static void file_free(struct audit_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f->path);
+	free(f);
+}
+
+/* ---- batches ---- */
+
+static void pump(struct audit *a);
+
+static void batch_done(void *arg)
+{
+	struct audit_batch *b = arg;
+	struct audit *a = b->audit;
+
+	if (!a) {
+		file_free(b->file);
+	} else {
+		a->batch = NULL;
+		if (b->result < 0 && !a->failing)
+			log_error("the audit log cannot be written path=%s error=\"%s\"", b->file->path,
+				  strerror(-b->result));
+		a->failing = b->result < 0;
+		if (a->dropped)
+			log_warn("the audit log could not keep up dropped=%llu", (unsigned long long)a->dropped);
+		a->dropped = 0;
+		pump(a);
+	}
+	buf_release(&b->text);
+	free(b);
+}
+
+static struct audit_batch *take(struct audit *a)
+{
+	struct audit_batch *b = NEW(struct audit_batch);
+
+	b->audit = a;
+	b->file = a->file;
+	b->text = a->waiting;
+	a->waiting = (struct buf)BUF_INIT;
+	return b;
+}
+
+static void pump(struct audit *a)
+{
+	if (a->batch || !a->waiting.len)
+		return;
+	a->batch = take(a);
+	loop_work(a->loop, batch_write, batch_done, a->batch);
+}
+
+int audit_new(const struct audit_config *c, struct audit **ret, struct status *err)
+{
+	struct audit *a = NEW(struct audit);
+
+	a->loop = c->loop;
+	a->policy = c->policy;
+	a->file = NEW(struct audit_file);
+	*a->file = (struct audit_file){.path = xstrdup(c->path),
+				       .fd = -1,
+				       .bytes_max = c->file_bytes_max ? c->file_bytes_max : AUDIT_FILE_BYTES_DEFAULT,
+				       .backups_max = c->backups_max};
+	int r = file_open(a->file);
+	if (r < 0) {
+		status_set(err, 500, "the audit log %s cannot be opened: %s", c->path, strerror(-r));
+		audit_free(a);
+		return -1;
+	}
+	*ret = a;
+	return 0;
+}
+
+void audit_free(struct audit *a)
+{
+	if (!a)
+		return;
+	if (a->batch) {
+		a->batch->audit = NULL; /* it closes the file when it is done; what waits behind it is lost */
+	} else {
+		if (a->waiting.len) {
+			struct audit_batch *b = take(a);
+			batch_write(b);
+			buf_release(&b->text);
+			free(b);
+		}
+		file_free(a->file);
+	}
+	buf_release(&a->waiting);
+	free(a);
+}
+
+/* ---- requests ---- */
+
+/* The client's own id, when it is one: of what is harmless in a log. */
+static void choose_id(const struct request *r, struct audit_record *record)
+{
+	const char *given = http_header(r->http, "audit-id");
+	size_t len = given ? strlen(given) : 0;
+
+	if (len && len <= AUDIT_ID_MAX &&
+	    strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len)
+		memcpy(record->id, given, len + 1);
+	else
+		uuid_make(record->id);
+}
+
+void audit_received(struct request *r)
+{
+	const struct audit *a = r->server->config.audit;
+	struct authz_attributes at = request_attributes(r);
+
+	if (!a)
+		return;
+	if (!r->user.name)
+		at.user = NULL;
+	struct audit_decision d = audit_policy_decide(a->policy, &at);
+	if (d.level == AUDIT_NONE)
+		return;
+	struct audit_record *record = ARENA_NEW(&r->arena, struct audit_record);
+	struct user *user = ARENA_NEW(&r->arena, struct user);
+	*user = r->user;
+	record->decision = d;
+	record->received_ns = now_ns();
+	record->user = r->user.name ? user : NULL;
+	const char *query = http_query(r->http), *agent = http_header(r->http, "user-agent");
+	record->uri =
+	    arena_printf(&r->arena, "%s%s%s", http_path(r->http), str_empty(query) ? "" : "?", str_or(query, ""));
+	record->agent = agent ? arena_strdup(&r->arena, agent) : NULL;
+	record->sources = audit_sources(r);
+	choose_id(r, record);
+	http_add_header(r->http, "audit-id", record->id);
+	r->audit = record;
+	if (record->user)
+		audit_stage(r, AUDIT_RECEIVED);
+}
+
+void audit_verdict(struct request *r, bool allowed, const char *reason)
+{
+	if (!r->audit)
+		return;
+	r->audit->verdict = allowed ? "allow" : "forbid";
+	r->audit->reason = arena_strdup(&r->arena, reason);
+	r->audit->impersonated = r->impersonator ? &r->user : NULL;
+}
+
+void audit_request_object(struct request *r, const struct json *object)
+{
+	if (r->audit && object && r->audit->decision.level >= AUDIT_REQUEST)
+		r->audit->request = json_clone(&r->arena, object);
+}
+
+bool audit_wants_response(const struct request *r)
+{
+	return r->audit && r->audit->decision.level == AUDIT_REQUEST_RESPONSE && !r->audit->response;
+}
+
+void audit_response_object(struct request *r, const struct json *object)
+{
+	if (audit_wants_response(r) && object)
+		r->audit->response = json_clone(&r->arena, object);
+}
+
+void audit_stage(struct request *r, enum audit_stage stage)
+{
+	struct audit *a = r->server->config.audit;
+
+	if (!a || !r->audit || (r->audit->decision.omit_stages & stage))
+		return;
+	if (a->waiting.len > AUDIT_PENDING_MAX) {
+		a->dropped++;
+		return;
+	}
+	audit_event_write(&a->waiting, r, stage, now_ns());
+	buf_addc(&a->waiting, '\n');
+	pump(a);
+}
