@@ -77,7 +77,7 @@ static void check_json_key(struct check *c, const struct json *data, const char 
 		bad_required(c, PATH(c, "data[%s]", key), NULL);
 		return;
 	}
-	if (base64_decode(&text, str_or(json_str(v), ""), v->len) < 0 ||
+	if (base64_decode(&text, str_or(json_str(v), ""), json_str(v) ? v->len : 0) < 0 ||
 	    json_parse(&c->arena, buf_str(&text), text.len, &tree, &err) < 0)
 		bad_invalid_str(c, PATH(c, "data[%s]", key), "<secret contents redacted>",
 				*err.message ? PATH(c, "%s", err.message) : "invalid JSON");

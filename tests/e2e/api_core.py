@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""usage: tests/e2e/api_core.py [--apiserver PROGRAM] [--only WORD]
+
+Core kinds as their users meet them: the mistakes that are made every day and what they are told, what is filled in, and
+what may be changed later. Raw HTTP and kubectl against the API server alone.
+"""
+import json
+import subprocess
+import sys
+
+import api as base
+from api import PODS, SERVICES, pod
+
+CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
+
+
+def kubectl(api, *arguments, stdin=None, fails=False):
+    r = subprocess.run(["kubectl", "--server", "http://" + api.address, *arguments], input=stdin, capture_output=True, text=True,
+                       timeout=60)
+    assert (r.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: {r.stdout}{r.stderr}"
+    return r.stderr if fails else r.stdout
+
+
+def service(name, **spec):
+    return {"metadata": {"name": name}, "spec": dict({"ports": [{"port": 80}]}, **spec)}
+
+
+def causes(status):
+    assert status["reason"] == "Invalid", status
+    return [(c["field"], c["reason"], c["message"]) for c in status["details"]["causes"]]
+
+
+def fields(status):
+    return [c[0] for c in causes(status)]
+
+
+def changed(api, path, code=200, **spec):
+    return api.patch(path, {"spec": spec}, code=code)
+
+
+# ---- what people are told ----
+
+def test_kubectl_tells_the_mistake(api):
+    manifest = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: Web_1}
+spec:
+  replicas: -1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: other}}
+    spec:
+      restartPolicy: Never
+      containers:
+      - name: c
+        ports: [{containerPort: 70000}]
+        volumeMounts: [{name: none, mountPath: /x}]
+        resources: {requests: {cpu: 2}, limits: {cpu: 1}}
+"""
+    told = kubectl(api, "create", "-f", "-", stdin=manifest, fails=True)
+    for part in ('metadata.name: Invalid value: "Web_1": a lowercase RFC 1123 subdomain',
+                 "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
+                 'spec.template.metadata.labels: Invalid value: {"app":"other"}: `selector` does not match template `labels`',
+                 "spec.template.spec.containers[0].image: Required value",
+                 "spec.template.spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+                 'spec.template.spec.containers[0].volumeMounts[0].name: Not found: "none"',
+                 'spec.template.spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+                 'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"'):
+        assert part in told, f"{part}\nis not in\n{told}"
+
+
+def test_every_cause_is_told(api):
+    status = api.do("POST", PODS, {"metadata": {"name": "bad", "labels": {"a": "b c"}}, "spec": {
+        "volumes": [{"name": "v", "hostPath": {"path": "/a"}, "emptyDir": {}}],
+        "containers": [{"name": "c", "env": [{"name": ""}]}, {"name": "c", "image": "i"}], "dnsPolicy": "Mine"}}, 422)
+    assert fields(status) == ["metadata.labels", "spec.volumes[0].hostPath", "spec.containers[0].image",
+                              "spec.containers[0].env[0].name", "spec.containers[1].name", "spec.dnsPolicy"], fields(status)
+    assert status["message"].startswith('Pod "bad" is invalid: ['), status
+
+
+def test_pod_update_tells_the_difference(api):
+    api.do("POST", PODS, pod("fixed"), 201)
+    told = kubectl(api, "patch", "pod", "fixed", "-p", '{"spec":{"hostname":"other"}}', fails=True)
+    assert "pod updates may not change fields other than `spec.containers[*].image`" in told, told
+    assert '+hostname: "other"' in told, told
+    kubectl(api, "set", "image", "pod/fixed", "c=other")
+    status = api.patch(PODS + "/fixed", {"spec": {"activeDeadlineSeconds": -1}}, code=422)
+    assert "spec.activeDeadlineSeconds" in fields(status)
+    api.do("DELETE", PODS + "/fixed?gracePeriodSeconds=0")
+
+
+# ---- what is filled in ----
+
+def test_pod_defaults(api):
+    manifest = """
+apiVersion: v1
+kind: Pod
+metadata: {name: filled}
+spec:
+  hostNetwork: true
+  volumes:
+  - {name: s, secret: {secretName: x}}
+  - {name: h, hostPath: {path: /x}}
+  - {name: e}
+  - {name: i, image: {reference: "a/b:latest"}}
+  - {name: p, projected: {sources: [{downwardAPI: {items: [{path: l, fieldRef: {fieldPath: metadata.labels}}]}}]}}
+  containers:
+  - name: c
+    image: web
+    ports: [{containerPort: 80}]
+    livenessProbe: {httpGet: {port: 80}}
+    resources: {limits: {cpu: 1500m, memory: 1024Mi}}
+"""
+    kubectl(api, "create", "-f", "-", stdin=manifest)
+    spec = json.loads(kubectl(api, "get", "pod", "filled", "-o", "json"))["spec"]
+    want = {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "securityContext": {},
+            "terminationGracePeriodSeconds": 30, "enableServiceLinks": True, "preemptionPolicy": "PreemptLowerPriority"}
+    assert {k: spec.get(k) for k in want} == want, spec
+    c = spec["containers"][0]
+    assert c["imagePullPolicy"] == "Always" and c["terminationMessagePath"] == "/dev/termination-log", c
+    assert c["terminationMessagePolicy"] == "File" and c["ports"] == [{"containerPort": 80, "hostPort": 80, "protocol": "TCP"}], c
+    assert c["livenessProbe"] == {"httpGet": {"path": "/", "port": 80, "scheme": "HTTP"}, "timeoutSeconds": 1, "periodSeconds": 10,
+                                  "successThreshold": 1, "failureThreshold": 3}, c
+    assert c["resources"]["requests"] == {"cpu": "1500m", "memory": "1Gi"} == c["resources"]["limits"], c
+    v = {x["name"]: x for x in spec["volumes"]}
+    assert v["s"]["secret"]["defaultMode"] == 420 and v["h"]["hostPath"]["type"] == "" and v["e"]["emptyDir"] == {}, v
+    assert v["i"]["image"]["pullPolicy"] == "Always", v
+    assert v["p"]["projected"]["sources"][0]["downwardAPI"]["items"][0]["fieldRef"]["apiVersion"] == "v1", v
+    kubectl(api, "delete", "pod", "filled", "--now")
+
+
+def test_pod_level_resources(api):
+    made = api.do("POST", PODS, pod("level", resources={"limits": {"cpu": "2", "memory": "1Gi"}}, containers=[
+        {"name": "a", "image": "i", "resources": {"requests": {"cpu": "500m"}}},
+        {"name": "b", "image": "i", "resources": {"requests": {"cpu": "250m"}}}]), 201)
+    assert made["spec"]["resources"]["requests"] == {"cpu": "750m", "memory": "1Gi"}, made["spec"]["resources"]
+    api.do("DELETE", PODS + "/level?gracePeriodSeconds=0")
+
+
+def test_gated_pod(api):
+    terms = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+        "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}}}
+    made = api.do("POST", PODS, pod("gated", schedulingGates=[{"name": "a"}, {"name": "b"}], nodeSelector={"x": "y"}), 201)
+    scheduled = made["status"]["conditions"][0]
+    assert (scheduled["type"], scheduled["status"], scheduled["reason"]) == ("PodScheduled", "False", "SchedulingGated"), made
+    path = PODS + "/gated"
+    changed(api, path, nodeSelector={"z": "1"})
+    assert fields(changed(api, path, 422, nodeSelector={"x": "2"})) == ["spec.nodeSelector"]
+    changed(api, path, affinity=terms)
+    assert changed(api, path, schedulingGates=[{"name": "b"}])["spec"]["schedulingGates"] == [{"name": "b"}]
+    assert fields(changed(api, path, 422, schedulingGates=[{"name": "b"}, {"name": "c"}])) == ["spec.schedulingGates[1].name"]
+    changed(api, path, schedulingGates=None)
+    assert fields(changed(api, path, 422, nodeSelector={"w": "1"})) == ["spec"]
+    api.do("DELETE", path + "?gracePeriodSeconds=0")
+
+
+def test_label_keys_become_requirements(api):
+    made = api.do("POST", PODS, pod("spread", metadata={"labels": {"app": "a", "v": "7"}}, topologySpreadConstraints=[
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "matchLabelKeys": ["v", "absent"],
+         "labelSelector": {"matchLabels": {"app": "a"}}}]), 201)
+    selector = made["spec"]["topologySpreadConstraints"][0]["labelSelector"]
+    assert selector["matchExpressions"] == [{"key": "v", "operator": "In", "values": ["7"]}], selector
+    api.patch(PODS + "/spread", {"metadata": {"labels": {"x": "y"}}})
+    api.do("DELETE", PODS + "/spread?gracePeriodSeconds=0")
+
+
+def test_host_network_of_a_template_is_no_port(api):
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {
+        "hostNetwork": True, "containers": [{"name": "c", "image": "i:1", "ports": [{"containerPort": 80}],
+                                              "resources": {"limits": {"cpu": "1"}}}]}}}
+    made = api.do("POST", base.DEPLOYMENTS, {"metadata": {"name": "hosted"}, "spec": spec}, 201)
+    c = made["spec"]["template"]["spec"]["containers"][0]
+    assert "hostPort" not in c["ports"][0] and "requests" not in c["resources"] and c["imagePullPolicy"] == "IfNotPresent", c
+
+
+# ---- services ----
+
+def test_service_life(api):
+    path = SERVICES + "/life"
+    made = api.do("POST", SERVICES, service("life"), 201)["spec"]
+    ip = made["clusterIP"]
+    assert made["clusterIPs"] == [ip] and made["ipFamilies"] == ["IPv4"] and made["ipFamilyPolicy"] == "SingleStack", made
+    assert made["sessionAffinity"] == "None" and made["internalTrafficPolicy"] == "Cluster" and made["type"] == "ClusterIP", made
+    assert made["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}], made
+    port = changed(api, path, type="NodePort")["spec"]
+    assert port["clusterIP"] == ip and port["externalTrafficPolicy"] == "Cluster" and port["ports"][0]["nodePort"], port
+    balancer = changed(api, path, type="LoadBalancer", externalTrafficPolicy="Local")["spec"]
+    assert balancer["allocateLoadBalancerNodePorts"] is True and balancer["healthCheckNodePort"], balancer
+    assert balancer["ports"][0]["nodePort"] == port["ports"][0]["nodePort"], balancer
+    back = changed(api, path, type="ClusterIP")["spec"]
+    for member in ("externalTrafficPolicy", "healthCheckNodePort", "allocateLoadBalancerNodePorts"):
+        assert member not in back, (member, back)
+    assert "nodePort" not in back["ports"][0] and back["clusterIP"] == ip, back
+    outside = changed(api, path, type="ExternalName", externalName="example.com")["spec"]
+    assert not {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"} & set(outside), outside
+    inside = changed(api, path, type="ClusterIP", externalName=None)["spec"]
+    assert inside["clusterIP"] and inside["clusterIPs"] == [inside["clusterIP"]], inside
+    api.do("DELETE", path)
+
+
+def test_service_addresses_stay(api):
+    path = SERVICES + "/stay"
+    ip = api.do("POST", SERVICES, service("stay"), 201)["spec"]["clusterIP"]
+    whole = api.do("GET", path)
+    for member in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        del whole["spec"][member]
+    assert api.do("PUT", path, whole)["spec"]["clusterIP"] == ip
+    status = changed(api, path, 422, clusterIP="10.43.1.1")
+    assert "may not change once set" in status["message"] and fields(status) == ["spec.clusterIPs[0]"], status
+    status = changed(api, path, 422, clusterIP="None")
+    assert "may not change once set" in status["message"], status
+    api.do("DELETE", path)
+
+
+def test_service_refusals(api):
+    def told(**spec):
+        return causes(api.do("POST", SERVICES, service("no", **spec), 422))
+    assert told(ipFamilyPolicy="RequireDualStack")[0][0] == "spec.ipFamilyPolicy"
+    assert told(ipFamilies=["IPv6"])[0][:2] == ("spec.ipFamilies[0]", "FieldValueInvalid")
+    assert told(sessionAffinity="None", trafficDistribution="Far")[0][1] == "FieldValueNotSupported"
+    assert told(type="NodePort", clusterIP="None")[0][0] == "spec.clusterIPs[0]"
+    assert told(ports=[{"port": 80}, {"port": 81}])[0] == ("spec.ports[0].name", "FieldValueRequired", "Required value")
+    made = api.do("POST", SERVICES, service("head", clusterIP="None"), 201)["spec"]
+    assert made["clusterIPs"] == ["None"], made
+    made = api.do("POST", SERVICES, service("sticky", sessionAffinity="ClientIP"), 201)["spec"]
+    assert made["sessionAffinityConfig"] == {"clientIP": {"timeoutSeconds": 10800}}, made
+    assert "sessionAffinityConfig" not in changed(api, SERVICES + "/sticky", sessionAffinity="None")["spec"]
+
+
+# ---- storage, configuration ----
+
+def test_claims(api):
+    path = CLAIMS + "/c"
+    made = api.do("POST", CLAIMS, {"metadata": {"name": "c"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+        "dataSource": {"kind": "PersistentVolumeClaim", "name": "other"}}}, 201)
+    assert made["spec"]["volumeMode"] == "Filesystem" and made["status"] == {"phase": "Pending"}, made
+    assert made["spec"]["dataSourceRef"] == made["spec"]["dataSource"], made
+    grow = {"requests": {"storage": "2Gi"}}
+    status = changed(api, path, 422, resources=grow)
+    assert "spec is immutable after creation except resources.requests and volumeAttributesClassName" in status["message"], status
+    assert '-resources.requests.storage: "1Gi"\n+resources.requests.storage: "2Gi"' in status["message"], status
+    changed(api, path, volumeName="v")
+    assert fields(changed(api, path, 422, volumeName="w")) == ["spec"]
+    made = api.do("POST", CLAIMS, {"metadata": {"name": "any"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+        "dataSource": {"apiGroup": "example.com", "kind": "Other", "name": "x"}}}, 201)
+    assert "dataSource" not in made["spec"], made
+
+
+def test_immutable_configuration(api):
+    kubectl(api, "create", "secret", "generic", "frozen", "--from-literal=a=b")
+    assert json.loads(kubectl(api, "get", "secret", "frozen", "-o", "json"))["type"] == "Opaque"
+    kubectl(api, "patch", "secret", "frozen", "-p", '{"immutable":true}')
+    told = kubectl(api, "patch", "secret", "frozen", "-p", '{"stringData":{"a":"c"}}', fails=True)
+    assert "data: Forbidden: field is immutable when `immutable` is set" in told, told
+    told = kubectl(api, "patch", "secret", "frozen", "-p", '{"type":"other"}', fails=True)
+    assert 'type: Invalid value: "other": field is immutable' in told, told
+    kubectl(api, "delete", "secret", "frozen")
+
+
+def test_status_of_pods(api):
+    api.do("POST", PODS, pod("stat", restartPolicy="Never"), 201)
+    path = PODS + "/stat/status"
+    ended = [{"name": "c", "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": {"terminated": {"exitCode": 0}}}]
+    api.patch(path, {"status": {"phase": "Succeeded", "containerStatuses": ended}})
+    again = [dict(ended[0], state={"running": {}})]
+    assert fields(api.patch(path, {"status": {"containerStatuses": again}}, code=422)) == ["status.containerStatuses[0].state"]
+    assert fields(api.patch(path, {"status": {"podIPs": [{"ip": "nowhere"}]}}, code=422)) == ["status.podIPs[0]"]
+    api.do("DELETE", PODS + "/stat?gracePeriodSeconds=0")
+
+
+def test_node_taints(api):
+    node = {"metadata": {"name": "old"}, "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}
+    api.do("POST", "/api/v1/nodes", node, 201)
+    api.patch("/api/v1/nodes/old", {"metadata": {"labels": {"a": "b"}}})
+    status = api.patch("/api/v1/nodes/old", {"spec": {"taints": [{"key": "a", "effect": "Sometimes"}]}}, code=422)
+    assert fields(status) == ["metadata.taints[0].effect"], status
+    api.do("DELETE", "/api/v1/nodes/old")
+
+
+if __name__ == "__main__":
+    sys.exit(base.main(__doc__, globals()))
