@@ -22,6 +22,7 @@
 #include "client/remote.h"
 #include "cmd/cluster.h"
 #include "cmd/command.h"
+#include "cmd/process.h"
 #include "cmd/ready.h"
 #include "cmd/version.h"
 #include "http/client.h"
@@ -243,17 +244,6 @@ static void on_trim(void *arg)
 	loop_timer_start(n->trim, TRIM_MS);
 }
 
-static const char *shim_path(struct node *n)
-{
-	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (len <= 0)
-		return "proa-shim";
-	self[len] = 0;
-	return arena_printf(&n->arena, "%.*s/proa-shim", (int)(strrchr(self, '/') - self), self);
-}
-
 /*
  * Upstream's port unless another cluster on this machine has it; the Node says which one it is. Free is asked of the
  * kernel the way the listener will ask.
@@ -293,7 +283,7 @@ static int start(struct node *n, const struct args *a, const struct material *m,
 				  .node_ip = c->node_ip,
 				  .run_dir = c->run_dir,
 				  .data_dir = cluster_path(c, c->data_dir, "agent"),
-				  .shim_path = shim_path(n),
+				  .shim_path = process_beside(&n->arena, "proa-shim"),
 				  .listen = kubelet_listen(a),
 				  .tls = {m->serving_cert, m->serving_key, m->ca},
 				  .cluster_cidr = c->cluster_cidr,

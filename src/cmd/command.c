@@ -31,6 +31,28 @@ static int flag_index(const struct command *c, const char *name, size_t len)
 	return -1;
 }
 
+/* ---- letters: "t=tag f=file" ---- */
+
+static const char *next_letter(const char *l)
+{
+	l += strcspn(l, " ");
+	return l + (*l == ' ');
+}
+
+static bool letter_names(const char *l, const char *flag)
+{
+	size_t n = strlen(flag);
+	return strncmp(l + 2, flag, n) == 0 && (l[2 + n] == ' ' || !l[2 + n]);
+}
+
+static int letter_index(const struct command *c, char letter)
+{
+	for (const char *l = c->letters; l && *l; l = next_letter(l))
+		if (*l == letter)
+			return flag_index(c, l + 2, strcspn(l + 2, " "));
+	return -1;
+}
+
 static int known_index(const struct args *a, const char *name)
 {
 	int i = flag_index(a->command, name, strlen(name));
@@ -42,6 +64,15 @@ const char *args_value(const struct args *a, const char *name)
 {
 	int i = known_index(a, name);
 	return a->values[i] ? a->values[i] : a->command->flags[i].fallback;
+}
+
+const char *args_each(const struct args *a, const char *name, int i)
+{
+	int flag = known_index(a, name);
+	for (int k = 0; k < a->n_given; k++)
+		if (a->given[k].flag == flag && i-- == 0)
+			return a->given[k].value;
+	return NULL;
 }
 
 bool args_given(const struct args *a, const char *name)
@@ -76,7 +107,11 @@ static void print_help(const struct command *c, const char *const *path)
 	if (c->flags && c->flags[0].name)
 		printf("\nOptions:\n");
 	for (const struct flag *f = c->flags; f && f->name; f++) {
-		printf("    --%s=%s", f->name, f->arg ? "" : str_or(f->fallback, "false"));
+		printf("    ");
+		for (const char *l = c->letters; l && *l; l = next_letter(l))
+			if (letter_names(l, f->name))
+				printf("-%c, ", *l);
+		printf("--%s=%s", f->name, f->arg ? "" : str_or(f->fallback, "false"));
 		if (f->arg)
 			printf("'%s'", str_or(f->fallback, ""));
 		printf(":\n\t%s\n\n", f->help);
@@ -103,6 +138,18 @@ static int usage_error(const char *const *path, const char *what, const char *ab
 
 /* ---- parsing ---- */
 
+static int set_flag(struct args *a, const char *const *path, int i, const char *value)
+{
+	a->values[i] = value;
+	if (a->n_given == ARGS_GIVEN_MAX) {
+		usage_error(path, "too many flags", "");
+		return -1;
+	}
+	a->given[a->n_given].flag = i;
+	a->given[a->n_given++].value = value;
+	return 0;
+}
+
 /* One word that begins with "--". Returns how many words it took, 0 after an error, -1 for help. */
 static int parse_flag(struct args *a, const char *const *path, int argc, char **argv)
 {
@@ -121,19 +168,41 @@ static int parse_flag(struct args *a, const char *const *path, int argc, char **
 			usage_error(path, "a switch is true or false", argv[0]);
 			return 0;
 		}
-		a->values[i] = equals ? equals + 1 : "true";
-		return 1;
+		return set_flag(a, path, i, equals ? equals + 1 : "true") < 0 ? 0 : 1;
 	}
-	if (equals) {
-		a->values[i] = equals + 1;
-		return 1;
-	}
+	if (equals)
+		return set_flag(a, path, i, equals + 1) < 0 ? 0 : 1;
 	if (argc < 2) {
 		usage_error(path, "flag needs an argument", argv[0]);
 		return 0;
 	}
-	a->values[i] = argv[1];
-	return 2;
+	return set_flag(a, path, i, argv[1]) < 0 ? 0 : 2;
+}
+
+/* "-it", "-tNAME", "-t NAME": switches together, the last one perhaps with a value. As parse_flag. */
+static int parse_letters(struct args *a, const char *const *path, int argc, char **argv)
+{
+	for (const char *c = argv[0] + 1; *c; c++) {
+		int i = letter_index(a->command, *c);
+		if (*c == 'h' && i < 0)
+			return -1;
+		if (i < 0) {
+			usage_error(path, "unknown flag", argv[0]);
+			return 0;
+		}
+		if (!a->command->flags[i].arg) {
+			if (set_flag(a, path, i, "true") < 0)
+				return 0;
+			continue;
+		}
+		if (!c[1] && argc < 2) {
+			usage_error(path, "flag needs an argument", argv[0]);
+			return 0;
+		}
+		const char *value = c[1] ? c + 1 + (c[1] == '=') : argv[1];
+		return set_flag(a, path, i, value) < 0 ? 0 : c[1] ? 1 : 2;
+	}
+	return 1;
 }
 
 static int run(const struct command *c, const char *const *path, int argc, char **argv)
@@ -145,12 +214,9 @@ static int run(const struct command *c, const char *const *path, int argc, char 
 			only_operands = ++i;
 			continue;
 		}
-		if (!only_operands && strcmp(argv[i], "-h") == 0) {
-			print_help(c, path);
-			return 0;
-		}
-		if (!only_operands && strncmp(argv[i], "--", 2) == 0) {
-			int took = parse_flag(&a, path, argc - i, argv + i);
+		if (!only_operands && argv[i][0] == '-' && argv[i][1]) {
+			int took = argv[i][1] == '-' ? parse_flag(&a, path, argc - i, argv + i)
+						     : parse_letters(&a, path, argc - i, argv + i);
 			if (took < 0)
 				print_help(c, path);
 			if (took <= 0)
@@ -161,6 +227,7 @@ static int run(const struct command *c, const char *const *path, int argc, char 
 		if (a.n_operands == c->operands_max || a.n_operands == OPERANDS_MAX)
 			return usage_error(path, "unexpected argument", argv[i]);
 		a.operands[a.n_operands++] = argv[i++];
+		only_operands |= c->flags_first;
 	}
 	if (a.n_operands < c->operands_min)
 		return usage_error(path, "missing argument", c->operands);

@@ -28,23 +28,33 @@ struct command {
 	const char *operands; /* "FILE|DIR"; "" when it takes none */
 	int operands_min, operands_max;
 	const struct flag *flags;	       /* ends with an empty name */
+	const char *letters;		       /* "t=tag f=file": -t is --tag; NULL: none */
 	const struct command *const *commands; /* sub-commands, NULL-terminated; or NULL */
 	bool hidden;			       /* not in the list: internal */
-	int (*run)(const struct args *a);      /* the exit status */
+	bool flags_first; /* the first operand ends the flags: what follows are another program's words */
+	int (*run)(const struct args *a); /* the exit status */
 };
 
 #define FLAGS_MAX 32
-#define OPERANDS_MAX 64
+#define OPERANDS_MAX 1024  /* words of a program to be run */
+#define ARGS_GIVEN_MAX 256 /* flags of one command line: --env and --build-arg are given many times */
 
 struct args {
 	const struct command *command;
 	const char *values[FLAGS_MAX]; /* by position in command->flags; NULL: not given */
+	struct {
+		int flag;
+		const char *value;
+	} given[ARGS_GIVEN_MAX]; /* every flag, as often as it was given */
+	int n_given;
 	const char *operands[OPERANDS_MAX];
 	int n_operands;
 };
 
 /* The value, its default, or NULL. name must be one of the command's flags. */
 const char *args_value(const struct args *a, const char *name);
+/* The i-th value of a flag that may be given again; NULL: no more. */
+const char *args_each(const struct args *a, const char *name, int i);
 bool args_given(const struct args *a, const char *name);
 bool args_switch(const struct args *a, const char *name);
 

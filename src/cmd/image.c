@@ -40,9 +40,17 @@ void image_human_size(uint64_t n, char out[32])
 	snprintf(out, 32, u ? "%.1f%s" : "%.0f%s", x, units[u]);
 }
 
-static const struct command *const commands[] = {
-    &command_image_pull,    &command_image_push, &command_image_import, &command_image_export, &command_image_list,
-    &command_image_inspect, &command_image_tag,	 &command_image_rm,	&command_image_prune,  NULL};
+static const struct command *const commands[] = {&command_image_pull,
+						 &command_image_push,
+						 &command_image_import,
+						 &command_image_export,
+						 &command_image_list,
+						 &command_image_build,
+						 &command_image_inspect,
+						 &command_image_tag,
+						 &command_image_rm,
+						 &command_image_prune,
+						 NULL};
 
 const struct command command_image = {
     .name = "image",

@@ -56,7 +56,8 @@ struct image_progress *image_progress_new(void);
 void image_progress_free(struct image_progress *p);
 void image_progress_hook(struct image_progress *p, struct image_transfer *t);
 
-extern const struct command command_image_pull, command_image_push, command_image_import, command_image_export,
-    command_image_list, command_image_inspect, command_image_rm, command_image_prune, command_image_tag;
+extern const struct command command_image_build, command_image_pull, command_image_push, command_image_import,
+    command_image_export, command_image_list, command_image_inspect, command_image_rm, command_image_prune,
+    command_image_tag;
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -73,4 +75,15 @@ void process_end(int pidfd, int signum, int64_t ms)
 		return;
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	wait_gone(pidfd, 10000);
+}
+
+const char *process_beside(struct arena *a, const char *name)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (len <= 0)
+		return name;
+	self[len] = 0;
+	return arena_printf(a, "%.*s/%s", (int)(strrchr(self, '/') - self), self, name);
 }

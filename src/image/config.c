@@ -88,7 +88,18 @@ static void fill_labels(struct image *i, const struct json *labels)
 									  arena_strdup(&i->arena, json_str(l))};
 }
 
-/* The uppermost layer first, as overlayfs lists them; the configuration has the lowest first. */
+static bool above(const char *const *ids, size_t k, size_t n)
+{
+	for (size_t j = k + 1; j < n; j++)
+		if (strcmp(ids[j], ids[k]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The uppermost layer first, as overlayfs lists them; the configuration has the lowest first. One that occurs again
+ * above is left out: overlayfs refuses a directory twice, and what is in it shows from above anyway.
+ */
 static int fill_layers(const struct image_store *s, struct image *i, const struct json *config)
 {
 	size_t n;
@@ -97,17 +108,18 @@ static int fill_layers(const struct image_store *s, struct image *i, const struc
 	if (!ids)
 		return -EBADMSG;
 	const char **paths = arena_zalloc(&i->arena, (n + 1) * sizeof(*paths));
-	for (size_t k = 0; k < n; k++) {
+	for (size_t k = n; k-- > 0;) {
+		if (above(ids, k, n))
+			continue;
 		_cleanup_free_ char *size_path = image_path(s, "layers/%s/size", ids[k]);
 		_cleanup_buf_ struct buf b = BUF_INIT;
 		uint64_t size;
-		paths[n - 1 - k] = arena_printf(&i->arena, "%s/layers/%s/fs", s->dir, ids[k]);
+		paths[i->n_layers++] = arena_printf(&i->arena, "%s/layers/%s/fs", s->dir, ids[k]);
 		if (fs_read(size_path, 32, &b) < 0 || parse_u64(buf_str(&b), &size) < 0)
 			return -EBADMSG;
 		i->size += size;
 	}
 	i->layers = paths;
-	i->n_layers = n;
 	return 0;
 }
 

@@ -74,11 +74,12 @@ static int bind_node(const struct device_sources *s, int dir, const char *name, 
 	if (source < 0 || fstat(source, &st) < 0 || (st.st_mode & S_IFMT) != (n->mode & S_IFMT) ||
 	    st.st_rdev != n->rdev)
 		return oci_fail(-EPERM, "making device %s, and the host has none to bind", n->path);
+	/* What a file is bound to must be one. */
 	_cleanup_close_ int made =
 	    openat(dir, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
 	_cleanup_close_ int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_close_ int tree = mount_clone(source, "", false);
-	int r = target < 0 ? -errno : tree < 0 ? tree : mount_attach(tree, target);
+	int r = made < 0 || target < 0 ? -errno : tree < 0 ? tree : mount_attach(tree, target);
 	return r < 0 ? oci_fail(r, "binding device %s", n->path) : 0;
 }
 
