@@ -35,6 +35,7 @@ struct object {
 	const char *controller;		  /* uid of the owner with controller: true, or NULL */
 	uint32_t n_labels, n_fields, n_owners;
 	bool deleting; /* has a deletionTimestamp */
+	bool stale; /* loaded from bytes that would be written otherwise today (encryption): an update always writes */
 };
 
 /* Parses json for the index; takes a reference to it. NULL when it is not an object with metadata. */

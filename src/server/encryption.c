@@ -147,8 +147,8 @@ static struct bytes *open_with(const struct key *k, const char *name, const char
 	return good ? TAKE_PTR(plain) : NULL;
 }
 
-static int open_value(void *self, const char *name, const void *p, size_t len, struct bytes **ret, char *why,
-		      size_t why_len)
+static int open_value(void *self, const char *name, const void *p, size_t len, struct bytes **ret, bool *ret_stale,
+		      char *why, size_t why_len)
 {
 	struct entry *entry = entry_for(self, name);
 	const char *text = p, *sealed = STORE_SEALED_PREFIX;
@@ -158,7 +158,9 @@ static int open_value(void *self, const char *name, const void *p, size_t len, s
 	if (entry)
 		VEC_EACH(provider, &entry->providers)
 			plain_too |= provider->identity;
+	*ret_stale = false;
 	if (len < strlen(sealed) || memcmp(text, sealed, strlen(sealed)) != 0) {
+		*ret_stale = entry && !entry->providers.at[0].identity;
 		if (plain_too)
 			return 0;
 		snprintf(why, why_len, "it is not encrypted, and identity is not among its providers");
@@ -168,8 +170,10 @@ static int open_value(void *self, const char *name, const void *p, size_t len, s
 	if (ours && entry)
 		VEC_EACH(provider, &entry->providers)
 			VEC_EACH(k, &provider->keys)
-				if ((*ret = open_with(k, name, text + prefix, len - prefix)))
+				if ((*ret = open_with(k, name, text + prefix, len - prefix))) {
+					*ret_stale = k != entry->providers.at[0].keys.at;
 					return 0;
+				}
 	const char *end = ours ? memchr(text + prefix, ':', len - prefix) : NULL;
 	if (end && end - text < 120)
 		snprintf(why, why_len, "none of the configured keys fits; it was written with key \"%.*s\"",

@@ -682,7 +682,7 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 		/* The answer is what this update made of it, though that is never stored. */
 		op->removing = true;
 		op->answer = version_convert(op->arena, op->row, op->req.resource, json_clone(op->arena, op->tree));
-	} else if (unchanged(op) && !ahead_of_commit(op)) {
+	} else if (unchanged(op) && !op->old->stale && !ahead_of_commit(op)) {
 		if (op->strategy->settled)
 			op->strategy->settled(op, false);
 		op_finish(op, 200, op->old);

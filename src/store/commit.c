@@ -105,7 +105,7 @@ static struct commit_job *job_fill(struct store *s)
 	j->batch = (struct store_batch){.rows = j->rows.at, .n_rows = j->rows.n};
 	if (last + STORE_CEILING_STEP / 2 > s->ceiling)
 		j->batch.ceiling = last + STORE_CEILING_STEP;
-	if (s->prune.n >= STORE_PRUNE_BATCH) {
+	if (s->prune.n >= (s->codec ? 1 : STORE_PRUNE_BATCH)) {
 		j->batch.pruned = xmemdup(s->prune.at, s->prune.n * sizeof(s->prune.at[0]));
 		j->batch.n_pruned = s->prune.n;
 		j->batch.compacted = s->history.compacted;

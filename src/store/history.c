@@ -6,6 +6,7 @@
 
 #include "api/object.h"
 #include "base/bytes.h"
+#include "base/macros.h"
 #include "base/mem.h"
 
 #define OBJECT_INDEX_BYTES 256 /* the struct and its index, about; only for the bound */
@@ -75,19 +76,30 @@ static bool over(const struct history *h, uint64_t old_rev)
 	       (h->bytes > STORE_HISTORY_BYTES_KEPT && history_at(h, 0)->rev <= old_rev);
 }
 
+static void drop_first(struct history *h, void (*left)(void *arg, const struct store_event *ev), void *arg)
+{
+	struct store_event ev = *history_at(h, 0);
+
+	h->first = (h->first + 1) & (h->cap - 1);
+	h->n--;
+	h->bytes -= event_cost(&ev);
+	h->compacted = ev.rev;
+	left(arg, &ev);
+	object_unref(ev.obj);
+	object_unref(ev.prev);
+}
+
+void history_cut(struct history *h, uint64_t rev, void (*left)(void *arg, const struct store_event *ev), void *arg)
+{
+	while (h->n && history_at(h, 0)->rev <= rev)
+		drop_first(h, left, arg);
+	h->compacted = MAX_OF(h->compacted, rev);
+}
+
 void history_trim(struct history *h, uint64_t old_rev, void (*left)(void *arg, const struct store_event *ev), void *arg)
 {
-	while (over(h, old_rev)) {
-		struct store_event ev = *history_at(h, 0);
-
-		h->first = (h->first + 1) & (h->cap - 1);
-		h->n--;
-		h->bytes -= event_cost(&ev);
-		h->compacted = ev.rev;
-		left(arg, &ev);
-		object_unref(ev.obj);
-		object_unref(ev.prev);
-	}
+	while (over(h, old_rev))
+		drop_first(h, left, arg);
 	if (h->cap > RING_MIN && h->n < h->cap / 4)
 		ring_resize(h, h->cap / 2);
 }

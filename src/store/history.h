@@ -37,5 +37,7 @@ size_t history_after(const struct history *h, uint64_t rev);
  * each event before its references go. */
 void history_trim(struct history *h, uint64_t old_rev, void (*left)(void *arg, const struct store_event *ev),
 		  void *arg);
+/* Drops all changes up to rev, bounds or not. */
+void history_cut(struct history *h, uint64_t rev, void (*left)(void *arg, const struct store_event *ev), void *arg);
 
 #endif

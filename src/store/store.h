@@ -49,9 +49,12 @@ struct store_codec {
 	void *self;
 	/* In a worker thread, one call at a time. 0 with *ret (NULL: stored as it is), or negative errno. */
 	int (*seal)(void *self, const char *key, const struct bytes *plain, struct bytes **ret);
-	/* While loading. 0 with *ret (NULL: it is plain), or negative errno with a reason in why. */
-	int (*open)(void *self, const char *key, const void *p, size_t len, struct bytes **ret, char *why,
-		    size_t why_len);
+	/*
+	 * While loading. 0 with *ret (NULL: it is plain), or negative errno with a reason in why. *ret_stale: seal
+	 * would write it otherwise now; once such a value is superseded it leaves history and disk.
+	 */
+	int (*open)(void *self, const char *key, const void *p, size_t len, struct bytes **ret, bool *ret_stale,
+		    char *why, size_t why_len);
 };
 
 #define STORE_SEALED_PREFIX "k8s:enc:" /* upstream's mark of what is not plain; no object begins so */

@@ -26,8 +26,10 @@
 #define STORE_UNSAVED_MAX 16384		 /* lazy writes not yet on disk; beyond, they wait for it as others do */
 #define STORE_BATCH_BYTES_MAX (8u << 20) /* of one commit: bounds the log's growth and the time of one */
 #define STORE_CEILING_STEP 1000		 /* revisions reserved ahead; one extra row each so many changes */
-#define STORE_PRUNE_BATCH 256		 /* rows that left the window are deleted in groups: their pages are shared */
-#define STORE_FIRST_REV 1		 /* of an empty store: 0 means "any" to clients */
+#define STORE_PRUNE_BATCH                                                                                              \
+	256		  /* rows that left the window are deleted in groups: their pages are shared;                  \
+			   * with a codec at once, for what they say */
+#define STORE_FIRST_REV 1 /* of an empty store: 0 means "any" to clients */
 
 struct commit_job;
 struct loop_defer;

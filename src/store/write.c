@@ -149,6 +149,7 @@ static void apply_one(struct store *s, const struct pending *p)
 void store_apply(struct store *s, struct list *writes, bool keep_lazy)
 {
 	VEC(struct store_event) events = {0};
+	uint64_t cut = 0;
 
 	watch_set_catch_up(&s->watches, &s->history); /* before the window moves */
 	LIST_EACH(it, writes) {
@@ -156,7 +157,11 @@ void store_apply(struct store *s, struct list *writes, bool keep_lazy)
 		apply_one(s, p);
 		struct store_event ev = {.type = p->type, .rev = p->rev, .obj = p->obj, .prev = p->prev};
 		VEC_PUSH(&events, ev); /* borrows the write's references */
+		if (p->prev && p->prev->stale)
+			cut = p->rev;
 	}
+	if (cut) /* whoever rewrites values to have them encrypted wants the old ones gone from the disk */
+		history_cut(&s->history, cut, store_history_left, s);
 	history_trim(&s->history, 0, store_history_left, s);
 	if (!s->compact_waiting) {
 		s->compact_waiting = true;

@@ -558,18 +558,31 @@ def test_turning_encryption_on(server, admin):
         s.start()
         s.admin().must(201, "POST", path, {"metadata": {"name": "old"}, "stringData": {"k": "was-plain"}})
         s.end()
-        before = disk(s)
-        assert before.count(value) == 1 and b"k8s:enc:" not in before
+        assert value in disk(s) and b"k8s:enc:" not in disk(s)
         encryption(s, aesgcm("k1"), {"identity": {}})
         s.start()
-        s.admin().must(200, "PATCH", path + "/old", {"metadata": {"labels": {"touched": "yes"}}}, content_type="application/merge-patch+json")
-        assert base64.b64decode(s.admin().must(200, "GET", path + "/old")["data"]["k"]) == b"was-plain"
+        # upstream's way to encrypt what is there: everything is replaced by itself
+        before = s.admin().must(200, "GET", path + "/old")["metadata"]["resourceVersion"]
+        s.kubectl("replace", "-f", "-", stdin=s.kubectl("get", "secrets", "-A", "-o", "json").stdout)
+        got = s.admin().must(200, "GET", path + "/old")
+        assert base64.b64decode(got["data"]["k"]) == b"was-plain" and int(got["metadata"]["resourceVersion"]) > int(before), got
+        again = s.admin().must(200, "PUT", path + "/old", got)
+        assert again["metadata"]["resourceVersion"] == got["metadata"]["resourceVersion"], "it is as it should be"
+        s.admin().must(201, "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "next"}})  # the commit that removes old rows
         s.end()
-        # the plain row is history now, until it is compacted; the newest is not plain
         after = disk(s)
-        assert b"k8s:enc:aesgcm:v1:k1:" in after and after.count(value) == 1, after.count(value)
+        assert b"k8s:enc:aesgcm:v1:k1:" in after and value not in after, after.count(value)
         encryption(s, aesgcm("k2"), {"identity": {}})
         fails_to_start(s, "/secrets/default/old cannot be decrypted")
+        # a rotated key can go at once, whatever history it wrote
+        encryption(s, aesgcm("k2", "k1"))
+        s.start()
+        s.kubectl("replace", "-f", "-", stdin=s.kubectl("get", "secrets", "-A", "-o", "json").stdout)
+        s.kill()
+        encryption(s, aesgcm("k2"))
+        s.start()
+        assert base64.b64decode(s.admin().must(200, "GET", path + "/old")["data"]["k"]) == b"was-plain"
+        s.end()
     finally:
         s.stop()
 
