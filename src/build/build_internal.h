@@ -99,9 +99,9 @@ void step_key(const struct stage *s, char ret[BUILD_KEY_MAX], const char *const 
 int view_open(struct build *b, const char *const *dirs, const char **ret_path);
 void view_close(struct build *b, int fd, const char *path);
 /* The files that --from names: of a stage (built by now), an image, or the context ("" or NULL). */
-int source_open(struct build *b, const struct dockerfile_instruction *i, const char *from, int *ret_fd,
-		const char **ret_view, bool *ret_context);
-void source_close(struct build *b, int fd, const char *view);
+int build_source_open(struct build *b, const struct dockerfile_instruction *i, const char *from, int *ret_fd,
+		      const char **ret_view, bool *ret_context);
+void build_source_close(struct build *b, int fd, const char *view);
 const char *step_dir(struct build *b, const char *name); /* a new directory below work */
 
 /* ---- instructions.c, copy.c, run.c ---- */

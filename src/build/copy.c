@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "build/build_internal.h"
 #include "build/fetch.h"
-#include "build/tree.h"
+#include "build/sources.h"
 #include "image/stream.h"
 #include "runtime/passwd.h"
 #include "runtime/rootfs.h"
@@ -24,7 +24,7 @@ struct file { /* from a here-document or the network */
 };
 
 struct copy {
-	struct tree tree;
+	struct sources sources;
 	struct patterns exclude;
 	int from;
 	const char *dest, *chown;
@@ -146,7 +146,7 @@ static int add_url(struct build *b, const struct dockerfile_instruction *i, stru
 static int add_sources(struct build *b, struct stage *s, const struct dockerfile_instruction *i, struct copy *c,
 		       const struct copy_flags *f, const char *const *sources, size_t n)
 {
-	struct tree_options o = {
+	struct source_options o = {
 	    .ignore = c->context ? &b->ignore : NULL, .exclude = &c->exclude, .parents = f->parents};
 	size_t heredoc = 0;
 	char why[512] = "";
@@ -156,7 +156,7 @@ static int add_sources(struct build *b, struct stage *s, const struct dockerfile
 			r = add_heredoc(b, s, i, c, &i->heredocs[heredoc++]);
 		else if (c->unpack && is_url(sources[k]))
 			r = add_url(b, i, c, sources[k], f->checksum);
-		else if ((r = tree_list(&c->tree, c->from, sources[k], &o, why, sizeof(why))) < 0)
+		else if ((r = sources_list(&c->sources, c->from, sources[k], &o, why, sizeof(why))) < 0)
 			r = build_fail(b, i, r, "%s", why);
 		if (r < 0)
 			return r;
@@ -180,7 +180,7 @@ static int set_dest(struct build *b, struct stage *s, const struct dockerfile_in
 
 /* ---- doing it ---- */
 
-static int owner(struct build *b, const struct step *step, const char *chown, int root, struct tree_target *to)
+static int owner(struct build *b, const struct step *step, const char *chown, int root, struct source_target *to)
 {
 	char *passwd = NULL, *group = NULL;
 	const char *what = chown;
@@ -205,28 +205,28 @@ static int owner(struct build *b, const struct step *step, const char *chown, in
 static int work(struct build *b, struct stage *s, struct step *step, int root)
 {
 	struct copy *c = step->arg;
-	struct tree_target to = {.root = root,
-				 .dest = c->dest,
-				 .dest_is_dir = c->dest_is_dir,
-				 .keep_owner = !c->context && !c->chown,
-				 .has_mode = c->has_mode,
-				 .mode = c->mode,
-				 .unpack = c->unpack};
+	struct source_target to = {.root = root,
+				   .dest = c->dest,
+				   .dest_is_dir = c->dest_is_dir,
+				   .keep_owner = !c->context && !c->chown,
+				   .has_mode = c->has_mode,
+				   .mode = c->mode,
+				   .unpack = c->unpack};
 	char why[1024] = "";
 	(void)s;
 	if (c->chown && owner(b, step, c->chown, root, &to) < 0)
 		return -EINVAL;
-	int r = tree_copy(&c->tree, c->from, &to, why, sizeof(why));
+	int r = sources_copy(&c->sources, c->from, &to, why, sizeof(why));
 	for (size_t i = 0; r == 0 && i < c->files.n; i++)
-		r = tree_write_file(&to, c->files.at[i].name, c->files.at[i].content, c->files.at[i].len, why,
-				    sizeof(why));
+		r = sources_write_file(&to, c->files.at[i].name, c->files.at[i].content, c->files.at[i].len, why,
+				       sizeof(why));
 	return r < 0 ? build_fail(b, step->ins, r, "%s", why) : 0;
 }
 
 static int copy_step(struct build *b, struct stage *s, const struct dockerfile_instruction *i, struct copy *c)
 {
 	char digest[65], why[1024] = "";
-	int r = tree_digest(&c->tree, c->from, !c->context && !c->chown, digest, why, sizeof(why));
+	int r = sources_digest(&c->sources, c->from, !c->context && !c->chown, digest, why, sizeof(why));
 	if (r < 0)
 		return build_fail(b, i, r, "%s", why);
 	struct step step = {.ins = i, .text = i->text, .work = work, .arg = c};
@@ -265,16 +265,16 @@ int copy_do(struct build *b, struct stage *s, const struct dockerfile_instructio
 	if (r == 0)
 		r = set_dest(b, s, i, &c, words[n - 1], n - 1);
 	if (r == 0)
-		r = source_open(b, i, f.from, &c.from, &view, &c.context);
+		r = build_source_open(b, i, f.from, &c.from, &view, &c.context);
 	if (r == 0)
 		r = add_sources(b, s, i, &c, &f, words, n - 1);
-	if (r == 0 && c.tree.n_files + c.files.n > 1 && !c.dest_is_dir && !c.tree.n_dirs)
+	if (r == 0 && c.sources.n_files + c.files.n > 1 && !c.dest_is_dir && !c.sources.n_dirs)
 		r = build_fail(b, i, -EINVAL,
 			       "with more than one source, the destination must be a directory and end with a /");
 	if (r == 0)
 		r = copy_step(b, s, i, &c);
-	source_close(b, c.from, view);
-	tree_release(&c.tree);
+	build_source_close(b, c.from, view);
+	sources_release(&c.sources);
 	VEC_RELEASE(&c.files);
 	return r;
 }

@@ -153,7 +153,7 @@ static int open_bind(struct build *b, const struct dockerfile_instruction *i, st
 	const char *from = field(m, "from", NULL, NULL), *source = str_or(field(m, "source", "src", NULL), "");
 	char path[64], real[4096];
 	bool context;
-	int r = source_open(b, i, from, &m->fd, &m->view, &context);
+	int r = build_source_open(b, i, from, &m->fd, &m->view, &context);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int at = root_open(m->fd, source, O_PATH);
@@ -228,7 +228,7 @@ static void close_mounts(struct build *b, struct run *run)
 {
 	for (size_t k = 0; k < run->n_mounts; k++) {
 		struct run_mount *m = &run->mounts[k];
-		source_close(b, m->fd, m->view);
+		build_source_close(b, m->fd, m->view);
 		if (m->lock >= 0)
 			close(m->lock);
 		if (m->secret)

@@ -20,7 +20,7 @@
 #include "base/status.h"
 #include "base/str.h"
 #include "build/run_internal.h"
-#include "build/tree.h"
+#include "build/sources.h"
 #include "io/loop.h"
 #include "runtime/cgroup.h"
 #include "runtime/runtime.h"
@@ -371,11 +371,11 @@ int runner_run(struct build *b, const struct run *run, int *ret_code, char *err,
 int mount_digest(struct build *b, const struct run_mount *m, const char *source, char ret[65], char *err,
 		 size_t err_len)
 {
-	struct tree t = {0};
-	struct tree_options o = {.ignore = m->view ? NULL : &b->ignore};
-	int r = tree_list(&t, m->fd, source, &o, err, err_len);
+	struct sources t = {0};
+	struct source_options o = {.ignore = m->view ? NULL : &b->ignore};
+	int r = sources_list(&t, m->fd, source, &o, err, err_len);
 	if (r == 0)
-		r = tree_digest(&t, m->fd, m->view != NULL, ret, err, err_len);
-	tree_release(&t);
+		r = sources_digest(&t, m->fd, m->view != NULL, ret, err, err_len);
+	sources_release(&t);
 	return r;
 }

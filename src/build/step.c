@@ -223,8 +223,8 @@ static int open_image(struct build *b, const struct dockerfile_instruction *i, c
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
-int source_open(struct build *b, const struct dockerfile_instruction *i, const char *from, int *ret_fd,
-		const char **ret_view, bool *ret_context)
+int build_source_open(struct build *b, const struct dockerfile_instruction *i, const char *from, int *ret_fd,
+		      const char **ret_view, bool *ret_context)
 {
 	*ret_view = NULL;
 	*ret_context = str_empty(from);
@@ -241,7 +241,7 @@ int source_open(struct build *b, const struct dockerfile_instruction *i, const c
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
-void source_close(struct build *b, int fd, const char *view)
+void build_source_close(struct build *b, int fd, const char *view)
 {
 	view_close(b, fd, view);
 }

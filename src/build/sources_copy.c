@@ -14,13 +14,13 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "build/tree.h"
+#include "build/sources.h"
 #include "image/layer.h"
 #include "image/stream.h"
 #include "runtime/rootfs.h"
 
 struct copier {
-	const struct tree_target *to;
+	const struct source_target *to;
 	int from;
 	char *err;
 	size_t err_len;
@@ -135,7 +135,7 @@ static void copy_xattrs(int from, int to)
 	}
 }
 
-static int copy_file(struct copier *c, const struct tree_entry *e, int dir, const char *name)
+static int copy_file(struct copier *c, const struct source_entry *e, int dir, const char *name)
 {
 	_cleanup_close_ int in = root_open(c->from, e->path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
 	if (in < 0)
@@ -154,7 +154,7 @@ static int copy_file(struct copier *c, const struct tree_entry *e, int dir, cons
 	return fchmod(out, mode_of(c, &e->st)) < 0 || futimens(out, times) < 0 ? -errno : 0;
 }
 
-static int copy_link(struct copier *c, const struct tree_entry *e, int dir, const char *name)
+static int copy_link(struct copier *c, const struct source_entry *e, int dir, const char *name)
 {
 	char to[4096];
 	_cleanup_close_ int in = root_open(c->from, e->path, O_PATH | O_NOFOLLOW);
@@ -172,7 +172,7 @@ static int copy_link(struct copier *c, const struct tree_entry *e, int dir, cons
 	return set_owner(c, dir, name, &e->st);
 }
 
-static int copy_dir(struct copier *c, const struct tree_entry *e, int dir, const char *name)
+static int copy_dir(struct copier *c, const struct source_entry *e, int dir, const char *name)
 {
 	struct stat st;
 	if (mkdirat(dir, name, 0700) < 0) {
@@ -184,7 +184,7 @@ static int copy_dir(struct copier *c, const struct tree_entry *e, int dir, const
 	return r < 0 ? r : fchmodat(dir, name, mode_of(c, &e->st), 0) < 0 ? -errno : 0;
 }
 
-static int copy_special(struct copier *c, const struct tree_entry *e, int dir, const char *name)
+static int copy_special(struct copier *c, const struct source_entry *e, int dir, const char *name)
 {
 	int r;
 	if (!S_ISFIFO(e->st.st_mode) && !c->to->keep_owner)
@@ -196,7 +196,7 @@ static int copy_special(struct copier *c, const struct tree_entry *e, int dir, c
 	return set_owner(c, dir, name, &e->st);
 }
 
-static int copy_entry(struct copier *c, const struct tree_entry *e, const char *target)
+static int copy_entry(struct copier *c, const struct source_entry *e, const char *target)
 {
 	const char *slash = strrchr(target, '/');
 	_cleanup_free_ char *parent = xstrndup(target, (size_t)(slash - target));
@@ -298,7 +298,7 @@ static bool is_tar(int fd)
 	return yes;
 }
 
-static int unpack(struct copier *c, const struct tree_entry *e)
+static int unpack(struct copier *c, const struct source_entry *e)
 {
 	_cleanup_close_ int fd = root_open(c->from, e->path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
@@ -332,7 +332,7 @@ static int unpack(struct copier *c, const struct tree_entry *e)
 /* ---- all ---- */
 
 /* Where a single file goes: dest itself, or into the directory that dest is. */
-static bool into_directory(const struct tree *t, const struct tree_target *to)
+static bool into_directory(const struct sources *t, const struct source_target *to)
 {
 	if (to->dest_is_dir || t->n_dirs || t->n_files > 1)
 		return true;
@@ -340,13 +340,13 @@ static bool into_directory(const struct tree *t, const struct tree_target *to)
 	return there >= 0;
 }
 
-static char *target_path(const struct tree_target *to, bool into, const char *name)
+static char *target_path(const struct source_target *to, bool into, const char *name)
 {
 	bool slash = str_has_suffix(to->dest, "/");
 	return into ? xasprintf("%s%s%s", to->dest, slash ? "" : "/", name) : xstrdup(to->dest);
 }
 
-int tree_copy(const struct tree *t, int root, const struct tree_target *to, char *err, size_t err_len)
+int sources_copy(const struct sources *t, int root, const struct source_target *to, char *err, size_t err_len)
 {
 	struct copier c = {.to = to, .from = root, .err = err, .err_len = err_len};
 	bool into = into_directory(t, to);
@@ -359,7 +359,7 @@ int tree_copy(const struct tree *t, int root, const struct tree_target *to, char
 	}
 	*err = 0;
 	for (size_t i = 0; r == 0 && i < t->entries.n; i++) {
-		const struct tree_entry *e = &t->entries.at[i];
+		const struct source_entry *e = &t->entries.at[i];
 		if (to->unpack && e->alone && S_ISREG(e->st.st_mode)) {
 			r = unpack(&c, e);
 			if (r == 1) {
@@ -376,11 +376,11 @@ int tree_copy(const struct tree *t, int root, const struct tree_target *to, char
 	return r;
 }
 
-int tree_write_file(const struct tree_target *to, const char *name, const void *p, size_t len, char *err,
-		    size_t err_len)
+int sources_write_file(const struct source_target *to, const char *name, const void *p, size_t len, char *err,
+		       size_t err_len)
 {
 	struct copier c = {.to = to, .from = -1, .err = err, .err_len = err_len};
-	struct tree none = {.n_files = 1};
+	struct sources none = {.n_files = 1};
 	struct stat st = {.st_mode = S_IFREG | 0644};
 	_cleanup_free_ char *target = target_path(to, into_directory(&none, to), name);
 	char *slash = strrchr(target, '/');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "build/tree.h"
+#include "build/sources.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static int fail(char *err, size_t err_len, int r, const char *path, const char *
 	return r;
 }
 
-void tree_release(struct tree *t)
+void sources_release(struct sources *t)
 {
 	VEC_RELEASE(&t->entries);
 	arena_release(&t->arena);
@@ -33,9 +33,9 @@ void tree_release(struct tree *t)
 /* ---- listing ---- */
 
 struct lister {
-	struct tree *tree;
+	struct sources *all;
 	int root;
-	const struct tree_options *o;
+	const struct source_options *o;
 	char *err;
 	size_t err_len;
 };
@@ -45,7 +45,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sorted names of a directory, in the tree's arena. */
+/* Sorted names of a directory, in the arena of all. */
 static int read_names(struct lister *l, const char *path, const char ***ret, size_t *ret_n)
 {
 	VEC(const char *) names = {0};
@@ -58,7 +58,7 @@ static int read_names(struct lister *l, const char *path, const char ***ret, siz
 	}
 	for (struct dirent *e; (e = readdir(d));)
 		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
-			VEC_PUSH(&names, arena_strdup(&l->tree->arena, e->d_name));
+			VEC_PUSH(&names, arena_strdup(&l->all->arena, e->d_name));
 	closedir(d);
 	if (names.n)
 		qsort(names.at, names.n, sizeof(*names.at), by_name);
@@ -69,7 +69,7 @@ static int read_names(struct lister *l, const char *path, const char ***ret, siz
 
 static const char *join(struct lister *l, const char *dir, const char *name)
 {
-	return *dir ? arena_printf(&l->tree->arena, "%s/%s", dir, name) : arena_strdup(&l->tree->arena, name);
+	return *dir ? arena_printf(&l->all->arena, "%s/%s", dir, name) : arena_strdup(&l->all->arena, name);
 }
 
 static bool left_out(const struct lister *l, const char *path)
@@ -85,10 +85,10 @@ static bool may_keep(const struct lister *l)
 
 static int add(struct lister *l, const char *path, const char *to, const struct stat *st, bool alone)
 {
-	struct tree_entry e = {.path = path, .to = to, .st = *st, .alone = alone};
-	if (l->tree->entries.n == TREE_ENTRIES_MAX)
+	struct source_entry e = {.path = path, .to = to, .st = *st, .alone = alone};
+	if (l->all->entries.n == SOURCES_ENTRIES_MAX)
 		return fail(l->err, l->err_len, -E2BIG, path, "too many files");
-	VEC_PUSH(&l->tree->entries, e);
+	VEC_PUSH(&l->all->entries, e);
 	return 0;
 }
 
@@ -106,14 +106,14 @@ static int list_one(struct lister *l, const char *dir, const char *name, const c
 		return errno == ENOENT ? 0 : fail(l->err, l->err_len, -errno, path, NULL);
 	bool out = left_out(l, path);
 	if (S_ISDIR(st.st_mode)) {
-		size_t before = l->tree->entries.n;
+		size_t before = l->all->entries.n;
 		if (out && !may_keep(l))
 			return 0;
 		if (add(l, path, to, &st, false) < 0)
 			return -E2BIG;
 		int r = list_dir(l, path, to, depth + 1);
-		if (out && l->tree->entries.n == before + 1)
-			l->tree->entries.n = before; /* nothing of it was kept */
+		if (out && l->all->entries.n == before + 1)
+			l->all->entries.n = before; /* nothing of it was kept */
 		return r;
 	}
 	return out || S_ISSOCK(st.st_mode) ? 0 : add(l, path, to, &st, false);
@@ -142,12 +142,12 @@ static int list_source(struct lister *l, const char *path)
 	const char *slash = strrchr(path, '/');
 	const char *name = l->o->parents ? path : slash ? slash + 1 : path;
 	if (S_ISDIR(st.st_mode)) {
-		l->tree->n_dirs++;
+		l->all->n_dirs++;
 		return list_dir(l, path, l->o->parents ? path : "", 0);
 	}
 	if (left_out(l, path))
 		return fail(l->err, l->err_len, -ENOENT, path, "excluded by the ignore file");
-	l->tree->n_files++;
+	l->all->n_files++;
 	return add(l, path, name, &st, true);
 }
 
@@ -156,7 +156,7 @@ static int list_matching(struct lister *l, const char *dir, const char *rest, bo
 {
 	size_t n = strcspn(rest, "/");
 	const char *more = rest[n] == '/' ? rest + n + 1 : NULL;
-	char *part = arena_strndup(&l->tree->arena, rest, n);
+	char *part = arena_strndup(&l->all->arena, rest, n);
 	bool deep = str_eq(part, "**");
 	if (depth > IMAGE_DEPTH_MAX)
 		return 0;
@@ -190,7 +190,8 @@ static int list_matching(struct lister *l, const char *dir, const char *rest, bo
 	return r;
 }
 
-int tree_list(struct tree *t, int root, const char *source, const struct tree_options *o, char *err, size_t err_len)
+int sources_list(struct sources *t, int root, const char *source, const struct source_options *o, char *err,
+		 size_t err_len)
 {
 	struct lister l = {t, root, o, err, err_len};
 	const char *path = path_clean(&t->arena, source);
@@ -203,7 +204,7 @@ int tree_list(struct tree *t, int root, const char *source, const struct tree_op
 
 /* ---- digest ---- */
 
-static int digest_content(EVP_MD_CTX *c, int root, const struct tree_entry *e)
+static int digest_content(EVP_MD_CTX *c, int root, const struct source_entry *e)
 {
 	char chunk[64 * 1024];
 	_cleanup_close_ int fd = root_open(root, e->path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
@@ -229,14 +230,14 @@ static int read_link(int root, const char *path, char *out, size_t size)
 	return 0;
 }
 
-int tree_digest(const struct tree *t, int root, bool keep_owner, char ret[65], char *err, size_t err_len)
+int sources_digest(const struct sources *t, int root, bool keep_owner, char ret[65], char *err, size_t err_len)
 {
 	unsigned char sum[32];
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
 	int r = 0;
 	EVP_DigestInit_ex(c, EVP_sha256(), NULL);
 	for (size_t i = 0; r == 0 && i < t->entries.n; i++) {
-		const struct tree_entry *e = &t->entries.at[i];
+		const struct source_entry *e = &t->entries.at[i];
 		char head[128], link[4096];
 		int n = snprintf(head, sizeof(head), "%o %u:%u %llu ", e->st.st_mode, keep_owner ? e->st.st_uid : 0,
 				 keep_owner ? e->st.st_gid : 0,
