@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "image/pull.h"
 #include "image/transport.h"
-#include "image/url.h"
+#include "base/url.h"
 
 static int on_body(void *arg, const void *p, size_t len)
 {

@@ -14,7 +14,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "image/image_internal.h"
-#include "image/url.h"
+#include "base/url.h"
 
 #define REPOSITORY_MAX 256
 #define REWRITE_MATCHES_MAX 100000 /* steps of one match: the file is root's, its mistakes are not to hang a pull */

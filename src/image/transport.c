@@ -60,17 +60,6 @@ static int read_pem(const char *path, struct buf *out, char *err, size_t err_len
 	return r < 0 ? image_fail(err, err_len, r, "%s cannot be read: %s", path, strerror(-r)) : 0;
 }
 
-/* Where distributions keep the authorities that they trust; a static OpenSSL knows only Debian's place. */
-static void read_system_ca(struct buf *out)
-{
-	static const char *const places[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-					     "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (fs_read(places[i], PEM_BYTES_MAX, out) == 0 && out->len)
-			return;
-}
-
 static int origin_tls(struct transport *t, struct origin *o, char *err, size_t err_len)
 {
 	static const char *const alpn[] = {"http/1.1", NULL};
@@ -82,7 +71,7 @@ static int origin_tls(struct transport *t, struct origin *o, char *err, size_t e
 
 	if (!c)
 		c = &usual;
-	read_system_ca(&ca);
+	tls_read_system_ca(&ca);
 	buf_addc(&ca, '\n');
 	r = read_pem(c->ca_file, &ca, err, err_len);
 	if (r == 0)

@@ -17,7 +17,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "http/client.h"
-#include "image/url.h"
+#include "base/url.h"
 
 struct registries;
 struct transport;

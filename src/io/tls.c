@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "io/tls_internal.h"
@@ -205,6 +206,19 @@ static int make(const struct tls_config *c, SSL_CTX **ret, char *err, size_t err
 	set_verify(ctx, c);
 	*ret = TAKE_PTR(ctx);
 	return 0;
+}
+
+#define SYSTEM_CA_MAX (4u << 20) /* a bundle has some 200 kB */
+
+void tls_read_system_ca(struct buf *out)
+{
+	/* Where distributions keep them; a static OpenSSL knows only Debian's place. */
+	static const char *const places[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+					     "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (fs_read(places[i], SYSTEM_CA_MAX, out) == 0 && out->len)
+			return;
 }
 
 int tls_context_new(const struct tls_config *c, struct tls_context **ret, char *err, size_t err_len)

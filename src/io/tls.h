@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buf;
 struct tls_context;
 
 struct tls_config {
@@ -25,5 +26,7 @@ struct tls_config {
 int tls_context_new(const struct tls_config *c, struct tls_context **ret, char *err, size_t err_len);
 int tls_context_reload(struct tls_context *t, const struct tls_config *c, char *err, size_t err_len);
 void tls_context_free(struct tls_context *t);
+/* Adds the authorities that this system trusts, as PEM; nothing when it has none. */
+void tls_read_system_ca(struct buf *out);
 
 #endif

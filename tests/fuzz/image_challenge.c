@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* WWW-Authenticate fields and the URLs in them and in Location. */
-/* sources: image/challenge.c image/url.c */
+/* sources: image/challenge.c */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "image/challenge.h"
-#include "image/url.h"
+#include "base/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http and https URLs (RFC 3986), as registries put them into Location and realm. Pure. */
-#ifndef PROA_IMAGE_URL_H
-#define PROA_IMAGE_URL_H
+/* http and https URLs (RFC 3986), as configuration, and servers in Location, give them. Pure. */
+#ifndef PROA_BASE_URL_H
+#define PROA_BASE_URL_H
 
 #include <stdbool.h>
 #include <stddef.h>

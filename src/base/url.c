@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "image/url.h"
+#include "base/url.h"
 
 #include <errno.h>
 #include <stdio.h>
