@@ -46,6 +46,21 @@ struct json *default_member(struct arena *a, struct json *o, const char *key)
 	return json_get(o, key);
 }
 
+void default_first(struct arena *a, struct json *o, const char *single, const char *list, const char *member)
+{
+	const struct json *first = json_first(json_get(o, list));
+	const char *one = json_path_str(o, single), *had = member ? json_path_str(first, member) : json_str(first);
+
+	if (str_empty(one) && !str_empty(had)) {
+		json_set_str(a, o, single, had);
+	} else if (!str_empty(one) && !str_eq(one, had)) {
+		struct json *values = json_set(a, o, list, json_new(a, JSON_ARRAY));
+		struct json *v = json_append(values, member ? json_new(a, JSON_OBJECT) : json_new_str(a, one));
+		if (member)
+			json_set_str(a, v, member, one);
+	}
+}
+
 /* ---- by the table ---- */
 
 static void walk(struct arena *a, const struct type *t, struct json *v);

@@ -15,6 +15,12 @@ void default_bool(struct arena *a, struct json *o, const char *key, bool value);
 struct json *default_member(struct arena *a, struct json *o,
 			    const char *key); /* an object; returns it, NULL if o is none */
 
+/*
+ * A member of old and the list that came after it, of which it is the first: each is filled from the other, and where
+ * they differ the old one counts. member: of the list's objects; NULL: it has strings.
+ */
+void default_first(struct arena *a, struct json *o, const char *single, const char *list, const char *member);
+
 /* What a Pod and every pod template share. */
 void default_pod_spec(struct arena *a, struct json *spec);
 void default_pod(struct arena *a, struct json *tree); /* the spec of a Pod itself: more than a template gets */

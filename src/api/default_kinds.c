@@ -81,6 +81,7 @@ static void node(struct arena *a, struct json *tree)
 {
 	struct json *status = json_get(tree, "status"), *capacity = json_get(status, "capacity");
 
+	default_first(a, json_get(tree, "spec"), "podCIDR", "podCIDRs", NULL);
 	default_resource_list(a, capacity);
 	default_resource_list(a, json_get(status, "allocatable"));
 	if (json_len(capacity) && !json_len(json_get(status, "allocatable")))
@@ -101,7 +102,11 @@ static void persistent_volume(struct arena *a, struct json *tree)
 
 static void claim(struct arena *a, struct json *tree)
 {
-	default_str(a, default_member(a, tree, "status"), "phase", "Pending");
+	struct json *status = default_member(a, tree, "status");
+
+	default_str(a, status, "phase", "Pending");
+	default_resource_list(a, json_get(status, "capacity"));
+	default_resource_list(a, json_get(status, "allocatedResources"));
 	default_claim_spec(a, json_get(tree, "spec"));
 }
 
@@ -131,13 +136,25 @@ static void fill_from(struct arena *a, struct json *item, const char *to, const 
 
 static void limit_range(struct arena *a, struct json *tree)
 {
+	static const char *const lists[] = {"max", "min", "default", "defaultRequest", "maxLimitRequestRatio"};
+
 	EACH_ITEM(item, json_path(tree, "spec.limits")) {
+		for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+			default_resource_list(a, json_get(item, lists[i]));
 		if (!str_eq(json_path_str(item, "type"), "Container"))
 			continue;
 		fill_from(a, item, "default", "max");
 		fill_from(a, item, "defaultRequest", "default");
 		fill_from(a, item, "defaultRequest", "min");
 	}
+}
+
+static void resource_quota(struct arena *a, struct json *tree)
+{
+	static const char *const lists[] = {"spec.hard", "status.hard", "status.used"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		default_resource_list(a, json_path(tree, lists[i]));
 }
 
 static void replication_controller(struct arena *a, struct json *tree)
@@ -511,6 +528,7 @@ static const struct {
     {"", "Secret", secret},
     {"", "Endpoints", endpoints},
     {"", "LimitRange", limit_range},
+    {"", "ResourceQuota", resource_quota},
     {"", "ReplicationController", replication_controller},
     {"authentication.k8s.io", "TokenRequest", token_request},
     {"apps", "Deployment", deployment},

@@ -228,6 +228,7 @@ void default_pod(struct arena *a, struct json *tree)
 	bool host = json_path_bool(spec, "hostNetwork", false);
 
 	default_pod_spec(a, spec);
+	default_first(a, json_get(tree, "status"), "podIP", "podIPs", "ip");
 	default_bool(a, spec, "enableServiceLinks", true);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		EACH_ITEM(c, json_get(spec, lists[i])) {

@@ -45,29 +45,33 @@ static void check_addresses(struct check *c)
 	}
 }
 
+static void check_node_update(struct check *c, const struct json *spec, const struct json *old)
+{
+	const char *provider = json_path_str(old, "providerID");
+
+	check_addresses(c);
+	if (json_len(json_get(old, "podCIDRs")) && !json_equal(json_get(old, "podCIDRs"), json_get(spec, "podCIDRs")))
+		bad_forbidden(c, "spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid");
+	if (!str_empty(provider) && !str_eq(provider, json_path_str(spec, "providerID")))
+		bad_forbidden(c, "spec.providerID", "node updates may not change providerID except from \"\" to valid");
+}
+
 void check_node(struct check *c)
 {
 	const struct json *spec = json_get(c->tree, "spec"), *old = json_get(c->old, "spec");
-	const char *provider = json_path_str(old, "providerID");
+	const struct json *taints = json_get(spec, "taints");
 
-	if (json_get(spec, "taints"))
-		check_taints(c, "metadata.taints", json_get(spec, "taints"));
+	if (!c->old && taints)
+		check_taints(c, "metadata.taints", taints);
 	check_amounts(c, "capacity");
 	check_amounts(c, "allocatable");
-	if (!c->old) {
+	if (!json_len(json_get(old, "podCIDRs")))
 		check_pod_cidrs(c, json_get(spec, "podCIDRs"));
+	if (!c->old)
 		return;
-	}
-	check_addresses(c);
-	if (json_len(json_get(old, "podCIDRs"))) {
-		if (!json_equal(json_get(old, "podCIDRs"), json_get(spec, "podCIDRs")))
-			bad_forbidden(c, "spec.podCIDRs",
-				      "node updates may not change podCIDR except from \"\" to valid");
-	} else {
-		check_pod_cidrs(c, json_get(spec, "podCIDRs"));
-	}
-	if (!str_empty(provider) && !str_eq(provider, json_path_str(spec, "providerID")))
-		bad_forbidden(c, "spec.providerID", "node updates may not change providerID except from \"\" to valid");
+	check_node_update(c, spec, old);
+	if (taints)
+		check_taints(c, "metadata.taints", taints);
 	if (!json_equal(json_get(spec, "externalID"), json_get(old, "externalID")))
 		bad_forbidden(c, "spec.externalID", "may not be updated");
 }

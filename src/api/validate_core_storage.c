@@ -62,14 +62,12 @@ static bool is_root(const char *path)
 
 static void check_volume_members(struct check *c, const struct json *spec)
 {
-	static const char *const policies[] = {"Delete", "Recycle", "Retain", NULL};
 	const char *class = json_path_str(spec, "volumeAttributesClassName");
 
 	if (is_root(json_path_str(spec, "hostPath.path")) &&
 	    str_eq(json_path_str(spec, "persistentVolumeReclaimPolicy"), "Recycle"))
 		bad_forbidden(c, "spec.persistentVolumeReclaimPolicy",
 			      "may not be 'recycle' for a hostPath mount of '/'");
-	choice_in(c, "spec", spec, "persistentVolumeReclaimPolicy", policies);
 	if (!str_empty(json_path_str(spec, "storageClassName")))
 		name_in(c, "spec", spec, "storageClassName", name_check_dns1123_subdomain);
 	choice_in(c, "spec", spec, "volumeMode", volume_modes);
@@ -139,6 +137,7 @@ static void check_volume_update(struct check *c, const struct json *spec, const 
 
 void check_persistent_volume(struct check *c)
 {
+	static const char *const policies[] = {"Delete", "Recycle", "Retain", NULL};
 	const struct json *spec = json_get(c->tree, "spec"), *affinity = json_get(spec, "nodeAffinity");
 	const struct volume_context v = {.c = c, .name = meta_name(c->tree), .persistent = true};
 
@@ -146,6 +145,7 @@ void check_persistent_volume(struct check *c)
 		bad_required(c, "spec.accessModes", NULL);
 	check_access_modes(c, "spec.accessModes", json_get(spec, "accessModes"));
 	check_capacity(c, json_get(spec, "capacity"));
+	choice_in(c, "spec", spec, "persistentVolumeReclaimPolicy", policies);
 	if (affinity && !json_get(affinity, "required"))
 		bad_required(c, "spec.nodeAffinity.required", "must specify required node constraints");
 	else if (affinity)
@@ -220,21 +220,33 @@ void check_claim_spec(struct check *c, const char *at, const struct json *spec, 
 		name_in(c, at, spec, "volumeAttributesClassName", name_check_dns1123_subdomain);
 }
 
+/* What is absent is zero. */
 static int compare(const struct json *a, const struct json *b)
 {
-	struct quantity x, y;
+	struct quantity x = {0}, y = {0};
 
-	if (quantity_from_json(a, &x) < 0 || quantity_from_json(b, &y) < 0)
-		return 0;
+	(void)quantity_from_json(a, &x);
+	(void)quantity_from_json(b, &y);
 	return quantity_compare(&x, &y);
 }
 
-/* A claim without a class gets one when there is a default, or when its annotation becomes a field. */
+/* A claim without a class gets one when there is a default. */
 static bool class_may_be_set(struct check *c, const struct json *spec, const struct json *old)
 {
 	const char *was = meta_annotation(c->old, CLASS_ANNOTATION), *now = json_path_str(spec, "storageClassName");
 
 	return now && !json_get(old, "storageClassName") && (!was || str_eq(was, now));
+}
+
+/* The annotation of old becomes the field: then it may go. Else it is fixed. */
+static void check_class_annotation(struct check *c, bool may_be_set)
+{
+	const char *was = meta_annotation(c->old, CLASS_ANNOTATION), *now = meta_annotation(c->tree, CLASS_ANNOTATION);
+
+	if (was && may_be_set && (!now || str_eq(now, was)))
+		return;
+	if (!str_eq(str_or(now, ""), str_or(was, "")))
+		bad_invalid_str(c, "metadata.annotations." CLASS_ANNOTATION, str_or(now, ""), "field is immutable");
 }
 
 static void take(struct check *c, struct json *to, const struct json *from, const char *key)
@@ -256,11 +268,10 @@ static void check_claim_update(struct check *c, const struct json *spec, const s
 
 	if (!json_get(old, "volumeName"))
 		take(c, theirs, mine, "volumeName");
-	if (class_may_be_set(c, spec, old))
+	bool settable = class_may_be_set(c, spec, old);
+	check_class_annotation(c, settable);
+	if (settable)
 		take(c, mine, theirs, "storageClassName");
-	else if (!str_eq(meta_annotation(c->tree, CLASS_ANNOTATION), meta_annotation(c->old, CLASS_ANNOTATION)))
-		bad_invalid_str(c, "metadata.annotations." CLASS_ANNOTATION,
-				str_or(meta_annotation(c->tree, CLASS_ANNOTATION), ""), "field is immutable");
 	if (bound && json_path(mine, "resources.requests"))
 		take(c, json_path(mine, "resources.requests"), json_path(old, "resources.requests"), "storage");
 	if (bound && class)

@@ -111,7 +111,7 @@ void check_container_resource_name(struct check *c, const char *path, const char
 void check_quota_resource_name(struct check *c, const char *path, const char *name);
 void check_resource_amount(struct check *c, const char *path, const struct json *v); /* v->key is the resource */
 
-/* validate_pod.c, validate_pod_update.c */
+/* validate_pod.c, validate_pod_update.c, validate_pod_status.c */
 void check_pod(struct check *c, const char *subresource);
 void check_pod_update(struct check *c, const char *subresource);
 void check_pod_status(struct check *c);

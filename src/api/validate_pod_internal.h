@@ -52,6 +52,8 @@ void check_host_process(struct pod_check *p);
 /* validate_pod_annotations.c; at: of the annotations */
 void check_pod_annotations(struct pod_check *p, const char *at);
 void check_profile_annotations(struct pod_check *p); /* against the fields of the same meaning */
+/* validate_pod_update.c */
+void check_annotations_kept(struct check *c);
 /* validate_pod_placement.c */
 void check_affinity(struct pod_check *p);
 void check_spread(struct pod_check *p);

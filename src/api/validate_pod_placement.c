@@ -257,7 +257,24 @@ static void check_spread_keys(struct check *c, const char *at, const struct json
 	}
 }
 
-static void check_constraint(struct check *c, const char *at, const struct json *t, bool is_pod)
+/* Constraints of one topology and action, by how many are to come: the first of two is told. */
+static const char *spread_pair(struct check *c, const struct json *t)
+{
+	return PATH(c, "{%s, %s}", str_or(json_path_str(t, "topologyKey"), ""),
+		    str_or(json_path_str(t, "whenUnsatisfiable"), ""));
+}
+
+static void check_repeated(struct check *c, const char *at, const struct json *t, struct map *left)
+{
+	const char *pair = spread_pair(c, t);
+	uintptr_t n = (uintptr_t)map_get(left, pair) - 1;
+
+	map_set(left, pair, (void *)n);
+	if (n)
+		bad_duplicate(c, PATH(c, "%s.{topologyKey, whenUnsatisfiable}", at), pair);
+}
+
+static void check_constraint(struct check *c, const char *at, const struct json *t, struct map *left, bool is_pod)
 {
 	static const char *const actions[] = {"DoNotSchedule", "ScheduleAnyway", NULL};
 	static const char *const policies[] = {"Honor", "Ignore", NULL};
@@ -271,6 +288,7 @@ static void check_constraint(struct check *c, const char *at, const struct json 
 		bad_required(c, PATH(c, "%s.topologyKey", at), "can not be empty");
 	if (!str_in(action, actions))
 		bad_unsupported(c, PATH(c, "%s.whenUnsatisfiable", at), action, actions);
+	check_repeated(c, at, t, left);
 	if (domains && json_int(domains, 0) <= 0)
 		bad_invalid(c, PATH(c, "%s.minDomains", at), domains, "must be greater than zero");
 	if (domains && !str_eq(action, "DoNotSchedule"))
@@ -284,19 +302,19 @@ static void check_constraint(struct check *c, const char *at, const struct json 
 void check_spread(struct pod_check *p)
 {
 	struct check *c = p->c;
-	_cleanup_names_ struct map pairs = MAP_INIT;
+	_cleanup_names_ struct map left = MAP_INIT;
 	bool lax = false;
 	size_t i = 0;
 
 	EACH_ITEM(t, json_get(p->old_spec, "topologySpreadConstraints"))
 		lax |= selector_is_bad(json_get(t, "labelSelector"));
 	EACH_ITEM(t, json_get(p->spec, "topologySpreadConstraints")) {
+		const char *pair = spread_pair(c, t);
+		map_set(&left, pair, (void *)((uintptr_t)map_get(&left, pair) + 1));
+	}
+	EACH_ITEM(t, json_get(p->spec, "topologySpreadConstraints")) {
 		const char *at = PATH(c, "%s.topologySpreadConstraints[%zu]", p->path, i++);
-		const char *pair = PATH(c, "{%s, %s}", str_or(json_path_str(t, "topologyKey"), ""),
-					str_or(json_path_str(t, "whenUnsatisfiable"), ""));
-		check_constraint(c, at, t, p->is_pod);
-		if (map_set(&pairs, pair, p))
-			bad_duplicate(c, PATH(c, "%s.{topologyKey, whenUnsatisfiable}", at), pair);
+		check_constraint(c, at, t, &left, p->is_pod);
 		if (!lax && json_get(t, "labelSelector"))
 			check_selector(c, PATH(c, "%s.labelSelector", at), json_get(t, "labelSelector"));
 	}

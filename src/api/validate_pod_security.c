@@ -160,30 +160,23 @@ void check_host_process(struct pod_check *p)
 
 /* ---- what is common to a pod's and a container's context ---- */
 
-static void check_context(struct check *c, const char *at, const struct json *s)
+static void check_ids(struct check *c, const char *at, const struct json *s)
 {
 	static const char *const ids[] = {"fsGroup", "runAsUser", "runAsGroup"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		range_in(c, at, s, ids[i], 0, OWNER_ID_MAX);
-	if (json_get(s, "seccompProfile"))
-		check_seccomp(c, PATH(c, "%s.seccompProfile", at), json_get(s, "seccompProfile"));
-	if (json_get(s, "windowsOptions"))
-		check_windows_options(c, PATH(c, "%s.windowsOptions", at), json_get(s, "windowsOptions"));
-	if (json_get(s, "appArmorProfile"))
-		check_apparmor(c, PATH(c, "%s.appArmorProfile", at), json_get(s, "appArmorProfile"));
 }
 
-void check_container_security(struct pod_check *p, const char *at, const struct json *s)
+static void check_member(struct check *c, const char *at, const struct json *s, const char *key,
+			 void (*fn)(struct check *c, const char *at, const struct json *v))
 {
-	static const char *const proc_mounts[] = {"Default", "Unmasked", NULL};
-	struct check *c = p->c;
+	if (json_get(s, key))
+		fn(c, PATH(c, "%s.%s", at, key), json_get(s, key));
+}
 
-	choice_in(c, at, s, "procMount", proc_mounts);
-	if (p->host_users && str_eq(json_path_str(s, "procMount"), "Unmasked"))
-		bad_invalid_str(c, PATH(c, "%s.procMount", at), "Unmasked",
-				"`hostUsers` must be false to use `Unmasked`");
-	check_context(c, at, s);
+static void check_escalation(struct check *c, const char *at, const struct json *s)
+{
 	if (json_path_bool(s, "allowPrivilegeEscalation", true))
 		return;
 	if (json_path_bool(s, "privileged", false))
@@ -193,6 +186,22 @@ void check_container_security(struct pod_check *p, const char *at, const struct 
 			bad_invalid(c, at, s,
 				    "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` "
 				    "CAP_SYS_ADMIN");
+}
+
+void check_container_security(struct pod_check *p, const char *at, const struct json *s)
+{
+	static const char *const proc_mounts[] = {"Default", "Unmasked", NULL};
+	struct check *c = p->c;
+
+	check_ids(c, at, s);
+	choice_in(c, at, s, "procMount", proc_mounts);
+	if (p->host_users && str_eq(json_path_str(s, "procMount"), "Unmasked"))
+		bad_invalid_str(c, PATH(c, "%s.procMount", at), "Unmasked",
+				"`hostUsers` must be false to use `Unmasked`");
+	check_member(c, at, s, "seccompProfile", check_seccomp);
+	check_escalation(c, at, s);
+	check_member(c, at, s, "windowsOptions", check_windows_options);
+	check_member(c, at, s, "appArmorProfile", check_apparmor);
 }
 
 /* Of a namespaced sysctl: 'n' the network's, 'i' that of IPC, else 0. */
@@ -254,34 +263,33 @@ static void check_sysctls(struct pod_check *p, const char *path, const struct js
 
 void check_pod_security(struct pod_check *p)
 {
-	static const struct {
-		const char *key;
-		const char *values[3];
-	} choices[] = {{"fsGroupChangePolicy", {"Always", "OnRootMismatch"}},
-		       {"supplementalGroupsPolicy", {"Merge", "Strict"}},
-		       {"seLinuxChangePolicy", {"MountOption", "Recursive"}}};
+	static const char *const changes[] = {"Always", "OnRootMismatch", NULL};
+	static const char *const groups[] = {"Merge", "Strict", NULL};
+	static const char *const relabels[] = {"MountOption", "Recursive", NULL};
 	struct check *c = p->c;
 	const struct json *s = json_get(p->spec, "securityContext"),
 			  *share = json_get(p->spec, "shareProcessNamespace");
 	const char *at = PATH(c, "%s.securityContext", p->path);
 	size_t i = 0;
 
-	if (json_bool(share, false) && json_path_bool(p->spec, "hostPID", false))
-		bad_invalid(c, PATH(c, "%s.shareProcessNamespace", at), share,
-			    "ShareProcessNamespace and HostPID cannot both be enabled");
-	if (!json_len(s))
-		return;
-	check_context(c, at, s);
+	check_ids(c, at, s);
 	EACH_ITEM(g, json_get(s, "supplementalGroups")) {
 		if (json_int(g, -1) < 0 || json_int(g, -1) > OWNER_ID_MAX)
 			bad_invalid(c, PATH(c, "%s.supplementalGroups[%zu]", at, i), g,
 				    "must be between 0 and 2147483647, inclusive");
 		i++;
 	}
+	if (json_bool(share, false) && json_path_bool(p->spec, "hostPID", false))
+		bad_invalid(c, PATH(c, "%s.shareProcessNamespace", at), share,
+			    "ShareProcessNamespace and HostPID cannot both be enabled");
 	if (json_get(s, "sysctls"))
 		check_sysctls(p, PATH(c, "%s.sysctls", at), json_get(s, "sysctls"));
-	for (i = 0; i < ARRAY_SIZE(choices); i++)
-		choice_in(c, at, s, choices[i].key, choices[i].values);
+	choice_in(c, at, s, "fsGroupChangePolicy", changes);
+	check_member(c, at, s, "seccompProfile", check_seccomp);
+	check_member(c, at, s, "windowsOptions", check_windows_options);
+	check_member(c, at, s, "appArmorProfile", check_apparmor);
+	choice_in(c, at, s, "supplementalGroupsPolicy", groups);
+	choice_in(c, at, s, "seLinuxChangePolicy", relabels);
 }
 
 /* ---- operating systems ---- */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which changes of a Pod are allowed: by an update of the pod itself, of its status, of its ephemeralcontainers and by
- * a resize.
- */
+/* Which changes of a Pod are allowed: by an update of the pod itself, of its ephemeralcontainers and by a resize. */
 #include <string.h>
 
 #include "api/meta.h"
@@ -26,7 +23,7 @@ static void copy_member(struct arena *a, struct json *to, const struct json *fro
 
 /* ---- annotations that say what was done to the pod ---- */
 
-static void check_annotations_kept(struct check *c)
+void check_annotations_kept(struct check *c)
 {
 	const struct json *now = json_path(c->tree, "metadata.annotations"),
 			  *old = json_path(c->old, "metadata.annotations");
@@ -377,97 +374,4 @@ void check_pod_update(struct check *c, const char *subresource)
 	check_tolerations_kept(c, json_get(spec, "tolerations"), json_get(old, "tolerations"));
 	check_gates_removed(c, json_get(spec, "schedulingGates"), json_get(old, "schedulingGates"));
 	check_spec_update(c, spec, old);
-}
-
-/* ---- status ---- */
-
-/* A container that ended and won't be started again doesn't run again. */
-static void check_transitions(struct check *c, const char *list, const char *restart)
-{
-	const struct json *now = json_get(json_get(c->tree, "status"), list);
-	const struct json *containers = str_eq(list, "initContainerStatuses") ? json_path(c->old, "spec.initContainers")
-									      : json_path(c->old, "spec.containers");
-	size_t i = 0;
-
-	EACH_ITEM(o, json_get(json_get(c->old, "status"), list)) {
-		const char *name = json_path_str(o, "name");
-		const struct json *ended = json_path(o, "state.terminated");
-		const char *at = PATH(c, "status.%s[%zu].state", list, i++);
-		bool may = !ended || (json_path_int(ended, "exitCode", 0) != 0 && str_eq(restart, "OnFailure"));
-		EACH_ITEM(ctr, containers) /* a container's own policy and rules may start it again */
-			if (str_eq(json_path_str(ctr, "name"), name))
-				may |= json_get(ctr, "restartPolicy") != NULL;
-		if (may)
-			continue;
-		EACH_ITEM(s, now)
-			if (str_eq(json_path_str(s, "name"), name) && !json_path(s, "state.terminated"))
-				bad_forbidden(c, at, "may not be transitioned to non-terminated state");
-	}
-}
-
-static void check_ips(struct check *c, const char *list)
-{
-	const struct json *ips = json_get(json_get(c->tree, "status"), list);
-	const char *at = PATH(c, "status.%s", list);
-	_cleanup_names_ struct map seen = MAP_INIT;
-	size_t i = 0, families[2] = {0, 0};
-
-	EACH_ITEM(e, ips) {
-		const char *ip = str_or(json_path_str(e, "ip"), ""), *why = rule_ip(ip);
-		const char *ip_at = PATH(c, "%s[%zu]", at, i++);
-		if (why)
-			bad_invalid_str(c, ip_at, ip, why);
-		if (map_set(&seen, ip, c))
-			bad_duplicate_value(c, ip_at, e);
-		families[is_ipv6(ip)]++;
-	}
-	if (families[0] > 1 || families[1] > 1)
-		bad_invalid(c, at, ips, "may specify no more than one IP for each IP family");
-}
-
-static void check_claim_statuses(struct check *c)
-{
-	_cleanup_names_ struct map seen = MAP_INIT;
-	size_t i = 0;
-
-	EACH_ITEM(s, json_path(c->tree, "status.resourceClaimStatuses")) {
-		const char *at = PATH(c, "status.resourceClaimStatuses[%zu]", i++);
-		const char *name = str_or(json_path_str(s, "name"), "");
-		if (!has_gate(json_path(c->tree, "spec.resourceClaims"), name)) /* entries with a name, as gates are */
-			bad_invalid_str(c, PATH(c, "%s.name", at), name,
-					"must match the name of an entry in `spec.resourceClaims`");
-		if (map_set(&seen, name, c))
-			bad_duplicate(c, PATH(c, "%s.name", at), name);
-		name_in(c, at, s, "resourceClaimName", name_check_dns1123_subdomain);
-	}
-}
-
-void check_pod_status(struct check *c)
-{
-	const struct json *status = json_get(c->tree, "status"), *old = json_get(c->old, "status");
-	const char *restart = str_or(json_path_str(c->old, "spec.restartPolicy"), "Always");
-	const char *nominated = str_or(json_path_str(status, "nominatedNodeName"), "");
-	size_t i = 0;
-
-	check_annotations_kept(c);
-	EACH_ITEM(condition, json_get(status, "conditions")) {
-		const char *type = str_or(json_path_str(condition, "type"), ""), *why = name_check_qualified(type);
-		if (why)
-			bad_invalid_str(c, PATH(c, "metadata.conditions[%zu].Type", i), type, why);
-		i++;
-	}
-	if (*nominated && !str_eq(nominated, json_path_str(old, "nominatedNodeName")))
-		name_in(c, "status", status, "nominatedNodeName", name_check_dns1123_subdomain);
-	check_immutable(c, "status.qosClass", "status.qosClass");
-	if (!str_eq(restart, "Always")) {
-		check_transitions(c, "containerStatuses", restart);
-		check_transitions(c, "initContainerStatuses", restart);
-	}
-	check_transitions(c, "ephemeralContainerStatuses", "Never");
-	check_claim_statuses(c);
-	check_ips(c, "podIPs");
-	const char *first = json_path_str(json_first(json_get(status, "hostIPs")), "ip");
-	if (first && !str_eq(first, json_path_str(status, "hostIP")))
-		bad_invalid_str(c, "status.hostIPs[0].ip", first, "must be equal to `hostIP`");
-	check_ips(c, "hostIPs");
 }

@@ -339,7 +339,7 @@ bool is_ipv6(const char *s)
 static const char *special_ip4(const unsigned char *b)
 {
 	if (!(b[0] | b[1] | b[2] | b[3]))
-		return "may not be unspecified";
+		return "may not be unspecified (0.0.0.0)";
 	if (b[0] == 127)
 		return "may not be in the loopback range (127.0.0.0/8, ::1/128)";
 	if (b[0] == 169 && b[1] == 254)
@@ -359,7 +359,8 @@ const char *rule_public_ip(const char *s)
 	if (inet_pton(AF_INET6, s, b) != 1)
 		return rule_ip(s);
 	if (memcmp(b, zero, sizeof(zero)) == 0 && b[15] <= 1)
-		return b[15] ? "may not be in the loopback range (127.0.0.0/8, ::1/128)" : "may not be unspecified";
+		return b[15] ? "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+			     : "may not be unspecified (::)";
 	if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
 		return "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
 	if (b[0] == 0xff && b[1] == 0x02)

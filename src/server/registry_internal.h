@@ -121,6 +121,8 @@ extern const struct strategy strategy_pods, strategy_services, strategy_namespac
     strategy_subject_access, strategy_local_subject_access, strategy_self_subject_rules, strategy_token_reviews,
     strategy_self_subject;
 extern const struct subresource_ops scale_ops;
+/* What writing the status of any kind means: a strategy's own merge may begin with it. */
+struct json *status_merge(struct write_op *op, const struct json *old, struct json *sent, struct status *err);
 
 /* ---- the steps (write.c, delete.c) ---- */
 void op_create(struct write_op *op);
@@ -148,6 +150,7 @@ void op_failf(struct write_op *op, int code, const char *fmt, ...) PRINTF_LIKE(3
 /* {"kind":"Status",…,"status":"Success"}: what a binding or an eviction answers with. */
 struct json *status_success(struct arena *a);
 void op_bind(struct write_op *op, const struct json *binding); /* a Pod to a node */
+void pod_prepare_create(struct write_op *op);		       /* pod_prepare.c */
 
 struct admission op_admission(struct write_op *op, enum admission_operation operation);
 

@@ -45,7 +45,7 @@ const struct strategy *strategy_find(const struct resource *row)
 /* ---- status ---- */
 
 /* metadata may be written with the status, but for the owners (upstream's status strategies agree on that). */
-static struct json *merge_status(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+struct json *status_merge(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
 {
 	struct arena *a = op->arena;
 	struct json *tree = json_clone(a, old), *meta = json_get(sent, "metadata");
@@ -65,7 +65,7 @@ static struct json *merge_status(struct write_op *op, const struct json *old, st
 	return tree;
 }
 
-static const struct subresource_ops status_ops = {.name = "status", .merge = merge_status};
+static const struct subresource_ops status_ops = {.name = "status", .merge = status_merge};
 
 /* ---- scale ---- */
 

@@ -13,7 +13,18 @@
 
 /* ---- nodes register with their status ---- */
 
-const struct strategy strategy_nodes = {.group = "", .plural = "nodes", .keeps_status = true};
+/* Configuration of kubelets through the API is gone; what is stored may stay. */
+static void drop_config_source(struct write_op *op)
+{
+	if (!json_path(op->old_tree, "spec.configSource"))
+		json_remove(json_get(op->tree, "spec"), "configSource");
+}
+
+const struct strategy strategy_nodes = {.group = "",
+					.plural = "nodes",
+					.prepare_create = drop_config_source,
+					.prepare_update = drop_config_source,
+					.keeps_status = true};
 
 /* ---- secrets: stringData is a way to write data, never read back ---- */
 
@@ -33,46 +44,6 @@ static void fold_string_data(struct write_op *op)
 
 const struct strategy strategy_secrets = {
     .group = "", .plural = "secrets", .prepare_create = fold_string_data, .prepare_update = fold_string_data};
-
-/* ---- volumes begin Pending ---- */
-
-static void begin_pending(struct write_op *op)
-{
-	json_set_path(op->arena, op->tree, "status.phase", json_new_str(op->arena, "Pending"));
-}
-
-/*
- * A claim's dataSource, which knows claims and snapshots only, and dataSourceRef, which knows any kind, say the same
- * where both can.
- */
-static void prepare_claim(struct write_op *op)
-{
-	static const char *const members[] = {"apiGroup", "kind", "name"};
-	struct arena *a = op->arena;
-	struct json *spec = json_object_in(a, op->tree, "spec"), *source = json_get(spec, "dataSource");
-	begin_pending(op);
-	const char *group = str_or(json_path_str(source, "apiGroup"), ""), *kind = json_path_str(source, "kind");
-	bool known = (!*group && str_eq(kind, "PersistentVolumeClaim")) ||
-		     (str_eq(group, "snapshot.storage.k8s.io") && str_eq(kind, "VolumeSnapshot"));
-	if (source && !known) {
-		json_remove(spec, "dataSource");
-		source = NULL;
-	}
-	struct json *ref = json_get(spec, "dataSourceRef");
-	if (source && !ref) {
-		json_set(a, spec, "dataSourceRef", json_clone(a, source));
-	} else if (ref && !source && str_empty(json_path_str(ref, "namespace"))) {
-		source = json_object_in(a, spec, "dataSource");
-		for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-			if (json_get(ref, members[i]))
-				json_set(a, source, members[i], json_clone(a, json_get(ref, members[i])));
-	}
-}
-
-const struct strategy strategy_pvs = {
-    .group = "", .plural = "persistentvolumes", .prepare_create = begin_pending, .returns_deleted = true};
-const struct strategy strategy_pvcs = {
-    .group = "", .plural = "persistentvolumeclaims", .prepare_create = prepare_claim, .returns_deleted = true};
 
 /* ---- kinds that a PUT creates ---- */
 
@@ -329,5 +300,21 @@ static void create_token(struct write_op *op)
 
 static const struct subresource_ops sa_subresources[] = {{.name = "token", .create = create_token}, {0}};
 
-const struct strategy strategy_serviceaccounts = {
-    .group = "", .plural = "serviceaccounts", .returns_deleted = true, .subresources = sa_subresources};
+/* Its secrets are of its own namespace: only their names say something. */
+static void keep_secret_names(struct write_op *op)
+{
+	JSON_EACH(s, json_get(op->tree, "secrets")) {
+		const char *name = json_path_str(s, "name");
+		struct json *only = json_new(op->arena, JSON_OBJECT);
+		if (name)
+			json_set_str(op->arena, only, "name", name);
+		json_replace(s, only);
+	}
+}
+
+const struct strategy strategy_serviceaccounts = {.group = "",
+						  .plural = "serviceaccounts",
+						  .prepare_create = keep_secret_names,
+						  .prepare_update = keep_secret_names,
+						  .returns_deleted = true,
+						  .subresources = sa_subresources};

@@ -1,70 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pods: first status, binding to a node, eviction under disruption budgets, resize, graceful deletion. */
+/* Pods: what status, ephemeralcontainers and resize write, binding to a node, graceful deletion. */
 #include "api/meta.h"
 #include "api/object.h"
-#include "api/pod_resources.h"
 #include "api/resource.h"
-#include "api/selector.h"
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/json.h"
-#include "base/mem.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "server/registry_internal.h"
 
 #define POD_GRACE_SECONDS 30 /* upstream's default terminationGracePeriodSeconds */
-
-/* A requirement of a selector: the pod's own value of a label. */
-static void add_requirement(struct arena *a, struct json *selector, const char *key, const char *operator,
-			    const char * value)
-{
-	struct json *e = json_append(json_array_in(a, selector, "matchExpressions"), json_new(a, JSON_OBJECT));
-	json_set_str(a, e, "key", key);
-	json_set_str(a, e, "operator", operator);
-	json_append(json_array_in(a, e, "values"), json_new_str(a, value));
-}
-
-/* matchLabelKeys and mismatchLabelKeys become part of the selector beside them, with the labels that the pod has now.
- */
-static void merge_label_keys(struct write_op *op, struct json *term)
-{
-	static const char *const members[][2] = {{"matchLabelKeys", "In"}, {"mismatchLabelKeys", "NotIn"}};
-	struct json *selector = json_get(term, "labelSelector");
-	if (!json_is(selector, JSON_OBJECT))
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
-		JSON_EACH(k, json_get(term, members[i][0])) {
-			const char *value = json_str(k) ? meta_label(op->tree, json_str(k)) : NULL;
-			if (value)
-				add_requirement(op->arena, selector, json_str(k), members[i][1], value);
-		}
-}
-
-static void merge_placement_keys(struct write_op *op)
-{
-	static const char *const kinds[] = {"affinity.podAffinity", "affinity.podAntiAffinity"};
-	struct json *spec = json_get(op->tree, "spec");
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct json *k = json_path(spec, kinds[i]);
-		JSON_EACH(t, json_get(k, "requiredDuringSchedulingIgnoredDuringExecution"))
-			merge_label_keys(op, t);
-		JSON_EACH(t, json_get(k, "preferredDuringSchedulingIgnoredDuringExecution"))
-			merge_label_keys(op, json_get(t, "podAffinityTerm"));
-	}
-	JSON_EACH(t, json_get(spec, "topologySpreadConstraints"))
-		merge_label_keys(op, t);
-}
-
-static void prepare_create(struct write_op *op)
-{
-	merge_placement_keys(op);
-	struct json *status = json_set(op->arena, op->tree, "status", json_new(op->arena, JSON_OBJECT));
-	json_set_str(op->arena, status, "phase", "Pending");
-	json_set_str(op->arena, status, "qosClass", pod_qos_class(op->tree));
-	if (json_len(json_path(op->tree, "spec.schedulingGates")))
-		meta_set_condition(op->arena, op->tree, "PodScheduled", "False", "SchedulingGated",
-				   "Scheduling is blocked due to non-empty scheduling gates", now_ns());
-}
 
 /* ---- deletion ---- */
 
@@ -80,6 +26,24 @@ static int64_t grace(const struct json *pod, int64_t asked)
 
 /* ---- subresources that write a part ---- */
 
+/* Clients that don't know observedGeneration would clear it, for the pod and for its conditions of the same type. */
+static void keep_observed_generations(struct arena *a, struct json *status, const struct json *old)
+{
+	static const char key[] = "observedGeneration";
+	struct map before = MAP_INIT;
+	if (!json_path_int(status, key, 0) && json_path_int(old, key, 0))
+		json_set_int(a, status, key, json_path_int(old, key, 0));
+	JSON_EACH(c, json_get(old, "conditions"))
+		if (!map_has(&before, str_or(json_path_str(c, "type"), "")))
+			map_set(&before, str_or(json_path_str(c, "type"), ""), c);
+	JSON_EACH(c, json_get(status, "conditions")) {
+		const struct json *was = map_get(&before, str_or(json_path_str(c, "type"), ""));
+		if (!json_path_int(c, key, 0) && json_path_int(was, key, 0))
+			json_set_int(a, c, key, json_path_int(was, key, 0));
+	}
+	map_release(&before, NULL);
+}
+
 static struct json *merge_status(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
 {
 	struct arena *a = op->arena;
@@ -94,8 +58,9 @@ static struct json *merge_status(struct write_op *op, const struct json *old, st
 			json_set(a, meta, "ownerReferences", json_clone(a, owners));
 	}
 	status = json_set(a, tree, "status", status ? json_clone(a, status) : json_new(a, JSON_OBJECT));
-	if (qos)
+	if (qos && str_empty(json_path_str(status, "qosClass")))
 		json_set_str(a, status, "qosClass", qos);
+	keep_observed_generations(a, status, json_get(old, "status"));
 	return tree;
 }
 
@@ -108,19 +73,48 @@ static struct json *merge_ephemeral(struct write_op *op, const struct json *old,
 	return tree;
 }
 
+static void take_member(struct arena *a, struct json *to, const struct json *from, const char *key)
+{
+	const struct json *v = json_get(from, key);
+	if (v)
+		json_set(a, to, key, json_clone(a, v));
+	else
+		json_remove(to, key);
+}
+
+static bool same_names(const struct json *list, const struct json *other)
+{
+	const struct json *o = json_first(other);
+	if (json_len(list) != json_len(other))
+		return false;
+	JSON_EACH(c, list) {
+		if (!str_eq(json_path_str(c, "name"), json_path_str(o, "name")))
+			return false;
+		o = json_next(other, o);
+	}
+	return true;
+}
+
+/* Resources and how they are changed. Other containers than there were are taken over, for validation to refuse. */
 static struct json *merge_resize(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
 {
 	static const char *const lists[] = {"containers", "initContainers"};
-	struct json *tree = json_clone(op->arena, old);
+	struct arena *a = op->arena;
+	struct json *tree = json_clone(a, old), *spec = json_get(tree, "spec"), *from = json_get(sent, "spec");
 	(void)err;
+	take_member(a, spec, from, "resources");
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		struct json *to = json_get(json_get(tree, "spec"), lists[i]);
-		JSON_EACH(from, json_get(json_get(sent, "spec"), lists[i]))
-			JSON_EACH(c, to)
-				if (str_eq(json_path_str(c, "name"), json_path_str(from, "name")) &&
-				    json_get(from, "resources"))
-					json_set(op->arena, c, "resources",
-						 json_clone(op->arena, json_get(from, "resources")));
+		struct json *to = json_get(spec, lists[i]);
+		const struct json *new = json_get(from, lists[i]), *n = json_first(new);
+		if (!same_names(to, new)) {
+			take_member(a, spec, from, lists[i]);
+			continue;
+		}
+		JSON_EACH(c, to) {
+			take_member(a, c, n, "resources");
+			take_member(a, c, n, "resizePolicy");
+			n = json_next(new, n);
+		}
 	}
 	return tree;
 }
@@ -142,9 +136,12 @@ void op_bind(struct write_op *op, const struct json *binding)
 	struct arena *a = op->arena;
 	const char *node = json_path_str(binding, "target.name"), *kind = json_path_str(binding, "target.kind");
 	const char *uid = meta_uid(binding);
-	if (str_empty(node) || (!str_empty(kind) && !str_eq(kind, "Node"))) {
+	if (!str_empty(kind) && !str_eq(kind, "Node"))
+		status_cause(&err, "FieldValueNotSupported", "target.kind",
+			     "Unsupported value: \"%.63s\": supported values: \"Node\", \"<empty>\"", kind);
+	if (str_empty(node))
 		status_cause(&err, "FieldValueRequired", "target.name", "Required value");
-		status_invalid(&err, "", "Binding", op->name);
+	if (status_invalid(&err, "", "Binding", op->name) < 0) {
 		op_fail(op, &err);
 		return;
 	}
@@ -160,6 +157,8 @@ void op_bind(struct write_op *op, const struct json *binding)
 		why = arena_printf(a, "pod %s is being deleted, cannot be assigned to a host", op->name);
 	else if (!str_empty(bound))
 		why = arena_printf(a, "pod %s is already assigned to node \"%s\"", op->name, bound);
+	else if (json_len(json_path(op->old_tree, "spec.schedulingGates")))
+		why = arena_printf(a, "pod %s has non-empty .spec.schedulingGates", op->name);
 	if (why) {
 		status_conflict(&err, "", "pods/binding", op->name, why);
 		op_fail(op, &err);
@@ -208,7 +207,7 @@ static const struct subresource_ops subresources[] = {
 const struct strategy strategy_pods = {
     .group = "",
     .plural = "pods",
-    .prepare_create = prepare_create,
+    .prepare_create = pod_prepare_create,
     .grace = grace,
     .returns_deleted = true,
     .subresources = subresources,

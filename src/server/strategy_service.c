@@ -155,6 +155,9 @@ static void drop_by_type(struct write_op *op, struct json *spec, const struct js
 		drop_unchanged(spec, old, health);
 	if (is_external(op->old_tree) && !is_external(op->tree))
 		drop_unchanged(spec, old, external);
+	/* The balancer goes away later; that is no concern of the client's. */
+	if (!is_balancer(op->tree) && json_path(op->tree, "status.loadBalancer"))
+		json_set(op->arena, json_get(op->tree, "status"), "loadBalancer", json_new(op->arena, JSON_OBJECT));
 }
 
 static void prepare_create(struct write_op *op)

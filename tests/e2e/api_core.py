@@ -248,6 +248,36 @@ def test_claims(api):
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
         "dataSource": {"apiGroup": "example.com", "kind": "Other", "name": "x"}}}, 201)
     assert "dataSource" not in made["spec"], made
+    # Older clients leave out what was filled in.
+    before = api.do("GET", path)
+    del before["spec"]["dataSourceRef"]
+    assert api.do("PUT", path, before)["spec"]["dataSourceRef"] == before["spec"]["dataSource"]
+    # Data out of another namespace is nothing that this version gives.
+    made = api.do("POST", CLAIMS, {"metadata": {"name": "far"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+        "dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "x", "namespace": "kube-system"}}}, 201)
+    assert "dataSourceRef" not in made["spec"], made
+    # A class may be given once, by the field; the annotation of old is fixed.
+    changed(api, CLAIMS + "/far", storageClassName="fast")
+    assert fields(changed(api, CLAIMS + "/far", 422, storageClassName="slow")) == ["spec"]
+    beta = "volume.beta.kubernetes.io/storage-class"
+    told = api.patch(CLAIMS + "/any", {"metadata": {"annotations": {beta: "x"}}, "spec": {"storageClassName": "x"}}, code=422)
+    assert fields(told) == ["metadata.annotations." + beta], told
+
+
+def test_phases_of_volumes(api):
+    volumes = "/api/v1/persistentvolumes"
+    made = api.do("POST", volumes, {"metadata": {"name": "pv"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/x"}}}, 201)
+    began = made["status"]["lastPhaseTransitionTime"]
+    assert made["status"]["phase"] == "Pending" and began, made
+    status = volumes + "/pv/status"
+    assert api.patch(status, {"status": {"lastPhaseTransitionTime": None}})["status"]["lastPhaseTransitionTime"] == began
+    long_ago = "2020-01-01T00:00:00Z"
+    assert api.patch(status, {"status": {"phase": "Available", "lastPhaseTransitionTime": long_ago}})["status"][
+        "lastPhaseTransitionTime"] == long_ago
+    assert api.patch(status, {"status": {"phase": "Bound"}})["status"]["lastPhaseTransitionTime"] >= began
+    api.do("DELETE", volumes + "/pv")
 
 
 def test_immutable_configuration(api):
@@ -269,7 +299,74 @@ def test_status_of_pods(api):
     again = [dict(ended[0], state={"running": {}})]
     assert fields(api.patch(path, {"status": {"containerStatuses": again}}, code=422)) == ["status.containerStatuses[0].state"]
     assert fields(api.patch(path, {"status": {"podIPs": [{"ip": "nowhere"}]}}, code=422)) == ["status.podIPs[0]"]
+    seen = {"type": "Ready", "status": "True", "observedGeneration": 1}
+    api.patch(path, {"status": {"observedGeneration": 1, "conditions": [seen]}})
+    late = api.patch(path, {"status": {"observedGeneration": 0, "conditions": [dict(seen, status="False", observedGeneration=0)]}})
+    assert late["status"]["observedGeneration"] == 1, late
+    assert [c["observedGeneration"] for c in late["status"]["conditions"] if c["type"] == "Ready"] == [1], late
+    # One address is the first of the addresses.
+    assert api.patch(path, {"status": {"podIP": "10.0.0.9"}})["status"]["podIPs"] == [{"ip": "10.0.0.9"}]
+    told = api.patch(path, {"status": {"ephemeralContainerStatuses": [dict(ended[0], allocatedResourcesStatus=[{"name": "a"}])]}},
+                     code=422)
+    assert fields(told) == ["status.ephemeralContainerStatuses[0].allocatedResourcesStatus"], told
     api.do("DELETE", PODS + "/stat?gracePeriodSeconds=0")
+
+
+def test_gated_pods_stay(api):
+    api.do("POST", PODS, pod("gated", schedulingGates=[{"name": "example.com/wait"}]), 201)
+    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "gated"}, "target": {"kind": "Node", "name": "n"}}
+    told = api.do("POST", PODS + "/gated/binding", binding, 409)
+    assert "pod gated has non-empty .spec.schedulingGates" in told["message"], told
+    binding["target"] = {"kind": "Pod"}
+    assert fields(api.do("POST", PODS + "/gated/binding", binding, 422)) == ["target.kind", "target.name"]
+    api.do("DELETE", PODS + "/gated?gracePeriodSeconds=0")
+
+
+def test_resize(api):
+    api.do("POST", PODS, pod("big", resources={"requests": {"cpu": "2"}}), 201)
+    path = PODS + "/big/resize"
+    old = api.do("GET", PODS + "/big")
+    assert api.patch(path, {"spec": {"resources": {"requests": {"cpu": "3"}}}})["spec"]["resources"]["requests"]["cpu"] == "3"
+    two = dict(old, spec=dict(old["spec"], containers=old["spec"]["containers"] + [{"name": "second", "image": "i"}]))
+    del two["metadata"]["resourceVersion"]
+    assert fields(api.do("PUT", path, two, 422)) == ["spec.containers"]
+    renamed = dict(two, spec=dict(old["spec"], containers=[dict(old["spec"]["containers"][0], name="other")]))
+    assert fields(api.do("PUT", path, renamed, 422)) == ["spec"]
+    # How to resize is not what a resize is about.
+    policy = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+    same = dict(two, spec=dict(old["spec"], containers=[dict(old["spec"]["containers"][0], resizePolicy=policy)]))
+    assert "only cpu and memory resources are mutable" in api.do("PUT", path, same, 422)["message"]
+    api.do("DELETE", PODS + "/big?gracePeriodSeconds=0")
+
+
+def test_apparmor_annotations(api):
+    key = "container.apparmor.security.beta.kubernetes.io/"
+    p = pod("armored")
+    name = p["spec"]["containers"][0]["name"]
+    p["metadata"]["annotations"] = {key + name: "localhost/mine"}
+    made = api.do("POST", PODS, p, 201)
+    profile = made["spec"]["containers"][0]["securityContext"]["appArmorProfile"]
+    assert profile == {"type": "Localhost", "localhostProfile": "mine"}, made
+    api.do("DELETE", PODS + "/armored?gracePeriodSeconds=0")
+
+
+def test_balancer_forgets(api):
+    api.do("POST", SERVICES, service("forgets", type="LoadBalancer"), 201)
+    api.patch(SERVICES + "/forgets/status", {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}})
+    assert changed(api, SERVICES + "/forgets", type="ClusterIP")["status"] == {"loadBalancer": {}}
+    api.do("DELETE", SERVICES + "/forgets")
+
+
+def test_dropped_members(api):
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    made = api.do("POST", accounts, {"metadata": {"name": "sa"}, "secrets": [{"name": "a", "namespace": "other", "uid": "u"}]}, 201)
+    assert made["secrets"] == [{"name": "a"}], made
+    api.do("DELETE", accounts + "/sa")
+    node = {"metadata": {"name": "cfg"}, "spec": {"podCIDR": "10.9.0.0/24", "configSource": {"configMap": {
+        "namespace": "a", "name": "b", "kubeletConfigKey": "c"}}}}
+    made = api.do("POST", "/api/v1/nodes", node, 201)
+    assert made["spec"].get("configSource") is None and made["spec"]["podCIDRs"] == ["10.9.0.0/24"], made
+    api.do("DELETE", "/api/v1/nodes/cfg")
 
 
 def test_node_taints(api):

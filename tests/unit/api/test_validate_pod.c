@@ -399,7 +399,7 @@ static const struct row specs[] = {
      "topologySpreadConstraints[0].minDomains" INVALID "1: can only use minDomains if"},
     {"'topologySpreadConstraints':[{'maxSkew':1,'topologyKey':'a','whenUnsatisfiable':'DoNotSchedule'},"
      "{'maxSkew':2,'topologyKey':'a','whenUnsatisfiable':'DoNotSchedule'}]",
-     "topologySpreadConstraints[1].{topologyKey, whenUnsatisfiable}" DUPLICATE "\"{a, DoNotSchedule}\""},
+     "topologySpreadConstraints[0].{topologyKey, whenUnsatisfiable}" DUPLICATE "\"{a, DoNotSchedule}\""},
     {"'topologySpreadConstraints':[{'maxSkew':1,'topologyKey':'a','whenUnsatisfiable':'DoNotSchedule',"
      "'nodeTaintsPolicy':'x'}]",
      "topologySpreadConstraints[0].nodeTaintsPolicy" UNSUPPORTED},
@@ -520,6 +520,39 @@ static void test_order(void **state)
 		assert_string_equal(err.causes[i].field, fields[i]);
 }
 
+/* … and so of a security context. */
+static void test_security_order(void **state)
+{
+	static const char *const fields[] = {
+	    "spec.containers[0].securityContext.runAsUser",
+	    "spec.containers[0].securityContext.procMount",
+	    "spec.containers[0].securityContext.seccompProfile.type",
+	    "spec.containers[0].securityContext",
+	    "spec.containers[0].securityContext.appArmorProfile.type",
+	    "spec.securityContext.runAsUser",
+	    "spec.securityContext.supplementalGroups[0]",
+	    "spec.securityContext.sysctls[0].name",
+	    "spec.securityContext.fsGroupChangePolicy",
+	    "spec.securityContext.seccompProfile.type",
+	    "spec.securityContext.supplementalGroupsPolicy",
+	};
+	(void)state;
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	_cleanup_status_ struct status err = STATUS_INIT;
+	const struct resource *r = resource_by_plural("", "pods");
+	struct json *v =
+	    tree(&a, "{" META ",'spec':{'securityContext':{'supplementalGroupsPolicy':'x','seccompProfile':{},"
+		     "'fsGroupChangePolicy':'x','sysctls':[{'value':'1'}],'supplementalGroups':[-1],"
+		     "'runAsUser':-1},'containers':[{'name':'c','image':'i','securityContext':{'appArmorProfile':"
+		     "{},'seccompProfile':{},'procMount':'x','runAsUser':-1,'privileged':true,"
+		     "'allowPrivilegeEscalation':false}}]}}");
+	default_object(&a, r, v);
+	assert_int_equal(validate_create(r, v, &err), -1);
+	for (size_t i = 0; i < ARRAY_SIZE(fields) && i < err.n_causes; i++)
+		assert_string_equal(err.causes[i].field, fields[i]);
+	assert_int_equal(err.n_causes, ARRAY_SIZE(fields));
+}
+
 /* ---- updates ---- */
 
 static const struct {
@@ -587,6 +620,9 @@ static const struct {
      "spec" INVALID "\"Burstable\": Pod QOS Class may not change as a result of resizing"},
     {R("1"), "'containers':[{'name':'c','image':'i','resources':{'requests':{'cpu':'1','ephemeral-storage':'1'}}}]",
      "resize", "spec" FORBIDDEN "only cpu and memory resources are mutable"},
+    {R("1"), "'containers':[{'name':'d','image':'i','resources':{'requests':{'cpu':'1'}}}]", "resize",
+     "spec" FORBIDDEN "only cpu and memory resources are mutable"},
+    {R("1") ",'resources':{'requests':{'cpu':'2'}}", R("1") ",'resources':{'requests':{'cpu':'3'}}", "resize", NULL},
     {R("1") ",'initContainers':[{'name':'i','image':'i'}]",
      R("1") ",'initContainers':[{'name':'i','image':'i','resources':{'requests':{'cpu':'1'}}}]", "resize",
      "spec" FORBIDDEN "resources for non-sidecar init containers are immutable"},
@@ -648,6 +684,33 @@ static const struct {
      "status.containerStatuses[0].state" FORBIDDEN "may not be transitioned to non-terminated state"},
     {"{}", "{'resourceClaimStatuses':[{'name':'a'}]}", "status.resourceClaimStatuses[0].name" INVALID},
     {"{}", "{'nominatedNodeName':'A'}", "status.nominatedNodeName" INVALID},
+    {"{}", "{'containerStatuses':[{'name':'c','user':{'linux':{'uid':0,'gid':0,'supplementalGroups':[1]}}}]}", NULL},
+    {"{}", "{'containerStatuses':[{'name':'c','user':{'linux':{'uid':-1,'gid':0}}}]}",
+     "status.containerStatuses[0].linux.uid" INVALID "-1: must be between 0 and 2147483647, inclusive"},
+    {"{}", "{'initContainerStatuses':[{'name':'c','user':{'linux':{'uid':0,'gid':2147483648}}}]}",
+     "status.initContainerStatuses[0].linux.gid" INVALID},
+    {"{}",
+     "{'ephemeralContainerStatuses':[{'name':'c','user':{'linux':{'uid':0,'gid':0,'supplementalGroups':[0,-1]}}}]}",
+     "status.ephemeralContainerStatuses[0].linux.supplementalGroups[1]" INVALID},
+#define ALLOCATED(resource) "{'containerStatuses':[{'name':'r','allocatedResourcesStatus':[{" resource "}]}]}"
+    {"{}", ALLOCATED("'name':'example.com/gpu','resources':[{'resourceID':'a','health':'Healthy'}]"), NULL},
+    {"{}", ALLOCATED("'name':'claim:dev/part'"), NULL},
+    {"{}", ALLOCATED("'name':'claim:dev'"),
+     "status.containerStatuses[0].allocatedResourcesStatus[0].name" INVALID
+     "\"claim:dev\": must match one of the container's resource claims"},
+    {"{}", ALLOCATED("'name':'cpu'"),
+     "status.containerStatuses[0].allocatedResourcesStatus[0].name" INVALID
+     "\"cpu\": must match one of the container's resource requests"},
+    {"{}", ALLOCATED("'name':'example.com/gpu','resources':[{'resourceID':'a','health':'Fine'}]"),
+     "status.containerStatuses[0].allocatedResourcesStatus[0].resources[0].health" UNSUPPORTED
+     "\"Fine\": supported values: \"Healthy\", \"Unhealthy\", \"Unknown\""},
+    {"{}",
+     ALLOCATED("'name':'example.com/gpu','resources':[{'resourceID':'a','health':'Healthy'},{'resourceID':'a','health':"
+	       "'Healthy'}]"),
+     "status.containerStatuses[0].allocatedResourcesStatus[0].resources[1].resourceID" DUPLICATE "\"a\""},
+    {"{}", "{'containerStatuses':[{'name':'none','allocatedResourcesStatus':[{'name':'x'}]}]}", NULL},
+    {"{}", "{'ephemeralContainerStatuses':[{'name':'e','allocatedResourcesStatus':[{'name':'x'}]}]}",
+     "status.ephemeralContainerStatuses[0].allocatedResourcesStatus" FORBIDDEN "must not be specified"},
 };
 
 static void test_status(void **state)
@@ -657,15 +720,19 @@ static void test_status(void **state)
 		_cleanup_arena_ struct arena a = ARENA_INIT;
 		_cleanup_status_ struct status err = STATUS_INIT;
 		static const char form[] =
-		    "{" META ",'spec':{'restartPolicy':'Never','containers':[" C "]},'status':%s}";
+		    "{" META ",'spec':{'restartPolicy':'Never','containers':[" C
+		    ",{'name':'r','image':'i','resources':{"
+		    "'requests':{'example.com/gpu':'1'},'claims':[{'name':'dev','request':'part'}]}}]},'status':%s}";
 		struct json *old = tree(&a, arena_printf(&a, form, statuses[i].old));
 		struct json *new = tree(&a, arena_printf(&a, form, statuses[i].new));
 		int result = validate_update(resource_by_plural("", "pods"), new, old, "status", &err);
 		if (!statuses[i].cause) {
-			assert_int_equal(result, 0);
+			if (result)
+				fail_msg("%s: %s", statuses[i].new, err.message);
 			continue;
 		}
-		assert_int_equal(result, -1);
+		if (!result)
+			fail_msg("%s: no complaint", statuses[i].new);
 		char *one =
 		    arena_printf(&a, "%s|%s|%s", err.causes[0].field, err.causes[0].type, err.causes[0].message);
 		expect_contains(one, statuses[i].cause);
@@ -696,9 +763,10 @@ static void test_ratchet(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_containers),	cmocka_unit_test(test_volumes), cmocka_unit_test(test_specs),
-	    cmocka_unit_test(test_annotations), cmocka_unit_test(test_order),	cmocka_unit_test(test_updates),
-	    cmocka_unit_test(test_diff),	cmocka_unit_test(test_status),	cmocka_unit_test(test_ratchet)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_containers), cmocka_unit_test(test_volumes),
+					   cmocka_unit_test(test_specs),      cmocka_unit_test(test_annotations),
+					   cmocka_unit_test(test_order),      cmocka_unit_test(test_security_order),
+					   cmocka_unit_test(test_updates),    cmocka_unit_test(test_diff),
+					   cmocka_unit_test(test_status),     cmocka_unit_test(test_ratchet)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
