@@ -32,6 +32,7 @@
 #include "server/authz.h"
 #include "server/encryption.h"
 #include "server/jwt.h"
+#include "server/oidc.h"
 #include "server/pki.h"
 #include "server/rbac_install.h"
 #include "server/registry.h"
@@ -48,6 +49,7 @@ struct control_plane {
 	struct cluster cluster;
 	struct server_options options;
 	struct audit *audit;
+	struct oidc *oidc;
 	struct loop *loop;
 	struct pki *pki;
 	struct store *store;
@@ -205,7 +207,9 @@ static int start(struct control_plane *p, struct status *err)
 		return -1;
 	if (open_audit(p, err) < 0)
 		return -1;
-	p->authn = authn_new(&(struct authn_config){.pki = p->pki, .store = p->store, .issuer = ISSUER});
+	p->authn = authn_new(&(struct authn_config){
+	    .pki = p->pki, .store = p->store, .issuer = ISSUER, .options = &p->options.authn, .oidc = p->oidc});
+	oidc_start(p->oidc, p->loop);
 	p->authz = authz_new(p->store);
 	p->auth = (struct auth){&authn_ops, p->authn, &authz_ops, p->authz};
 	struct registry_config rc = {.loop = p->loop,
@@ -263,6 +267,7 @@ static void stop(struct control_plane *p)
 		client_free(p->scheduler_client);
 	if (p->controller_client)
 		client_free(p->controller_client);
+	oidc_stop(p->oidc); /* who waits for keys is answered while there is a server */
 	server_free(p->server);
 	audit_free(p->audit);
 	registry_free(p->registry);
@@ -273,6 +278,7 @@ static void stop(struct control_plane *p)
 	tls_context_free(p->tls);
 	tls_context_free(p->node_tls);
 	pki_free(p->pki);
+	oidc_free(p->oidc);
 	server_options_release(&p->options);
 	cluster_release(&p->cluster);
 }
@@ -335,8 +341,8 @@ static int run(const struct args *a)
 				  .node_ip = args_value(a, "node-ip")};
 
 	mallopt(M_ARENA_MAX, 2);
-	if (server_options_load(a, &p.options, &err) < 0 || cluster_load(&f, &p.cluster, &err) < 0 ||
-	    prepare(&p, &err) < 0 || load_tls(&p, &err) < 0)
+	if (server_options_load(a, ISSUER, &p.options, &err) < 0 || oidc_new(&p.options.authn, &p.oidc, &err) < 0 ||
+	    cluster_load(&f, &p.cluster, &err) < 0 || prepare(&p, &err) < 0 || load_tls(&p, &err) < 0)
 		return command_fail("%s", err.message);
 	if (loop_new(&p.loop) < 0)
 		return command_fail("the event loop cannot be created");

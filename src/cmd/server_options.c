@@ -16,10 +16,25 @@
 
 #define AUDIT_MIB_MAX 102400	/* 100 GiB */
 #define AUDIT_BACKUPS_MAX 10000 /* files in one directory */
+#define OIDC_REQUIRED_MAX 32	/* --oidc-required-claim on one command line */
 
-const char *const server_option_names[] = {"audit-policy-file",		 "audit-log-path",
-					   "audit-log-maxsize",		 "audit-log-maxbackup",
-					   "encryption-provider-config", NULL};
+const char *const server_option_names[] = {"audit-policy-file",
+					   "audit-log-path",
+					   "audit-log-maxsize",
+					   "audit-log-maxbackup",
+					   "encryption-provider-config",
+					   "authentication-config",
+					   "anonymous-auth",
+					   "oidc-issuer-url",
+					   "oidc-client-id",
+					   "oidc-username-claim",
+					   "oidc-username-prefix",
+					   "oidc-groups-claim",
+					   "oidc-groups-prefix",
+					   "oidc-required-claim",
+					   "oidc-signing-algs",
+					   "oidc-ca-file",
+					   NULL};
 
 static int read_file(const char *flag, const char *path, size_t max, struct buf *ret, struct status *err)
 {
@@ -54,12 +69,62 @@ static int load_audit(const struct args *a, struct server_options *o, struct sta
 	return 0;
 }
 
-int server_options_load(const struct args *a, struct server_options *o, struct status *err)
+static bool oidc_given(const struct args *a)
+{
+	for (const char *const *name = server_option_names; *name; name++)
+		if (str_has_prefix(*name, "oidc-") && args_given(a, *name))
+			return true;
+	return false;
+}
+
+static int load_oidc(const struct args *a, const char *own_issuer, struct authn_options *o, struct status *err)
+{
+	const char *required[OIDC_REQUIRED_MAX + 1] = {NULL}, *ca = args_value(a, "oidc-ca-file");
+	_cleanup_buf_ struct buf pem = BUF_INIT;
+
+	for (int i = 0; i < OIDC_REQUIRED_MAX; i++)
+		required[i] = args_each(a, "oidc-required-claim", i);
+	if (ca && read_file("oidc-ca-file", ca, AUTHN_OPTIONS_FILE_MAX, &pem, err) < 0)
+		return -1;
+	struct oidc_flags f = {.issuer_url = args_value(a, "oidc-issuer-url"),
+			       .client_id = args_value(a, "oidc-client-id"),
+			       .username_claim = args_value(a, "oidc-username-claim"),
+			       .username_prefix = args_value(a, "oidc-username-prefix"),
+			       .groups_claim = args_value(a, "oidc-groups-claim"),
+			       .groups_prefix = args_value(a, "oidc-groups-prefix"),
+			       .signing_algs = args_value(a, "oidc-signing-algs"),
+			       .ca_pem = ca ? buf_str(&pem) : NULL,
+			       .required = required};
+	return authn_options_from_flags(&f, own_issuer, o, err);
+}
+
+static int load_authn(const struct args *a, const char *own_issuer, struct authn_options *o, struct status *err)
+{
+	const char *file = args_value(a, "authentication-config"), *anonymous = args_value(a, "anonymous-auth");
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	int r;
+
+	if (anonymous && strcmp(anonymous, "true") != 0 && strcmp(anonymous, "false") != 0)
+		return status_set(err, 400, "--anonymous-auth must be true or false");
+	if (file && (oidc_given(a) || anonymous))
+		return status_set(err, 400,
+				  "--authentication-config says all of it: no --oidc-… flag and no "
+				  "--anonymous-auth may be given besides it");
+	if (!file) {
+		r = load_oidc(a, own_issuer, o, err);
+		o->anonymous = !anonymous || strcmp(anonymous, "true") == 0;
+		return r;
+	}
+	r = read_file("authentication-config", file, AUTHN_OPTIONS_FILE_MAX, &text, err);
+	return r < 0 ? r : authn_options_parse(buf_str(&text), text.len, own_issuer, o, err);
+}
+
+int server_options_load(const struct args *a, const char *own_issuer, struct server_options *o, struct status *err)
 {
 	const char *encryption = args_value(a, "encryption-provider-config");
 	_cleanup_buf_ struct buf text = BUF_INIT;
 
-	if (load_audit(a, o, err) < 0)
+	if (load_audit(a, o, err) < 0 || load_authn(a, own_issuer, &o->authn, err) < 0)
 		return -1;
 	if (!encryption)
 		return 0;
@@ -74,6 +139,7 @@ void server_options_release(struct server_options *o)
 {
 	audit_policy_free(o->policy);
 	encryption_free(o->encryption);
+	authn_options_release(&o->authn);
 	free(o->audit_path);
 	free(o->audit_dir);
 }

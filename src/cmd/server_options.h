@@ -9,9 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/authn_options.h"
+
 struct args;
 struct audit_policy;
-struct authn_config;
 struct encryption;
 struct status;
 
@@ -20,9 +21,21 @@ struct status;
 	    {"audit-log-path", "FILE", NULL, "Where they are recorded; its directory must be the log's own."},         \
 	    {"audit-log-maxsize", "MIB", "100", "When the audit log is full and gets a new file."},                    \
 	    {"audit-log-maxbackup", "N", "0", "How many full audit logs are kept; 0 keeps all."},                      \
+	    {"encryption-provider-config", "FILE", NULL,                                                               \
+	     "How Secrets and others are encrypted on disk: an EncryptionConfiguration."},                             \
+	    {"authentication-config", "FILE", NULL, "Who else may come in: an AuthenticationConfiguration."},          \
+	    {"anonymous-auth", "true|false", NULL, "Whether requests without credentials are system:anonymous."},      \
+	    {"oidc-issuer-url", "URL", NULL, "An OpenID Connect issuer whose ID tokens are accepted."},                \
+	    {"oidc-client-id", "ID", NULL, "The audience its tokens must have."},                                      \
+	    {"oidc-username-claim", "CLAIM", NULL, "The claim that is the user's name; sub if not given."},            \
+	    {"oidc-username-prefix", "TEXT", NULL,                                                                     \
+	     "Before that name; the issuer's URL and # if not given, - for none."},                                    \
+	    {"oidc-groups-claim", "CLAIM", NULL, "The claim that lists the user's groups."},                           \
+	    {"oidc-groups-prefix", "TEXT", NULL, "Before the name of each."},                                          \
+	    {"oidc-required-claim", "KEY=VALUE", NULL, "A claim that tokens must have. May be given again."},          \
+	    {"oidc-signing-algs", "LIST", NULL, "Accepted algorithms with commas between them; RS256 if not given."},  \
 	{                                                                                                              \
-		"encryption-provider-config", "FILE", NULL,                                                            \
-		    "How Secrets and others are encrypted on disk: an EncryptionConfiguration."                        \
+		"oidc-ca-file", "FILE", NULL, "The authority of the issuer's certificate; the system's if not given."  \
 	}
 
 extern const char *const server_option_names[]; /* ends with NULL */
@@ -33,10 +46,11 @@ struct server_options {
 	uint64_t audit_bytes_max;
 	unsigned audit_backups_max;
 	struct encryption *encryption; /* NULL: everything is plain */
+	struct authn_options authn;
 };
 
 /* 0, or -1 with what is wrong in err. */
-int server_options_load(const struct args *a, struct server_options *ret, struct status *err);
+int server_options_load(const struct args *a, const char *own_issuer, struct server_options *ret, struct status *err);
 void server_options_release(struct server_options *o);
 
 #endif

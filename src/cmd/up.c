@@ -46,7 +46,7 @@ extern char **environ;
 #define AGENT_STOP_MS 45000  /* pods get 30 s of grace */
 #define SERVER_STOP_MS 10000
 
-#define SERVER_OPTIONS_MAX 16 /* of server_option_names */
+#define SERVER_OPTIONS_MAX 64 /* of server_option_names, some of which may be given again */
 
 struct supervisor;
 
@@ -496,9 +496,9 @@ static void supervise(struct supervisor *s)
 static void collect_options(struct supervisor *s, const struct args *a)
 {
 	for (const char *const *name = server_option_names; *name; name++) {
-		const char *value = args_value(a, *name);
-		if (value && s->n_options < SERVER_OPTIONS_MAX)
-			s->options[s->n_options++] = xasprintf("--%s=%s", *name, value);
+		const char *value = args_value(a, *name); /* also one that was not given but has a default */
+		for (int i = 0; value && s->n_options < SERVER_OPTIONS_MAX; value = args_each(a, *name, ++i))
+			s->options[s->n_options++] = xasprintf("--%s=%s", *name, str_or(args_each(a, *name, i), value));
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The seam between the server and those who know users and rights (authn.c, authz.c: x509, bearer tokens, RBAC).
- * Everything is synchronous and answered from memory: a request never waits for a lookup.
+ * Everything is synchronous and answered from memory; only the keys of other token issuers may be waited for.
  *
  * A struct user is built in the request's arena and borrowed from then on; it has no owner of its own.
  */
@@ -56,6 +56,11 @@ struct token_spec {
 struct authenticator_ops {
 	/* 0 with *ret filled in (anonymous included, when allowed); -1 with a 401 in err. */
 	int (*authenticate)(void *self, struct http_request *r, struct arena *a, struct user *ret, struct status *err);
+	/*
+	 * true: what it takes to judge the request is on its way, and fn(arg) will be called once, when authenticate
+	 * is to be asked. Everything else is judged from memory. May be NULL: never.
+	 */
+	bool (*await)(void *self, struct http_request *r, void (*fn)(void *arg), void *arg);
 	/* TokenReview. 0: valid, *ret and the audiences (a JSON array, may be NULL) set; -1: not, reason in err. */
 	int (*review_token)(void *self, const char *token, const struct json *audiences, struct arena *a,
 			    struct user *ret, struct json **ret_audiences, struct status *err);

@@ -19,7 +19,9 @@
 #include "base/str.h"
 #include "http/server.h"
 #include "server/authn_internal.h"
+#include "server/authn_options.h"
 #include "server/jwt.h"
+#include "server/oidc.h"
 #include "server/pki.h"
 #include "store/store.h"
 
@@ -30,6 +32,8 @@ struct authn *authn_new(const struct authn_config *c)
 	a->pki = c->pki;
 	a->store = c->store;
 	a->issuer = xstrdup(c->issuer);
+	a->options = c->options;
+	a->oidc = c->oidc;
 	return a;
 }
 
@@ -140,14 +144,18 @@ static int review_token(void *arg, const char *token, const struct json *audienc
 	const struct authn *self = arg;
 	struct json *common = NULL;
 	int r = authn_bootstrap_token(self, token, a, ret, err);
+	if (r == 0)
+		r = oidc_token(self->oidc, token, a, ret, err);
 
-	/* Bootstrap tokens know no audiences: they are for this server only. */
+	/* These know nothing of our audiences: they are for this server only. */
 	if (r > 0 && json_len(audiences)) {
 		bool own = false;
 		JSON_EACH(x, audiences)
 			own |= str_eq(json_str(x), self->issuer);
 		if (!own)
 			return status_set(err, 401, "token audiences are not among those asked for");
+		common = json_new(a, JSON_ARRAY);
+		json_append(common, json_new_str(a, self->issuer));
 	}
 	if (r == 0)
 		r = authn_account_token(self, token, audiences, a, ret, &common, err);
@@ -177,6 +185,32 @@ static const char *bearer_token(struct http_request *r, struct arena *a)
 	return base64url_decode(&b, at, strcspn(at, ", ")) < 0 ? NULL : arena_strdup(a, buf_str(&b));
 }
 
+/* May a request without credentials come in? */
+static bool anonymous_allowed(const struct authn *self, const char *path)
+{
+	const struct authn_options *o = self->options;
+
+	if (!o || !o->anonymous)
+		return !o;
+	JSON_EACH(x, o->anonymous_paths)
+		if (str_eq(json_str(x), path))
+			return true;
+	return !json_len(o->anonymous_paths);
+}
+
+static bool await(void *arg, struct http_request *r, void (*fn)(void *arg), void *fn_arg)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	const struct authn *self = arg;
+	const unsigned char *der;
+	size_t len;
+
+	if (!self->oidc || http_peer_rejected(r) || http_peer_cert(r, &der, &len))
+		return false;
+	const char *token = bearer_token(r, &a);
+	return !str_empty(token) && oidc_await(self->oidc, token, fn, fn_arg);
+}
+
 static int authenticate(void *arg, struct http_request *r, struct arena *a, struct user *ret, struct status *err)
 {
 	const unsigned char *der;
@@ -193,7 +227,7 @@ static int authenticate(void *arg, struct http_request *r, struct arena *a, stru
 		return review_token(arg, token, NULL, a, ret, NULL, &why) < 0 ? unauthorized(err) : 0;
 	}
 	/* Credentials that nobody here knows are a mistake, not a wish to be anonymous. */
-	if (http_header(r, "authorization"))
+	if (http_header(r, "authorization") || !anonymous_allowed(arg, http_path(r)))
 		return unauthorized(err);
 	*ret = *user_new(a, USER_ANONYMOUS, GROUP_UNAUTHENTICATED, NULL, NULL);
 	return 0;
@@ -211,6 +245,7 @@ static struct json *key_set(void *arg, struct arena *a)
 
 const struct authenticator_ops authn_ops = {
     .authenticate = authenticate,
+    .await = await,
     .review_token = review_token,
     .issue_token = authn_issue_token,
     .issuer = issuer,

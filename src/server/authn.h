@@ -2,8 +2,8 @@
 /*
  * Who is it? Client certificates (subject CN is the user, each O a group; the chain was verified by TLS), service
  * account tokens (KEP-1205: bound to an account, and maybe to a pod, secret or node, all of which must still exist with
- * the same uid; or kept in a Secret), bootstrap tokens. Without credentials it is system:anonymous, who may only what
- * roles let him.
+ * the same uid; or kept in a Secret), bootstrap tokens, tokens of other issuers (oidc.h). Without credentials it is
+ * system:anonymous, who may only what roles let him.
  */
 #ifndef PROA_SERVER_AUTHN_H
 #define PROA_SERVER_AUTHN_H
@@ -11,6 +11,8 @@
 #include "server/auth.h"
 
 struct authn;
+struct authn_options;
+struct oidc;
 struct pki;
 struct store;
 
@@ -25,6 +27,8 @@ struct authn_config {
 	struct pki *pki;     /* borrowed */
 	struct store *store; /* borrowed; where accounts and pods are looked up */
 	const char *issuer;  /* "https://kubernetes.default.svc.cluster.local"; also the default audience. Copied */
+	const struct authn_options *options; /* borrowed; NULL: no other issuers, anonymous requests everywhere */
+	struct oidc *oidc;		     /* borrowed; NULL: none */
 };
 
 extern const struct authenticator_ops authn_ops; /* self: struct authn */

@@ -23,7 +23,9 @@ struct authn {
 	struct pki *pki;
 	struct store *store;
 	char *issuer;
-	struct cert certs[CERTS_CACHED]; /* by hash; a newcomer takes the place */
+	const struct authn_options *options; /* may be NULL */
+	struct oidc *oidc;		     /* may be NULL */
+	struct cert certs[CERTS_CACHED];     /* by hash; a newcomer takes the place */
 };
 
 struct json;

@@ -86,8 +86,9 @@ static int allow_path(int ruleset, const char *path, uint64_t rights)
 
 static int confine_files(const char *data_dir, const char *log_dir)
 {
-	static const char *const readable[] = {"/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom", "/proc/meminfo",
-					       "/proc/self/statm"};
+	static const char *const readable[] = {"/etc/localtime",   "/usr/share/zoneinfo", "/dev/urandom",
+					       "/proc/meminfo",	   "/proc/self/statm",	  "/etc/hosts",
+					       "/etc/resolv.conf", "/etc/nsswitch.conf"};
 	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
 	if (abi < 0) {

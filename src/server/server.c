@@ -238,18 +238,29 @@ static void admit(struct request *r)
 	}
 }
 
-static void handle(struct http_request *http, void *arg)
+/* arg: a reference to the request. */
+static void begin(void *arg)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
-	struct request *r = request_new(arg, http);
-	request_ref(r);
-	if (prepare(r, &err) < 0)
+	struct request *r = arg;
+	if (r->gone) /* while it waited */
+		;
+	else if (prepare(r, &err) < 0)
 		reply_status(r, &err);
 	else if (r->route.resource && proxy_is(&r->route))
 		run(r); /* long-running: exec, logs, proxies */
 	else
 		admit(r);
 	request_unref(r);
+}
+
+static void handle(struct http_request *http, void *arg)
+{
+	struct server *s = arg;
+	struct request *r = request_ref(request_new(s, http));
+	const struct auth *auth = &s->config.auth;
+	if (!auth->authn || !auth->authn->await || !auth->authn->await(auth->authn_self, http, begin, r))
+		begin(r);
 }
 
 /* ---- the server ---- */
