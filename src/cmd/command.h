@@ -63,8 +63,9 @@ int command_main(const struct command *root, int argc, char **argv);
 /* Prints "error: …" and returns 1, so that `return command_fail(…)` works. */
 int command_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-extern const struct command command_up, command_down, command_server, command_agent, command_image, command_version,
-    command_completion, command_complete;
+extern const struct command command_up, command_down, command_server, command_agent, command_image, command_run,
+    command_ps, command_exec, command_logs, command_stop, command_rm, command_version, command_completion,
+    command_complete;
 extern const struct command command_root;
 
 #endif

@@ -5,9 +5,10 @@
 #include "base/log.h"
 #include "cmd/command.h"
 
-static const struct command *const commands[] = {&command_up,	      &command_down,	 &command_server,
-						 &command_agent,      &command_image,	 &command_version,
-						 &command_completion, &command_complete, NULL};
+static const struct command *const commands[] = {
+    &command_up,  &command_down,    &command_server,	 &command_agent,    &command_image,
+    &command_run, &command_ps,	    &command_exec,	 &command_logs,	    &command_stop,
+    &command_rm,  &command_version, &command_completion, &command_complete, NULL};
 
 const struct command command_root = {
     .name = "proa",

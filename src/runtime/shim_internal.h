@@ -97,6 +97,7 @@ struct container {
 	struct source in;     /* to its stdin; watched only while something is pending */
 	char *in_pending;
 	size_t in_pending_len;
+	bool in_ends; /* closed once in_pending is written */
 	struct log log;
 	struct list attaches;
 	int n_attaches;

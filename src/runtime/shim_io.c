@@ -146,6 +146,14 @@ static void close_stdin(struct container *c)
 	c->in_pending_len = 0;
 }
 
+/* What was read from whoever attached is written first. */
+static void end_stdin(struct container *c)
+{
+	c->in_ends = true;
+	if (!c->in_pending_len)
+		close_stdin(c);
+}
+
 static void balance_input(struct container *c)
 {
 	source_set(&c->in, c->in_pending_len ? EPOLLOUT : 0);
@@ -161,6 +169,8 @@ static void flush_input(struct container *c)
 	} else if (n > 0) {
 		c->in_pending_len -= (size_t)n;
 		memmove(c->in_pending, c->in_pending + n, c->in_pending_len);
+		if (c->in_ends)
+			end_stdin(c);
 	}
 	balance_input(c);
 }
@@ -185,7 +195,7 @@ static void on_attach_in(struct source *s, uint32_t events)
 	if (n <= 0) {
 		source_close(s);
 		if (c->spec.stdin_once && !c->spec.tty)
-			close_stdin(c);
+			end_stdin(c);
 		if (a->out[0].fd < 0 && a->out[1].fd < 0)
 			attach_free(a);
 		return;
