@@ -34,6 +34,7 @@ struct authn *authn_new(const struct authn_config *c)
 	a->issuer = xstrdup(c->issuer);
 	a->options = c->options;
 	a->oidc = c->oidc;
+	a->verified = NEW(struct jwt_cache);
 	return a;
 }
 
@@ -54,6 +55,7 @@ void authn_free(struct authn *a)
 		return;
 	for (size_t i = 0; i < CERTS_CACHED; i++)
 		cert_release(&a->certs[i]);
+	free(a->verified);
 	free(a->issuer);
 	free(a);
 }

@@ -25,6 +25,7 @@ struct authn {
 	char *issuer;
 	const struct authn_options *options; /* may be NULL */
 	struct oidc *oidc;		     /* may be NULL */
+	struct jwt_cache *verified;	     /* service account tokens; the keys stay as long as we do */
 	struct cert certs[CERTS_CACHED];     /* by hash; a newcomer takes the place */
 };
 

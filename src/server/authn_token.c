@@ -200,7 +200,7 @@ int authn_account_token(const struct authn *self, const char *token, const struc
 
 	if (!peek || (!legacy && !str_eq(issuer, self->issuer)))
 		return 0;
-	if (jwt_verify(a, pki_token_keys(self->pki), jwt_algorithms, token, &claims) < 0)
+	if (jwt_verify_cached(a, self->verified, pki_token_keys(self->pki), jwt_algorithms, token, &claims) < 0)
 		return status_set(err, 401, "invalid bearer token");
 	if (legacy && !json_get(claims, "aud")) /* these say nothing: they are the server's own */
 		json_set_str(a, claims, "aud", self->issuer);

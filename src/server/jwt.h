@@ -46,6 +46,18 @@ char *jwt_sign(struct arena *a, const struct jwt_key *key, const struct json *cl
  */
 int jwt_verify(struct arena *a, const struct jwt_keys *keys, const char *const *algs, const char *token,
 	       struct json **ret_claims);
+/*
+ * Which tokens have been verified already, by their SHA-256: verifying costs as much as ten reads. A cache goes with
+ * one set of keys and one of algorithms; clear it when either changes. Zeroed: empty.
+ */
+#define JWT_CACHE_TOKENS 1024 /* a power of two; a newcomer takes the place */
+struct jwt_cache {
+	unsigned char digest[JWT_CACHE_TOKENS][32];
+};
+int jwt_verify_cached(struct arena *a, struct jwt_cache *cache, const struct jwt_keys *keys, const char *const *algs,
+		      const char *token, struct json **ret_claims);
+void jwt_cache_clear(struct jwt_cache *cache);
+
 /* The claims of a token that nobody has verified: only to learn who should. NULL: malformed. */
 struct json *jwt_peek(struct arena *a, const char *token);
 

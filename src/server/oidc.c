@@ -34,6 +34,7 @@ struct provider {
 	struct loop *loop; /* NULL: nothing can be fetched */
 	struct tls_context *tls;
 	struct jwt_keys keys;
+	struct jwt_cache verified; /* with these keys */
 	struct https_get *get;
 	struct loop_timer *retry;
 	int64_t may_ask; /* so often, as of counted_ms */
@@ -81,6 +82,7 @@ static void on_keys(void *arg, const char *body, size_t len, const char *why)
 		failed(p, "key set", "it is not a JWK Set");
 	} else {
 		jwt_keys_release(&p->keys);
+		jwt_cache_clear(&p->verified);
 		p->keys = keys;
 		log_info("keys of a token issuer issuer=%s keys=%zu", p->config->url, keys.n);
 		go_on(p);
@@ -165,7 +167,7 @@ bool oidc_await(struct oidc *o, const char *token, void (*fn)(void *arg), void *
 	struct provider *p = o ? provider_of(o, jwt_peek(&a, token)) : NULL;
 	struct json *claims;
 
-	if (!p || jwt_verify(&a, &p->keys, p->config->algs, token, &claims) == 0)
+	if (!p || jwt_verify_cached(&a, &p->verified, &p->keys, p->config->algs, token, &claims) == 0)
 		return false;
 	if (may_ask(p))
 		ask(p);
@@ -278,7 +280,7 @@ int oidc_token(struct oidc *o, const char *token, struct arena *a, struct user *
 
 	if (!p)
 		return 0;
-	if (jwt_verify(a, &p->keys, p->config->algs, token, &claims) < 0)
+	if (jwt_verify_cached(a, &p->verified, &p->keys, p->config->algs, token, &claims) < 0)
 		return refuse(p, err,
 			      p->keys.n ? "verify token: failed to verify signature"
 					: "authenticator not initialized: its keys are not known yet");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that configure the server: audit policies and encryption. Refused with a reason, or usable. */
-/* sources: server/audit_policy.c server/encryption.c */
+/* Files that configure the server: audit, encryption, authentication. Refused with a reason, or usable. */
+/* sources: server/audit_policy.c server/encryption.c server/authn_options.c server/jwt.c server/jwk.c base/url.c */
 /* libs: -lcrypto */
 #include <assert.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "server/audit_policy.h"
 #include "server/auth.h"
+#include "server/authn_options.h"
 #include "server/encryption.h"
 #include "store/store.h"
 
@@ -51,7 +52,8 @@ static void round_trip(const struct store_codec *c)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_status_ struct status policy_err = STATUS_INIT, encryption_err = STATUS_INIT;
+	_cleanup_status_ struct status policy_err = STATUS_INIT, encryption_err = STATUS_INIT, authn_err = STATUS_INIT;
+	struct authn_options authn;
 	struct audit_policy *p = NULL;
 	struct encryption *e = NULL;
 
@@ -63,6 +65,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		round_trip(encryption_codec(e));
 	else
 		assert(encryption_err.message[0]);
+	if (authn_options_parse((const char *)data, size, "https://own", &authn, &authn_err) < 0) {
+		assert(authn_err.message[0]);
+	} else {
+		for (size_t i = 0; i < authn.n_issuers; i++)
+			assert(authn.issuers[i].username.claim && authn.issuers[i].discovery_url);
+		authn_options_release(&authn);
+	}
 	audit_policy_free(p);
 	encryption_free(e);
 	return 0;

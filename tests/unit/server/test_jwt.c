@@ -153,9 +153,37 @@ static void key_ids_and_purposes_are_kept_to(void **state)
 	jwt_keys_release(&keys);
 }
 
+static void a_cache_knows_what_was_verified_and_nothing_else(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	static struct jwt_cache cache;
+	struct jwt_keys keys = one_key("P-256"), others = one_key("P-256");
+	struct json *claims = json_new(&a, JSON_OBJECT), *got;
+
+	json_set_str(&a, claims, "sub", "someone");
+	char *token = jwt_sign(&a, &keys.at[0], claims);
+	assert_int_equal(jwt_verify_cached(&a, &cache, &others, jwt_algorithms, token, &got), -ENOKEY);
+	assert_int_equal(jwt_verify_cached(&a, &cache, &keys, jwt_algorithms, token, &got), 0);
+	/* now it is known, whatever keys there are: that is why it must be cleared */
+	assert_int_equal(jwt_verify_cached(&a, &cache, &others, jwt_algorithms, token, &got), 0);
+	assert_true(json_equal(got, claims));
+	for (size_t i = 0; token[i]; i++) {
+		char kept = token[i];
+		token[i] = kept == 'A' ? 'B' : 'A';
+		assert_true(jwt_verify_cached(&a, &cache, &keys, jwt_algorithms, token, &got) < 0);
+		token[i] = kept;
+	}
+	jwt_cache_clear(&cache);
+	assert_int_equal(jwt_verify_cached(&a, &cache, &others, jwt_algorithms, token, &got), -ENOKEY);
+	jwt_keys_release(&keys);
+	jwt_keys_release(&others);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_cache_knows_what_was_verified_and_nothing_else),
 	    cmocka_unit_test(what_was_signed_verifies_and_nothing_else),
 	    cmocka_unit_test(other_algorithms_are_refused),
 	    cmocka_unit_test(a_public_key_is_no_secret),
