@@ -112,14 +112,16 @@ static void check_event(struct check *c)
 {
 	const char *about = str_or(json_path_str(c->tree, "involvedObject.namespace"), ""), *mine = meta_ns(c->tree);
 	bool timed = !str_empty(json_path_str(c->tree, "eventTime")); /* as new clients write them */
-	bool fits = *about ? str_eq(about, mine) || timed : str_eq(mine, "default") || str_eq(mine, "kube-system");
+	bool fits =
+	    *about ? timed || str_eq(about, mine) : str_eq(mine, "default") || (timed && str_eq(mine, "kube-system"));
 
 	if (!fits)
 		bad_invalid_str(c, "involvedObject.namespace", about, "does not match event.namespace");
 	if (!timed)
 		return;
-	if (need_in(c, "", c->tree, "reportingComponent"))
-		name_in(c, "", c->tree, "reportingComponent", name_check_qualified);
+	/* As the field is called in events.k8s.io. */
+	if (need_str(c, "reportingController", json_get(c->tree, "reportingComponent")))
+		check_name(c, "reportingController", json_get(c->tree, "reportingComponent"), name_check_qualified);
 	check_event_text(c, "reportingInstance");
 	check_event_text(c, "action");
 	check_event_text(c, "reason");

@@ -17,6 +17,7 @@
 #include "api/strategic_patch.h"
 #include "api/type.h"
 #include "api/validate.h"
+#include "api/warnings.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/env.h"
@@ -288,6 +289,11 @@ int op_load(struct write_op *op, struct status *err)
 
 /* ---- create ---- */
 
+static void add_warning(void *arg, const char *text)
+{
+	admission_warn(arg, text);
+}
+
 /* From a decoded, converted tree in op->tree to what is stored. */
 static int prepare_create(struct write_op *op, struct status *err)
 {
@@ -312,7 +318,10 @@ static int prepare_create(struct write_op *op, struct status *err)
 	if (admission_mutate(&ad, err) < 0)
 		return -1;
 	default_object(a, op->row, op->tree);
-	if (validate_create(op->row, op->tree, err) < 0 || admission_validate(&ad, err) < 0)
+	if (validate_create(op->row, op->tree, err) < 0)
+		return -1;
+	object_warnings(a, op->row, op->tree, NULL, add_warning, &ad);
+	if (admission_validate(&ad, err) < 0)
 		return -1;
 	if (op->strategy->allocate && op->strategy->allocate(op, err) < 0)
 		return -1;
@@ -640,8 +649,11 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	default_object(a, op->row, op->tree);
 	set_generation(op);
 	apply_ignore_times(a, op->old_tree, op->tree);
-	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0 ||
-	    admission_validate(&ad, err) < 0)
+	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0)
+		return -1;
+	if (!ops)
+		object_warnings(a, op->row, op->tree, op->old_tree, add_warning, &ad);
+	if (admission_validate(&ad, err) < 0)
 		return -1;
 	if (!ops && op->strategy->allocate && op->strategy->allocate(op, err) < 0)
 		return -1;

@@ -41,6 +41,31 @@ def changed(api, path, code=200, **spec):
 
 # ---- what people are told ----
 
+def test_kubectl_warns(api):
+    manifest = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: warned}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      nodeSelector: {beta.kubernetes.io/os: linux}
+      containers: [{name: c, image: i, env: [{name: A, value: a}, {name: A, value: b}]}]
+"""
+    def told(*arguments):
+        r = subprocess.run(["kubectl", "--server", "http://" + api.address, *arguments, "-f", "-"], input=manifest,
+                           capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0, r.stderr
+        return [l for l in r.stderr.splitlines() if l.startswith("Warning: ")]
+    texts = ['Warning: spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
+             'Warning: spec.template.spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply']
+    assert told("create") == texts
+    assert told("replace") == []  # nothing is new
+    kubectl(api, "delete", "deployment", "warned")
+
+
 def test_kubectl_tells_the_mistake(api):
     manifest = """
 apiVersion: apps/v1

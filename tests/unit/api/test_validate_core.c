@@ -252,7 +252,13 @@ static const struct row others[] = {
      "'i'}]}}}",
      "template.spec.ephemeralContainers" FORBIDDEN "ephemeral containers not allowed in pod template"},
     {"events", "{" M ",'involvedObject':{'namespace':'d'},'eventTime':'2026-01-01T00:00:00.000000Z'}",
-     "reportingComponent" REQUIRED},
+     "reportingController" REQUIRED},
+    {"events", "{'metadata':{'name':'x','namespace':'kube-system'},'involvedObject':{'kind':'Node'}}",
+     "involvedObject.namespace" INVALID "\"\": does not match event.namespace"},
+    {"events",
+     "{'metadata':{'name':'x','namespace':'kube-system'},'involvedObject':{'kind':'Node'},'eventTime':"
+     "'2026-01-01T00:00:00.000000Z','reportingComponent':'a/b','reportingInstance':'i','action':'a','reason':'r'}",
+     NULL},
     {"events",
      "{" M ",'involvedObject':{'namespace':'d'},'eventTime':'2026-01-01T00:00:00.000000Z','reportingComponent':'a/b',"
      "'reportingInstance':'i','action':'a','reason':'r'}",
