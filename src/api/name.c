@@ -54,6 +54,8 @@ const char *name_check_dns1123_label(const char *s)
 {
 	if (strlen(s) > NAME_MAX_DNS_LABEL)
 		return "must be no more than 63 bytes";
+	if (!is_label(s, strlen(s)) && is_subdomain(s))
+		return "must not contain dots";
 	if (!is_label(s, strlen(s)))
 		return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
 		       "start "

@@ -2,6 +2,8 @@
 /* Which kinds are warned of what (warnings.h). */
 #include "api/warnings.h"
 
+#include <arpa/inet.h>
+
 #include "api/meta.h"
 #include "api/quantity.h"
 #include "api/resource.h"
@@ -52,13 +54,34 @@ static void warn_of_annotation(struct warner *w, const struct json *tree, const 
 
 /* ---- kinds ---- */
 
+/* An IPv6 address that isn't written as it is compared. */
+static void warn_of_address(struct warner *w, const char *path, const char *ip)
+{
+	unsigned char bytes[16];
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET6, ip, bytes) == 1 && inet_ntop(AF_INET6, bytes, text, sizeof(text)) && !str_eq(text, ip))
+		tell(w,
+		     AT(w, "%s: IPv6 address \"%s\" should be in RFC 5952 canonical format (\"%s\")", path, ip, text));
+}
+
+static void warn_of_addresses(struct warner *w, const struct json *spec, const char *list)
+{
+	size_t i = 0;
+
+	EACH_ITEM(ip, json_get(spec, list))
+		warn_of_address(w, AT(w, "spec.%s[%zu]", list, i++), str_or(json_str(ip), ""));
+}
+
 static void service(struct warner *w, const struct json *tree)
 {
 	const struct json *spec = json_get(tree, "spec");
 	bool external = str_eq(json_path_str(spec, "type"), "ExternalName");
 
-	warn_of_annotation(w, tree, "service.kubernetes.io/topology-aware-hints",
-			   "please use service.kubernetes.io/topology-mode instead");
+	if (meta_annotation(tree, "service.kubernetes.io/topology-aware-hints"))
+		tell(w, "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
+			"service.kubernetes.io/topology-mode instead");
+	warn_of_addresses(w, spec, "clusterIPs");
 	if (str_eq(json_path_str(spec, "clusterIP"), "None")) {
 		if (!str_empty(json_path_str(spec, "loadBalancerIP")))
 			tell(w, "spec.loadBalancerIP is ignored for headless services");
@@ -67,10 +90,14 @@ static void service(struct warner *w, const struct json *tree)
 		if (str_eq(json_path_str(spec, "sessionAffinity"), "ClientIP"))
 			tell(w, "spec.SessionAffinity is ignored for headless services");
 	}
+	warn_of_addresses(w, spec, "externalIPs");
+	warn_of_address(w, "spec.loadBalancerIP", str_or(json_path_str(spec, "loadBalancerIP"), ""));
 	if (external && json_len(json_get(spec, "externalIPs")))
 		tell(w, "spec.externalIPs is ignored when spec.type is \"ExternalName\"");
 	if (!external && !str_empty(json_path_str(spec, "externalName")))
 		tell(w, "spec.externalName is ignored when spec.type is not \"ExternalName\"");
+	if (str_eq(json_path_str(spec, "trafficDistribution"), "PreferClose"))
+		tell(w, "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"");
 }
 
 static void volume(struct warner *w, const struct json *tree)

@@ -23,7 +23,7 @@ static const struct {
     {"", "configmaps", "{'metadata':{'name':'x'}}", "metadata.namespace|FieldValueRequired|Required value"},
     {"", "namespaces", "{" M "}", "metadata.namespace|FieldValueForbidden|Forbidden: not allowed on this type"},
     {"", "namespaces", "{'metadata':{'name':'a.b'}}",
-     "metadata.name|FieldValueInvalid|Invalid value: \"a.b\": a lowercase RFC 1123 label"},
+     "metadata.name|FieldValueInvalid|Invalid value: \"a.b\": must not contain dots"},
     {"rbac.authorization.k8s.io", "clusterroles", "{'metadata':{'name':'system:x'}}", NULL},
     {"", "configmaps", "{'metadata':{'name':'x','namespace':'d','labels':{'-':'b'}}}",
      "metadata.labels|FieldValueInvalid|Invalid value: \"-\": name part must consist of"},

@@ -4,6 +4,7 @@
 #include "api/default.h"
 #include "api/resource.h"
 #include "api/validate.h"
+#include "api/warnings.h"
 #include "testing.h"
 
 #define INVALID "|FieldValueInvalid|Invalid value: "
@@ -40,7 +41,9 @@ static const struct row metadata[] = {
      "metadata.generateName" INVALID "\"A-\""},
     {"services", "{'metadata':{'name':'0x','namespace':'d'},'spec':{'ports':[{'port':1}]}}", NULL},
     {"services", "{'metadata':{'name':'a.b','namespace':'d'},'spec':{'ports':[{'port':1}]}}",
-     "metadata.name" INVALID "\"a.b\": a lowercase RFC 1123 label"},
+     "metadata.name" INVALID "\"a.b\": must not contain dots"},
+    {"services", "{'metadata':{'name':'A.b','namespace':'d'},'spec':{'ports':[{'port':1}]}}",
+     "metadata.name" INVALID "\"A.b\": a lowercase RFC 1123 label must"},
 };
 
 #define SERVICE(members) "{" M ",'spec':{'ports':[{'port':80}]," members "}}"
@@ -412,6 +415,12 @@ static void test_updates(void **state)
 
 static size_t judged;
 
+static void ignore(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
 static void judge_decoded(const struct resource *r, const struct json *whole)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -424,6 +433,7 @@ static void judge_decoded(const struct resource *r, const struct json *whole)
 	(void)validate_create(r, v, &err);
 	(void)validate_update(r, v, tree(&a, "{'spec':{}}"), NULL, &err);
 	(void)validate_update(r, v, v, "status", &err);
+	object_warnings(&a, r, v, NULL, ignore, NULL);
 	default_object(&a, r, v);
 	(void)validate_create(r, v, &err);
 }

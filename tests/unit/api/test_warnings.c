@@ -29,7 +29,7 @@ static const struct {
     {"", "pods", POD("'hostNetwork':false"), ""},
     {"", "pods", "{'metadata':{'name':'a.b'},'spec':{}}",
      "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is "
-     "recommended: [a lowercase RFC 1123 label must consist of"},
+     "recommended: [must not contain dots]\n"},
     {"", "pods", POD("'nodeSelector':{'beta.kubernetes.io/os':'linux','a':'b'}"),
      "spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead\n"},
     {"", "pods",
@@ -113,6 +113,16 @@ static const struct {
      "spec.externalIPs is ignored for headless services\nspec.SessionAffinity is ignored for headless services\n"},
     {"", "services", SERVICE("'type':'ExternalName','externalName':'a','externalIPs':['1.1.1.1']"),
      "spec.externalIPs is ignored when spec.type is \"ExternalName\"\n"},
+    {"", "services",
+     SERVICE("'type':'LoadBalancer','loadBalancerIP':'2001:DB8:0::1','clusterIPs':['FD00::1','10.0.0.1']"),
+     "spec.clusterIPs[0]: IPv6 address \"FD00::1\" should be in RFC 5952 canonical format (\"fd00::1\")\n"
+     "spec.loadBalancerIP: IPv6 address \"2001:DB8:0::1\" should be in RFC 5952 canonical format (\"2001:db8::1\")\n"},
+    {"", "services", SERVICE("'trafficDistribution':'PreferClose'"),
+     "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"\n"},
+    {"", "services", "{'metadata':{'annotations':{'service.kubernetes.io/topology-aware-hints':'Auto'}}}",
+     "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
+     "service.kubernetes.io/topology-mode "
+     "instead\n"},
     {"", "services", SERVICE("'externalName':'a'"),
      "spec.externalName is ignored when spec.type is not \"ExternalName\"\n"},
     {"", "persistentvolumes",
