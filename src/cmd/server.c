@@ -267,7 +267,10 @@ static void stop(struct control_plane *p)
 		client_free(p->scheduler_client);
 	if (p->controller_client)
 		client_free(p->controller_client);
-	oidc_stop(p->oidc); /* who waits for keys is answered while there is a server */
+	/* Who waits for keys, or a commit, is answered while there is a server. */
+	oidc_stop(p->oidc);
+	if (p->store)
+		store_settle(p->store);
 	server_free(p->server);
 	audit_free(p->audit);
 	registry_free(p->registry);

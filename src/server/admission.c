@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "api/resource.h"
+#include "base/json.h"
 #include "base/arena.h"
 #include "base/str.h"
 #include "server/admission_plugins.h"
@@ -62,6 +63,12 @@ void admission_warn(const struct admission *a, const char *message)
 		if (str_eq(w->at[i], message))
 			return;
 	w->at[w->n++] = arena_strdup(w->arena, message);
+}
+
+void admission_annotate(const struct admission *a, const char *key, const char *value)
+{
+	if (a->annotations)
+		json_set_str(a->arena, a->annotations, key, value);
 }
 
 int admission_forbid(const struct admission *a, struct status *err, const char *fmt, ...)

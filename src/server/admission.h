@@ -40,6 +40,7 @@ struct admission {
 	struct arena *arena;
 	bool dry_run;
 	struct admission_warnings *warnings; /* admission_warn */
+	struct json *annotations;	     /* admission_annotate; may be NULL */
 	struct quota_charges *charges;	     /* what to take from quotas when the write succeeds; may be NULL */
 };
 
@@ -58,6 +59,8 @@ extern const struct admission_plugin *const admission_plugins[]; /* in upstream'
 int admission_mutate(const struct admission *a, struct status *err);
 int admission_validate(const struct admission *a, struct status *err);
 void admission_warn(const struct admission *a, const char *message); /* a Warning header; message is copied */
+/* An annotation of the audit event, if there is one. */
+void admission_annotate(const struct admission *a, const char *key, const char *value);
 /* 403 as upstream writes it: pods "x" is forbidden: why */
 int admission_forbid(const struct admission *a, struct status *err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

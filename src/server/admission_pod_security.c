@@ -55,8 +55,8 @@ static struct policy policy_of(struct arena *a, const struct json *ns, struct st
 	const struct json *labels = json_path(ns, "metadata.labels");
 	bool enforced, versioned, warn_version;
 	read_mode(labels, "enforce", a, &p.enforce, &enforced, &versioned, err);
-	bool ignored;
-	read_mode(labels, "audit", a, &p.audit, &ignored, &ignored, err);
+	bool ignored, ignored_version;
+	read_mode(labels, "audit", a, &p.audit, &ignored, &ignored_version, err);
 	read_mode(labels, "warn", a, &p.warn, &ignored, &warn_version, err);
 	/* Whoever is refused pods wants to hear of it where the template is written. */
 	if (!json_get(labels, PREFIX "warn") && enforced && p.enforce.level > p.warn.level) {
@@ -107,6 +107,17 @@ static void warn_of(const struct admission *a, struct pod_security_policy p, con
 					       pod_security_text(a->arena, p), details));
 }
 
+/* What the audit mode says goes nowhere else. */
+static void record(const struct admission *a, struct pod_security_policy p, const struct json *meta,
+		   const struct json *spec)
+{
+	const char *details, *reasons;
+	if (a->annotations && !pod_security_check(a->arena, p, meta, spec, &details, &reasons))
+		admission_annotate(a, PREFIX "audit-violations",
+				   arena_printf(a->arena, "would violate PodSecurity \"%s\": %s",
+						pod_security_text(a->arena, p), details));
+}
+
 static int check_pod(const struct admission *a, struct status *err)
 {
 	static const char *const judged[] = {"", "ephemeralcontainers", "resize", NULL};
@@ -117,6 +128,8 @@ static int check_pod(const struct admission *a, struct status *err)
 		return 0;
 	struct policy p = policy_of(a->arena, admission_lookup(a, "", "namespaces", "", a->ns), NULL);
 	const struct json *meta = json_get(a->object, "metadata"), *spec = json_get(a->object, "spec");
+	admission_annotate(a, PREFIX "enforce-policy", pod_security_text(a->arena, p.enforce));
+	record(a, p.audit, meta, spec);
 	if (!pod_security_check(a->arena, p.enforce, meta, spec, &details, &reasons))
 		return admission_forbid(a, err, "violates PodSecurity \"%s\": %s",
 					pod_security_text(a->arena, p.enforce), details);
@@ -130,8 +143,10 @@ static int check_template(const struct admission *a, const char *path)
 		return 0;
 	struct policy p = policy_of(a->arena, admission_lookup(a, "", "namespaces", "", a->ns), NULL);
 	const struct json *template = json_path(a->object, path);
-	if (template)
-		warn_of(a, p.warn, json_get(template, "metadata"), json_get(template, "spec"));
+	if (!template)
+		return 0;
+	record(a, p.audit, json_get(template, "metadata"), json_get(template, "spec"));
+	warn_of(a, p.warn, json_get(template, "metadata"), json_get(template, "spec"));
 	return 0;
 }
 

@@ -276,6 +276,13 @@ void audit_request_object(struct request *r, const struct json *object)
 		r->audit->request = json_clone(&r->arena, object);
 }
 
+struct json *audit_annotations(struct request *r)
+{
+	if (r->audit && !r->audit->annotations)
+		r->audit->annotations = json_new(&r->arena, JSON_OBJECT);
+	return r->audit ? r->audit->annotations : NULL;
+}
+
 bool audit_wants_response(const struct request *r)
 {
 	return r->audit && r->audit->decision.level == AUDIT_REQUEST_RESPONSE && !r->audit->response;

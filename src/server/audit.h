@@ -47,7 +47,8 @@ struct audit_record {
 	const struct user *user, *impersonated;
 	const char *verdict, *reason; /* of authorization; NULL: it was not asked */
 	struct json *request, *response;
-	int code; /* 0: no answer */
+	struct json *annotations; /* those of admission */
+	int code;		  /* 0: no answer */
 	const char *message, *status_reason;
 };
 
@@ -56,6 +57,8 @@ void audit_received(struct request *r);
 void audit_verdict(struct request *r, bool allowed, const char *reason);
 void audit_request_object(struct request *r, const struct json *object); /* copied */
 void audit_response_object(struct request *r, const struct json *object);
+/* The object that takes annotations; NULL: nothing is recorded. */
+struct json *audit_annotations(struct request *r);
 bool audit_wants_response(const struct request *r);
 void audit_stage(struct request *r, enum audit_stage stage);
 

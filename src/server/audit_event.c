@@ -128,5 +128,8 @@ void audit_event_write(struct buf *out, const struct request *r, enum audit_stag
 		json_set_str(&a, notes, "authorization.k8s.io/decision", record->verdict);
 		json_set_str(&a, notes, "authorization.k8s.io/reason", str_or(record->reason, ""));
 	}
+	if (json_len(record->annotations) && stage == AUDIT_COMPLETE)
+		JSON_EACH(note, record->annotations)
+			json_set_str(&a, json_object_in(&a, e, "annotations"), note->key, json_str(note));
 	json_write(out, e);
 }

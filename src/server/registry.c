@@ -181,6 +181,7 @@ struct admission op_admission(struct write_op *op, enum admission_operation oper
 				  .arena = op->arena,
 				  .dry_run = op->req.dry_run,
 				  .warnings = &op->warnings,
+				  .annotations = op->req.annotations,
 				  .charges = &op->charges};
 }
 

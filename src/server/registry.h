@@ -68,7 +68,8 @@ struct write_request {
 	enum field_validation validation;
 	struct decode_report *report;		     /* what parsing the body already complained of; NULL: nothing */
 	const char *label_selector, *field_selector; /* deletecollection */
-	struct arena *arena;			     /* for everything built on the way; must live until done() */
+	struct json *annotations; /* gets what admission says for the audit log; in arena; NULL: nobody records it */
+	struct arena *arena;	  /* for everything built on the way; must live until done() */
 	/*
 	 * Exactly once. err is NULL on success; result and everything in it is borrowed for the time of the call (take
 	 * a reference to obj to keep it; trees live in arena).

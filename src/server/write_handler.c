@@ -270,6 +270,7 @@ void handle_write(struct request *r)
 		return;
 	}
 	audit_request_object(r, w.body);
+	w.annotations = audit_annotations(r);
 	request_ref(r);
 	registry_write(r->server->registry, &w);
 }

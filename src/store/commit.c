@@ -299,7 +299,8 @@ static void job_wait(struct store *s)
 	j->store = NULL; /* its callback, still to come, frees it */
 }
 
-void store_drain(struct store *s)
+/* true: all that was pending is durable. */
+static bool commit_all(struct store *s)
 {
 	bool lost = false;
 
@@ -313,6 +314,18 @@ void store_drain(struct store *s)
 		lost = j->result != STORE_OK;
 		job_free(j);
 	}
+	return !lost;
+}
+
+void store_settle(struct store *s)
+{
+	commit_all(s);
+}
+
+void store_drain(struct store *s)
+{
+	bool lost = !commit_all(s);
+
 	while (!list_empty(&s->unsaved)) {
 		struct pending *p = LIST_ENTRY(s->unsaved.next, struct pending, link);
 		list_remove(&p->link);

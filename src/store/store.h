@@ -69,6 +69,8 @@ struct store_config {
 
 /* Reads everything back. 0 or negative errno with a reason in err. A second store on the same dir: -EBUSY. */
 int store_open(const struct store_config *c, struct store **ret, char *err, size_t err_len);
+/* Commits what is pending, waiting here, and calls done of every write: before those who would be told go away. */
+void store_settle(struct store *s);
 /* Commits what is pending, then closes. Calls done of every pending write first. */
 void store_close(struct store *s);
 

@@ -624,6 +624,13 @@ rules:
         bearer(s, "nonsense").must(401, "GET", maps)
         a.must(404, "GET", maps + "/none")
         a.must(200, "GET", maps + "?limit=1")
+        a.must(201, "POST", "/api/v1/namespaces", {"metadata": {"name": "strict", "labels": {
+            "pod-security.kubernetes.io/audit": "restricted", "pod-security.kubernetes.io/enforce": "baseline"}}})
+        until(s.admin(), "/api/v1/namespaces/strict/serviceaccounts/default", lambda o: True)
+        pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        a.must(201, "POST", "/api/v1/namespaces/strict/pods", pod)
+        pod["spec"]["hostPID"] = True
+        a.must(403, "POST", "/api/v1/namespaces/strict/pods", pod)
         watch = s.admin()
         next(watch.watch(maps + "?watch=1"))
         watch.close()
@@ -652,6 +659,10 @@ rules:
     assert refused and not refused[0]["user"], refused
     assert by["get", "configmaps", "none", "ResponseComplete"][0]["responseStatus"]["reason"] == "NotFound"
     assert by["watch", "configmaps", None, "ResponseStarted"] and by["watch", "configmaps", None, "ResponseComplete"]
+    for e in [e for e in events if e.get("objectRef", {}).get("resource") == "pods" and e["stage"] == "ResponseComplete"]:
+        notes = e["annotations"]
+        assert notes["pod-security.kubernetes.io/enforce-policy"] == "baseline:latest", e
+        assert notes["pod-security.kubernetes.io/audit-violations"].startswith('would violate PodSecurity "restricted:latest": '), e
     assert not [e for e in events if e["requestURI"] == "/version"] and "very secret" not in json.dumps(events)
 
 
@@ -679,6 +690,17 @@ def test_audit_rotation_and_mistakes(server, admin):
             fails_to_start(s, words)
     finally:
         s.stop()
+
+
+def test_stopping_while_controllers_write(server, admin):
+    for _ in range(3):
+        s = Server(str(server.proa.parent))
+        try:
+            s.start()
+            for i in range(3):  # each makes controllers write
+                s.admin().must(201, "POST", "/api/v1/namespaces", {"metadata": {"name": f"n{i}"}})
+        finally:
+            s.stop()
 
 
 def main():
