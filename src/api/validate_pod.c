@@ -155,17 +155,39 @@ static void check_host_aliases(struct pod_check *p)
 	}
 }
 
+#define HOST_USERS_FALSE "when `pod.Spec.HostUsers` is false"
+
+static void note_devices(struct pod_check *p, const char *at, const struct json *ctr, void *arg)
+{
+	(void)p;
+	(void)at;
+	*(bool *)arg |= json_len(json_get(ctr, "volumeDevices")) > 0;
+}
+
+static void forbid_devices(struct pod_check *p, const char *at, const struct json *ctr, void *arg)
+{
+	(void)arg;
+	if (json_len(json_get(ctr, "volumeDevices")))
+		bad_forbidden(p->c, PATH(p->c, "%s.volumeDevices", at), HOST_USERS_FALSE);
+}
+
+/* Users of its own go with no namespace of the host, and with no device: its ids can't be mapped. */
 static void check_host_users(struct pod_check *p)
 {
 	static const char *const shared[][2] = {
 	    {"hostNetwork", "hostNetwork"}, {"hostPID", "HostPID"}, {"hostIPC", "HostIPC"}};
+	struct pod_check old = {.c = p->c, .spec = p->old_spec, .path = p->path};
+	bool had_devices = false;
 
 	if (p->host_users)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(shared); i++)
 		if (json_path_bool(p->spec, shared[i][0], false))
-			bad_forbidden(p->c, PATH(p->c, "%s.%s", p->path, shared[i][1]),
-				      "when `pod.Spec.HostUsers` is false");
+			bad_forbidden(p->c, PATH(p->c, "%s.%s", p->path, shared[i][1]), HOST_USERS_FALSE);
+	if (p->old_spec && !json_path_bool(p->old_spec, "hostUsers", true))
+		each_container(&old, note_devices, &had_devices);
+	if (!had_devices) /* what was stored may stay */
+		each_container(p, forbid_devices, NULL);
 }
 
 /* ---- readiness and scheduling gates ---- */

@@ -336,6 +336,10 @@ static const struct row specs[] = {
     {"'hostnameOverride':'a','setHostnameAsFQDN':true", "hostnameOverride" FORBIDDEN "may not be set when"},
     {"'hostnameOverride':'a','hostNetwork':true", "hostnameOverride" FORBIDDEN "may not be set when `hostNetwork`"},
     {"'hostUsers':false,'hostNetwork':true", "hostNetwork" FORBIDDEN "when `pod.Spec.HostUsers` is false"},
+    {"'hostUsers':false,'volumes':[{'name':'v','persistentVolumeClaim':{'claimName':'p'}}],'initContainers':[{'name':'"
+     "i',"
+     "'image':'i','volumeDevices':[{'name':'v','devicePath':'/d'}]}]",
+     "initContainers[0].volumeDevices" FORBIDDEN "when `pod.Spec.HostUsers` is false"},
     /* security */
     {"'shareProcessNamespace':true,'hostPID':true", "securityContext.shareProcessNamespace" INVALID "true"},
     {"'securityContext':{'supplementalGroups':[-1]}", "securityContext.supplementalGroups[0]" INVALID "-1: must be"},
@@ -565,6 +569,11 @@ static const struct {
     {"'containers':[" C "],'activeDeadlineSeconds':5", "'containers':[" C "]", NULL,
      "spec.activeDeadlineSeconds" INVALID "null: must not update from a positive integer to nil value"},
     {"'containers':[" C "]", "'containers':[" C "],'activeDeadlineSeconds':5", NULL, NULL},
+#define DEVICE(image)                                                                                                  \
+	"'hostUsers':false,'volumes':[{'name':'v','persistentVolumeClaim':{'claimName':'p'}}],'containers':[{'name':'" \
+	"c',"                                                                                                          \
+	"'image':'" image "','volumeDevices':[{'name':'v','devicePath':'/d'}]}]"
+    {DEVICE("i"), DEVICE("j"), NULL, NULL}, /* stored by an older version */
     {"'containers':[" C "],'tolerations':[{'key':'a','operator':'Exists'}]",
      "'containers':[" C "],'tolerations':[{'key':'b','operator':'Exists'}]", NULL,
      "spec.tolerations" FORBIDDEN "existing toleration can not be modified except its tolerationSeconds"},

@@ -234,7 +234,8 @@ static void requests_are_read_and_lives_are_bounded(void **state)
 		int days, seconds;
 		assert_true(ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)));
 		int64_t left = (int64_t)days * 86400 + seconds;
-		assert_true(left <= lives[i].got && left > lives[i].got - 60);
+		/* OpenSSL asks time(2), which may still be in the second before the one of clock_gettime(2). */
+		assert_true(left <= lives[i].got + 1 && left > lives[i].got - 60);
 		assert_int_equal(X509_check_purpose(x, X509_PURPOSE_SSL_CLIENT, 0), 1);
 		assert_int_equal(X509_check_purpose(x, X509_PURPOSE_SSL_SERVER, 0), 0);
 		assert_int_equal(X509_check_ca(x), 0);
