@@ -136,7 +136,7 @@ def test_patches(server):
     status(c, 422, "PATCH", path, b'[{"op":"test","path":"/data/a","value":"c"}]', "application/json-patch+json")
     many = json.dumps([{"op": "test", "path": "/data/a", "value": "b"}] * 10001).encode()
     status(c, 413, "PATCH", path, many, "application/json-patch+json")
-    status(c, 400, "PATCH", path, b'{"data":{"a":7}}', "application/merge-patch+json")
+    status(c, 422, "PATCH", path, b'{"data":{"a":7}}', "application/merge-patch+json")  # what comes out is no ConfigMap
     status(c, 400, "PATCH", path, b'{"data":{"$patch":"fly"}}', "application/strategic-merge-patch+json")
 
 
