@@ -200,3 +200,14 @@ void object_warnings(struct arena *a, const struct resource *r, const struct jso
 			warn_of_pod(&w, AT(&w, "%s.", templates[i].path), template);
 	}
 }
+
+const char *resource_warning(const struct resource *r)
+{
+	if (*r->group)
+		return NULL;
+	if (str_eq(r->kind, "Endpoints"))
+		return "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+	if (str_eq(r->kind, "ComponentStatus"))
+		return "v1 ComponentStatus is deprecated in v1.19+";
+	return NULL;
+}

@@ -19,4 +19,7 @@ typedef void warning_fn(void *arg, const char *text);
 void object_warnings(struct arena *a, const struct resource *r, const struct json *tree, const struct json *old,
 		     warning_fn *fn, void *arg);
 
+/* What is told to whoever uses the resource in any way: that it is on its way out. NULL: nothing. */
+const char *resource_warning(const struct resource *r);
+
 #endif

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "api/resource.h"
+#include "api/warnings.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/env.h"
@@ -228,6 +229,9 @@ static void admit(struct request *r)
 		http_add_header(r->http, "x-kubernetes-pf-flowschema-uid", r->ticket.schema_uid);
 		http_add_header(r->http, "x-kubernetes-pf-prioritylevel-uid", r->ticket.level_uid);
 	}
+	const char *outdated = rt->resource ? resource_warning(rt->resource) : NULL;
+	if (outdated)
+		http_add_header(r->http, "warning", arena_printf(&r->arena, "299 - \"%s\"", outdated));
 	if (answer == FLOW_REFUSED) {
 		refuse(r);
 	} else if (answer == FLOW_RUN) {

@@ -64,6 +64,9 @@ spec:
     assert told("create") == texts
     assert told("replace") == []  # nothing is new
     kubectl(api, "delete", "deployment", "warned")
+    r, _ = api.raw("GET", "/api/v1/namespaces/default/endpoints")
+    assert r.getheader("warning") == '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    assert api.raw("GET", SERVICES)[0].getheader("warning") is None
 
 
 def test_kubectl_tells_the_mistake(api):

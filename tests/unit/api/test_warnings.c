@@ -187,8 +187,18 @@ static void test_updates(void **state)
 	}
 }
 
+static void test_resources(void **state)
+{
+	(void)state;
+	expect_contains(resource_warning(resource_by_plural("", "endpoints")), "use discovery.k8s.io/v1 EndpointSlice");
+	expect_contains(resource_warning(resource_by_plural("", "componentstatuses")), "deprecated in v1.19+");
+	assert_null(resource_warning(resource_by_plural("", "services")));
+	assert_null(resource_warning(resource_by_plural("discovery.k8s.io", "endpointslices")));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_updates)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_updates),
+					   cmocka_unit_test(test_resources)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
