@@ -169,14 +169,14 @@ void check_resource_quota_status(struct check *c)
 static const struct order {
 	const char *small, *large;
 	const char *small_word, *large_word;
-	bool about_large; /* the path is that of large */
+	bool about_large, shows_large; /* whose path and whose value are told */
 } orders[] = {
-    {"min", "max", "min", "max", false},
-    {"min", "defaultRequest", "min", "default request", true},
-    {"defaultRequest", "max", "default request", "max", false},
-    {"defaultRequest", "default", "default request", "default limit", false},
-    {"min", "default", "min", "default", true},
-    {"default", "max", "default", "max", false},
+    {"min", "max", "min", "max", false, false},
+    {"min", "defaultRequest", "min", "default request", true, true},
+    {"defaultRequest", "max", "default request", "max", false, false},
+    {"defaultRequest", "default", "default request", "default limit", false, false},
+    {"min", "default", "min", "default", true, false},
+    {"default", "max", "default", "max", false, true},
 };
 
 static void check_order(struct check *c, const char *at, const struct json *item, const struct order *o)
@@ -194,7 +194,7 @@ static void check_order(struct check *c, const char *at, const struct json *item
 		    quantity_compare(&s, &l) <= 0)
 			continue;
 		bad_invalid(c, PATH(c, "%s.%s[%s]", at, o->about_large ? o->large : o->small, v->key),
-			    o->about_large ? bound : v,
+			    o->shows_large ? bound : v,
 			    PATH(c, "%s value %s is greater than %s value %s", o->small_word, quantity_format(&s, text),
 				 o->large_word, quantity_format(&l, other)));
 	}

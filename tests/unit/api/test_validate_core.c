@@ -219,6 +219,10 @@ static const struct row others[] = {
      "spec.limits[0].defaultRequest[cpu]" INVALID "\"2\": default request value 2 is greater than max value 1"},
     {"limitranges", LIMIT("'type':'Container','min':{'cpu':'2'},'defaultRequest':{'cpu':'1'}"),
      "spec.limits[0].defaultRequest[cpu]" INVALID "\"1\": min value 2 is greater than default request value 1"},
+    {"limitranges", LIMIT("'type':'Container','max':{'cpu':'1'},'default':{'cpu':'2'}"),
+     "spec.limits[0].default[cpu]" INVALID "\"1\": default value 2 is greater than max value 1"},
+    {"limitranges", LIMIT("'type':'Container','min':{'cpu':'2'},'default':{'cpu':'1'}"),
+     "spec.limits[0].default[cpu]" INVALID "\"2\": min value 2 is greater than default value 1"},
     {"limitranges", LIMIT("'type':'Pod','default':{'cpu':'1'}"),
      "spec.limits[0].default" FORBIDDEN "may not be specified when `type` is 'Pod'"},
     {"limitranges", LIMIT("'type':'PersistentVolumeClaim'"), "spec.limits[0].limits" REQUIRED},
@@ -503,7 +507,9 @@ static void test_wrong_types_in_pods(void **state)
 	    "'resources':{'requests':{'cpu':'1'}},'resourceClaims':[{'name':'n'}],'schedulingGates':[{'name':'a'}],"
 	    "'readinessGates':[{'conditionType':'a'}],'hostNetwork':true},'status':{'podIPs':[{'ip':'a'}],'hostIPs':[{'"
 	    "ip':"
-	    "'a'}],'containerStatuses':[{'name':'c','state':{'terminated':{'exitCode':1}}}],'conditions':[{'type':'a'}]"
+	    "'a'}],'containerStatuses':[{'name':'c','state':{'terminated':{'exitCode':1}},'user':{'linux':{'uid':1,'"
+	    "gid':1,'supplementalGroups':[1]}},'allocatedResourcesStatus':[{'name':'cpu','resources':[{'resourceID':'a'"
+	    ",'health':'x'}]}]}],'conditions':[{'type':'a'}]"
 	    "}}";
 	(void)state;
 	_cleanup_arena_ struct arena a = ARENA_INIT;
