@@ -235,6 +235,8 @@ static int start(struct control_plane *p, struct status *err)
 		return -1;
 	p->controller_client = local_client_new(p->registry, "system:kube-controller-manager", "proa-controllers");
 	p->scheduler_client = local_client_new(p->registry, "system:kube-scheduler", "proa-scheduler");
+	local_client_record(p->controller_client, p->audit);
+	local_client_record(p->scheduler_client, p->audit);
 	server_bootstrap(p->server, on_bootstrapped, p);
 	return 0;
 }
@@ -272,12 +274,12 @@ static void stop(struct control_plane *p)
 	if (p->store)
 		store_settle(p->store);
 	server_free(p->server);
-	audit_free(p->audit);
 	registry_free(p->registry);
 	authz_free(p->authz);
 	authn_free(p->authn);
 	if (p->store)
 		store_close(p->store);
+	audit_free(p->audit); /* the last writes are recorded */
 	tls_context_free(p->tls);
 	tls_context_free(p->node_tls);
 	pki_free(p->pki);

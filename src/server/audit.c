@@ -176,6 +176,11 @@ static void pump(struct audit *a)
 	loop_work(a->loop, batch_write, batch_done, a->batch);
 }
 
+const struct audit_policy *audit_policy_of(const struct audit *a)
+{
+	return a->policy;
+}
+
 int audit_new(const struct audit_config *c, struct audit **ret, struct status *err)
 {
 	struct audit *a = NEW(struct audit);
@@ -272,6 +277,8 @@ void audit_verdict(struct request *r, bool allowed, const char *reason)
 
 void audit_request_object(struct request *r, const struct json *object)
 {
+	if (r->audit && object)
+		audit_name_object(r->audit, &r->route, object);
 	if (r->audit && object && r->audit->decision.level >= AUDIT_REQUEST)
 		r->audit->request = json_clone(&r->arena, object);
 }
@@ -294,17 +301,23 @@ void audit_response_object(struct request *r, const struct json *object)
 		r->audit->response = json_clone(&r->arena, object);
 }
 
-void audit_stage(struct request *r, enum audit_stage stage)
+void audit_emit(struct audit *a, const struct audit_record *record, const struct route *rt, enum audit_stage stage)
 {
-	struct audit *a = r->server->config.audit;
-
-	if (!a || !r->audit || (r->audit->decision.omit_stages & stage))
+	if (record->decision.omit_stages & stage)
 		return;
 	if (a->waiting.len > AUDIT_PENDING_MAX) {
 		a->dropped++;
 		return;
 	}
-	audit_event_write(&a->waiting, r, stage, now_ns());
+	audit_event_write(&a->waiting, record, rt, stage, now_ns());
 	buf_addc(&a->waiting, '\n');
 	pump(a);
+}
+
+void audit_stage(struct request *r, enum audit_stage stage)
+{
+	struct audit *a = r->server->config.audit;
+
+	if (a && r->audit)
+		audit_emit(a, r->audit, &r->route, stage);
 }

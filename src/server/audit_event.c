@@ -12,26 +12,36 @@
 #include "server/audit.h"
 #include "server/server_internal.h"
 
-static struct json *object_ref(struct arena *a, const struct request *r)
+static struct json *object_ref(struct arena *a, const struct audit_record *record, const struct route *rt)
 {
-	const struct route *rt = &r->route;
-	const struct audit_record *record = r->audit;
 	struct json *ref = json_new(a, JSON_OBJECT);
 	const char *name = rt->name;
 
-	/* A create names its object only in what it sends, or gets back. */
-	if (!*name)
-		name = str_or(json_path_str(record->response, "metadata.name"), "");
-	if (!*name)
-		name = str_or(json_path_str(record->request, "metadata.name"), "");
+	if (!*name) /* a create */
+		name = str_or(record->name, str_or(json_path_str(record->response, "metadata.name"), ""));
 	const struct {
 		const char *member, *value;
-	} members[] = {{"resource", rt->plural}, {"namespace", rt->ns},	      {"name", name},
-		       {"apiGroup", rt->group},	 {"apiVersion", rt->version}, {"subresource", rt->subresource}};
+	} members[] = {{"resource", rt->plural},
+		       {"namespace", rt->ns},
+		       {"name", name},
+		       {"uid", str_or(record->uid, "")},
+		       {"apiGroup", rt->group},
+		       {"apiVersion", rt->version},
+		       {"resourceVersion", str_or(record->version, "")},
+		       {"subresource", rt->subresource}};
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
 		if (*members[i].value)
 			json_set_str(a, ref, members[i].member, members[i].value);
 	return ref;
+}
+
+void audit_name_object(struct audit_record *record, const struct route *rt, const struct json *object)
+{
+	if (!str_eq(rt->verb, "create") && !str_eq(rt->verb, "update"))
+		return;
+	record->name = json_path_str(object, "metadata.name");
+	record->uid = json_path_str(object, "metadata.uid");
+	record->version = json_path_str(object, "metadata.resourceVersion");
 }
 
 /* Those who passed it on say so in headers; the peer itself comes last. */
@@ -93,10 +103,10 @@ static void set_object(struct arena *a, struct json *event, const struct audit_r
 		drop_managed_fields(copy);
 }
 
-void audit_event_write(struct buf *out, const struct request *r, enum audit_stage stage, int64_t now)
+void audit_event_write(struct buf *out, const struct audit_record *record, const struct route *rt,
+		       enum audit_stage stage, int64_t now)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	const struct audit_record *record = r->audit;
 	struct json *e = json_new(&a, JSON_OBJECT);
 	char text[TIME_RFC3339_MAX];
 
@@ -106,15 +116,16 @@ void audit_event_write(struct buf *out, const struct request *r, enum audit_stag
 	json_set_str(&a, e, "auditID", record->id);
 	json_set_str(&a, e, "stage", audit_stage_name(stage));
 	json_set_str(&a, e, "requestURI", record->uri);
-	json_set_str(&a, e, "verb", r->route.verb);
+	json_set_str(&a, e, "verb", rt->verb);
 	json_set(&a, e, "user", record->user ? user_to_json(&a, record->user) : json_new(&a, JSON_OBJECT));
 	if (record->impersonated)
 		json_set(&a, e, "impersonatedUser", user_to_json(&a, record->impersonated));
-	json_set(&a, e, "sourceIPs", json_clone(&a, record->sources));
+	if (record->sources)
+		json_set(&a, e, "sourceIPs", json_clone(&a, record->sources));
 	if (!str_empty(record->agent))
 		json_set_str(&a, e, "userAgent", record->agent);
-	if (r->route.resource_request)
-		json_set(&a, e, "objectRef", object_ref(&a, r));
+	if (rt->resource_request)
+		json_set(&a, e, "objectRef", object_ref(&a, record, rt));
 	if (record->code && stage != AUDIT_RECEIVED)
 		json_set(&a, e, "responseStatus", response_status(&a, record));
 	if (record->decision.level >= AUDIT_REQUEST && stage != AUDIT_RECEIVED)

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "client/client.h"
 #include "io/loop.h"
+#include "server/audit.h"
 #include "server/auth.h"
 #include "server/registry.h"
 #include "server/server.h"
@@ -27,6 +28,7 @@ struct local_client {
 	struct arena arena; /* of user */
 	struct user *user;
 	char *agent;
+	struct audit *audit; /* may be NULL */
 	struct loop_defer *defer;
 	struct list answers; /* of local_call.link: reads that are to be answered at the end of the turn */
 	struct list calls;   /* of local_call.all: writes under way */
@@ -41,6 +43,8 @@ struct local_call {
 	void *arg;
 	struct status err;
 	struct object *obj;
+	struct audit *audit;
+	struct audit_inside *recorded; /* NULL: it is not */
 };
 
 struct local_watch {
@@ -80,6 +84,7 @@ static void call_answer(struct local_call *c)
 static void write_done(void *arg, const struct status *err, const struct write_result *result)
 {
 	struct local_call *c = arg;
+	audit_inside_end(c->audit, c->recorded, err, result);
 	if (err)
 		status_copy(&c->err, err);
 	else if (result->obj)
@@ -122,6 +127,11 @@ static void call_write(struct local_client *l, struct local_call *c, const struc
 				  .arena = &c->arena,
 				  .done = write_done,
 				  .arg = c};
+	c->audit = l->audit;
+	if (l->audit) /* the call may outlive us */
+		c->recorded = audit_inside_begin(l->audit, &c->arena,
+						 user_new(&c->arena, l->user->name, GROUP_AUTHENTICATED, NULL, NULL),
+						 arena_strdup(&c->arena, l->agent), &w);
 	registry_write(l->registry, &w);
 }
 
@@ -336,4 +346,9 @@ struct client *local_client_new(struct registry *r, const char *user, const char
 	list_init(&l->watches);
 	l->defer = loop_defer_new(l->client.loop, end_of_turn, l);
 	return &l->client;
+}
+
+void local_client_record(struct client *client, struct audit *audit)
+{
+	container_of(client, struct local_client, client)->audit = audit;
 }

@@ -60,5 +60,7 @@ void server_bootstrap(struct server *s, void (*done)(void *arg, const struct sta
  * reads share the store's objects. client_free() it before the registry.
  */
 struct client *local_client_new(struct registry *r, const char *user, const char *user_agent);
+/* Its writes go to the audit log from now on; audit outlives them. */
+void local_client_record(struct client *client, struct audit *audit);
 
 #endif

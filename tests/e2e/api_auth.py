@@ -600,7 +600,7 @@ rules:
 - level: None
   nonResourceURLs: ["/healthz*", "/version"]
 - level: None
-  users: ["system:kube-controller-manager", "system:kube-scheduler"]
+  users: ["system:kube-scheduler"]
 - level: Metadata
   resources: [{group: "", resources: ["secrets", "serviceaccounts/token"]}]
 - level: RequestResponse
@@ -651,7 +651,7 @@ rules:
     assert made["objectRef"] == {"resource": "configmaps", "namespace": "default", "name": "m", "apiVersion": "v1"}, made
     assert "system:masters" in made["user"]["groups"] and made["requestReceivedTimestamp"] <= made["stageTimestamp"], made
     kept = [e for e in events if e.get("objectRef", {}).get("resource") == "secrets" and e["verb"] == "create"][0]
-    assert kept["level"] == "Metadata" and "requestObject" not in kept, kept
+    assert kept["level"] == "Metadata" and "requestObject" not in kept and kept["objectRef"]["name"] == "s", kept
     denied = by["list", "secrets", None, "ResponseComplete"][0]
     assert denied["impersonatedUser"]["username"] == "ann" and denied["annotations"]["authorization.k8s.io/decision"] == "forbid", denied
     assert denied["responseStatus"]["code"] == 403 and denied["responseStatus"]["reason"] == "Forbidden", denied
@@ -659,6 +659,9 @@ rules:
     assert refused and not refused[0]["user"], refused
     assert by["get", "configmaps", "none", "ResponseComplete"][0]["responseStatus"]["reason"] == "NotFound"
     assert by["watch", "configmaps", None, "ResponseStarted"] and by["watch", "configmaps", None, "ResponseComplete"]
+    inside = [e for e in by["create", "serviceaccounts", "default", "ResponseComplete"] if e["objectRef"]["namespace"] == "strict"]
+    assert inside[0]["user"]["username"] == "system:kube-controller-manager" and inside[0]["responseStatus"]["code"] == 201, inside
+    assert inside[0]["requestURI"] == "/api/v1/namespaces/strict/serviceaccounts" and inside[0]["userAgent"] == "proa-controllers", inside
     for e in [e for e in events if e.get("objectRef", {}).get("resource") == "pods" and e["stage"] == "ResponseComplete"]:
         notes = e["annotations"]
         assert notes["pod-security.kubernetes.io/enforce-policy"] == "baseline:latest", e
