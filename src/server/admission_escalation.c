@@ -176,12 +176,20 @@ static bool free_to_grant(const struct admission *a)
 	return !a->user || user_in_group(a->user, GROUP_MASTERS);
 }
 
-static bool unchanged(const struct admission *a, const char *member)
+/*
+ * Who cleans up may take owners and finalizers off what he does not hold. Any other change is one: a label is enough to
+ * make a role's rules part of somebody else's role.
+ */
+static bool only_cleans_up(const struct admission *a)
 {
+	static const char *const cleaned[] = {"ownerReferences", "finalizers", "managedFields", "resourceVersion"};
 	if (!a->old)
 		return false;
-	const struct json *was = json_get(object_tree(a->old, a->arena), member), *is = json_get(a->object, member);
-	return was == is || (was && is && json_equal(was, is));
+	struct json *trees[] = {json_clone(a->arena, object_tree(a->old, a->arena)), json_clone(a->arena, a->object)};
+	for (size_t t = 0; t < ARRAY_SIZE(trees); t++)
+		for (size_t i = 0; i < ARRAY_SIZE(cleaned); i++)
+			json_remove(json_get(trees[t], "metadata"), cleaned[i]);
+	return json_equal(trees[0], trees[1]);
 }
 
 /* An aggregated role gets whatever other roles bring: only who may do everything may make one. */
@@ -192,7 +200,8 @@ static int check_aggregation(const struct admission *a, struct status *err)
 	_cleanup_status_ struct status why = STATUS_INIT;
 	struct json *all;
 	struct json_error bad;
-	if (!json_get(a->object, "aggregationRule") || unchanged(a, "aggregationRule"))
+	const struct json *old = a->old ? object_tree(a->old, a->arena) : NULL;
+	if (!json_len(json_get(a->object, "aggregationRule")) && !json_len(json_get(old, "aggregationRule")))
 		return 0;
 	if (json_parse(a->arena, everything, sizeof(everything) - 1, &all, &bad) == 0 &&
 	    hold_all(a, all, "", &why) == 0)
@@ -203,11 +212,10 @@ static int check_aggregation(const struct admission *a, struct status *err)
 static int check_role(const struct admission *a, struct status *err)
 {
 	const char *ns = a->resource->namespaced ? a->ns : "";
-	if (*a->subresource || free_to_grant(a) || may_on_role(a, "escalate", a->resource->plural, ns, a->name))
+	if (*a->subresource || free_to_grant(a) || may_on_role(a, "escalate", a->resource->plural, ns, a->name) ||
+	    only_cleans_up(a))
 		return 0;
-	if (check_aggregation(a, err) < 0)
-		return -1;
-	return unchanged(a, "rules") ? 0 : hold_all(a, json_get(a->object, "rules"), ns, err);
+	return hold_all(a, json_get(a->object, "rules"), ns, err) < 0 ? -1 : check_aggregation(a, err);
 }
 
 static int check_binding(const struct admission *a, struct status *err)
@@ -216,8 +224,7 @@ static int check_binding(const struct admission *a, struct status *err)
 	const char *name = str_or(json_path_str(a->object, "roleRef.name"), "");
 	bool cluster = !str_eq(json_path_str(a->object, "roleRef.kind"), "Role");
 	const char *plural = cluster ? "clusterroles" : "roles";
-	if (*a->subresource || free_to_grant(a) || (unchanged(a, "roleRef") && unchanged(a, "subjects")) ||
-	    may_on_role(a, "bind", plural, ns, name))
+	if (*a->subresource || free_to_grant(a) || only_cleans_up(a) || may_on_role(a, "bind", plural, ns, name))
 		return 0;
 	struct json *role = admission_lookup(a, RBAC_GROUP, plural, cluster ? "" : ns, name);
 	if (!role)

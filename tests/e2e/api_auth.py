@@ -207,9 +207,26 @@ def test_escalation(server, admin):
     # a label that would aggregate into what others hold gives nothing that eve has not
     eve.must(403, "POST", RBAC + "/clusterroles", {"metadata": {"name": "sneak", "labels": {
         "rbac.authorization.k8s.io/aggregate-to-view": "true"}}, "rules": [rule("get", "secrets")]})
+    # nor does a label on a role that is there already; and an aggregated role is not for everybody to tighten
+    strong = admin.must(201, "POST", RBAC + "/clusterroles", role("strong", rule("*", "*", "*")))
+    strong["metadata"].setdefault("labels", {})["rbac.authorization.k8s.io/aggregate-to-edit"] = "true"
+    denied = eve.must(403, "PUT", RBAC + "/clusterroles/strong", strong)
+    assert "not currently held" in denied["message"], denied
+    mixed = admin.must(201, "POST", RBAC + "/clusterroles", dict(role("mixed"), aggregationRule={"clusterRoleSelectors": [{"matchLabels": {"no": "such"}}]}))
+    del mixed["aggregationRule"]
+    denied = eve.must(403, "PUT", RBAC + "/clusterroles/mixed", mixed)
+    assert "must have cluster-admin privileges to use the aggregationRule" in denied["message"], denied
+    strong = admin.must(200, "GET", RBAC + "/clusterroles/strong")
+    strong["metadata"]["finalizers"] = ["example.org/x"]  # cleaning up is for everybody who may update
+    strong = eve.must(200, "PUT", RBAC + "/clusterroles/strong", strong)
+    strong["metadata"]["finalizers"] = []
+    eve.must(200, "PUT", RBAC + "/clusterroles/strong", strong)
     binding = lambda kind, name: {"metadata": {"name": "b-" + name}, "subjects": [{"kind": "User", "name": "eve"}],
                                   "roleRef": {"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"}}
     eve.must(403, "POST", RBAC + "/namespaces/esc/rolebindings", binding("ClusterRole", "edit"))
+    theirs = admin.must(201, "POST", RBAC + "/namespaces/esc/rolebindings", dict(binding("ClusterRole", "edit"), subjects=[]))
+    theirs["subjects"] = [{"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}]
+    eve.must(403, "PUT", RBAC + "/namespaces/esc/rolebindings/b-edit", theirs)
     eve.must(201, "POST", RBAC + "/namespaces/esc/rolebindings", binding("Role", "held"))
     grant(admin, "eve", [rule("bind", "clusterroles", "rbac.authorization.k8s.io", ["view"])], name="eve-bind")
     eve.must(201, "POST", RBAC + "/namespaces/esc/rolebindings", binding("ClusterRole", "view"))
