@@ -17,6 +17,7 @@
 #include "server/admission_plugins.h"
 #include "server/auth.h"
 #include "server/authz_node.h"
+#include "server/registry.h"
 
 #define MIRROR_ANNOTATION "kubernetes.io/config.mirror"
 #define LEASE_NAMESPACE "kube-node-lease"
@@ -340,6 +341,76 @@ static int check_claim(const struct view *v)
 	return 0;
 }
 
+/* ---- tokens: for audiences that the pod's volumes ask for ---- */
+
+static bool driver_wants(const struct admission *a, const char *driver, const char *audience)
+{
+	const struct json *d =
+	    str_empty(driver) ? NULL : admission_lookup(a, "storage.k8s.io", "csidrivers", "", driver);
+	JSON_EACH(t, json_path(d, "spec.tokenRequests"))
+		if (str_eq(str_or(json_path_str(t, "audience"), ""), audience))
+			return true;
+	return false;
+}
+
+static bool claim_wants(const struct admission *a, const char *claim, const char *audience)
+{
+	const struct json *c =
+	    str_empty(claim) ? NULL : admission_lookup(a, "", "persistentvolumeclaims", a->ns, claim);
+	const char *volume = json_path_str(c, "spec.volumeName");
+	if (str_empty(volume))
+		return false;
+	return driver_wants(
+	    a, json_path_str(admission_lookup(a, "", "persistentvolumes", "", volume), "spec.csi.driver"), audience);
+}
+
+static bool volume_wants(const struct admission *a, const struct json *pod, const struct json *volume,
+			 const char *audience)
+{
+	JSON_EACH(source, json_path(volume, "projected.sources")) {
+		const struct json *token = json_get(source, "serviceAccountToken");
+		if (token && str_eq(str_or(json_path_str(token, "audience"), ""), audience))
+			return true;
+	}
+	if (driver_wants(a, json_path_str(volume, "csi.driver"), audience) ||
+	    claim_wants(a, json_path_str(volume, "persistentVolumeClaim.claimName"), audience))
+		return true;
+	return json_get(volume, "ephemeral") && claim_wants(a,
+							    arena_printf(a->arena, "%s-%s", str_or(meta_name(pod), ""),
+									 str_or(json_path_str(volume, "name"), "")),
+							    audience);
+}
+
+static int check_audience(const struct view *v, const struct json *pod)
+{
+	const struct admission *a = v->a;
+	const struct json *audiences = json_path(a->object, "spec.audiences");
+	const char *audience = json_len(audiences) ? str_or(json_str(json_first(audiences)), "") : "";
+	char reason[AUTHZ_REASON_MAX];
+
+	if (json_len(audiences) > 1)
+		return admission_forbid(a, v->err, "node may only request 0 or 1 audiences");
+	JSON_EACH(volume, json_path(pod, "spec.volumes"))
+		if (volume_wants(a, pod, volume, audience))
+			return 0;
+	struct authz_attributes at = {.user = a->user,
+				      .verb = "request-serviceaccounts-token-audience",
+				      .group = "",
+				      .version = "v1",
+				      .resource = audience,
+				      .subresource = "",
+				      .ns = a->ns,
+				      .name = a->name,
+				      .path = "",
+				      .resource_request = true};
+	if (auth_allowed(registry_auth(a->registry), &at, reason))
+		return 0;
+	return admission_forbid(
+	    a, v->err,
+	    "audience \"%s\" not found in pod spec volume, %s is not authorized to request tokens for this audience",
+	    audience, a->user->name);
+}
+
 static int check_token(const struct view *v)
 {
 	const struct admission *a = v->a;
@@ -362,7 +433,7 @@ static int check_token(const struct view *v)
 					uid);
 	if (!on_node(v, pod))
 		return admission_forbid(a, v->err, "node requested token bound to a pod scheduled on a different node");
-	return 0;
+	return check_audience(v, pod);
 }
 
 static int check_lease(const struct view *v)

@@ -138,6 +138,15 @@ def test_node_restriction(server, admin):
     denied = n1.must(403, "POST", token, ask(apiVersion="v1", kind="Pod", name="q", uid=q_uid))
     assert "scheduled on a different node" in denied["message"], denied
     n1.must(201, "POST", token, ask(apiVersion="v1", kind="Pod", name="p", uid=pod_uid))
+    def token_for(*audiences):
+        return {"spec": {"audiences": list(audiences), "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": pod_uid}}}
+    denied = n1.must(403, "POST", token, token_for("vault"))
+    assert 'audience "vault" not found in pod spec volume' in denied["message"], denied
+    denied = n1.must(403, "POST", token, token_for("", "vault"))
+    assert "node may only request 0 or 1 audiences" in denied["message"], denied
+    grant(admin, "system:node:n1", [rule("request-serviceaccounts-token-audience", "vault")], name="n1-vault")
+    n1.must(201, "POST", token, token_for("vault"))
+    n1.must(403, "POST", token, token_for("other"))
     eviction = lambda name: {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
     n1.must(403, "POST", ns + "/pods/q/eviction", eviction("q"))
     n1.must(403, "DELETE", ns + "/pods/q")
