@@ -63,7 +63,7 @@ struct object_list informer_select(const struct informer *i, struct arena *a, co
  * Indexes are identified by their function; adding one that is there has no effect. Every informer of a namespaced
  * resource has index_namespace.
  */
-#define INFORMER_INDEXES_MAX 6 /* each costs 48 bytes an object */
+#define INFORMER_INDEXES_MAX 8 /* each costs 48 bytes an object */
 void informer_add_index(struct informer *i, index_fn fn);
 struct object_list informer_by_index(const struct informer *i, struct arena *a, index_fn fn, const char *value);
 size_t informer_index_count(const struct informer *i, index_fn fn, const char *value);

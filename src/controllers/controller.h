@@ -41,7 +41,7 @@ struct controller_ops {
 extern const struct controller_ops namespace_controller, serviceaccount_controller, root_ca_controller,
     replicaset_controller, deployment_controller, garbage_controller, node_lifecycle_controller,
     taint_eviction_controller, node_ipam_controller, pod_gc_controller, endpoints_controller, endpointslice_controller,
-    resourcequota_controller, disruption_controller;
+    resourcequota_controller, disruption_controller, protection_controller;
 
 extern const struct controller_ops certificates_controller, role_aggregation_controller, token_secret_controller,
     bootstrap_token_controller, trust_bundle_controller;

@@ -12,7 +12,7 @@ static const struct controller_ops *const controller_table[] = {
     &deployment_controller,	 &garbage_controller,	     &node_lifecycle_controller,   &taint_eviction_controller,
     &node_ipam_controller,	 &pod_gc_controller,	     &endpoints_controller,	   &endpointslice_controller,
     &resourcequota_controller,	 &certificates_controller,   &role_aggregation_controller, &token_secret_controller,
-    &bootstrap_token_controller, &trust_bundle_controller,   &disruption_controller,
+    &bootstrap_token_controller, &trust_bundle_controller,   &disruption_controller,	   &protection_controller,
 };
 
 struct hook {

@@ -40,7 +40,11 @@ const struct admission_plugin admission_taint_nodes_by_condition = {
 static int protect(const struct admission *a, struct status *err)
 {
 	(void)err;
-	if (*a->subresource || *a->resource->group)
+	if (*a->subresource)
+		return 0;
+	if (str_eq(a->resource->plural, "volumeattributesclasses"))
+		meta_add_finalizer(a->arena, a->object, "kubernetes.io/vac-protection");
+	if (*a->resource->group)
 		return 0;
 	if (str_eq(a->resource->plural, "persistentvolumeclaims"))
 		meta_add_finalizer(a->arena, a->object, "kubernetes.io/pvc-protection");

@@ -7,9 +7,10 @@
 
 extern const struct admission_plugin admission_namespace_lifecycle, admission_taint_nodes_by_condition,
     admission_service_account, admission_limit_ranger, admission_resource_quota, admission_pod_security,
-    admission_default_toleration_seconds, admission_priority, admission_storage_object_in_use,
-    admission_escalation_roles, admission_escalation_clusterroles, admission_escalation_rolebindings,
-    admission_escalation_clusterrolebindings;
+    admission_priority_classes, admission_default_storage_class, admission_claim_resize, admission_runtime_class,
+    admission_default_ingress_class, admission_default_toleration_seconds, admission_priority,
+    admission_storage_object_in_use, admission_escalation_roles, admission_escalation_clusterroles,
+    admission_escalation_rolebindings, admission_escalation_clusterrolebindings;
 
 extern const struct admission_plugin admission_node_restriction, admission_certificate_requests,
     admission_trust_bundles;

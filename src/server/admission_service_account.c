@@ -60,6 +60,14 @@ static struct json *token_volume(struct arena *a, const char *name)
 	return v;
 }
 
+static bool in_accounts_list(const struct json *list, const char *name)
+{
+	JSON_EACH(s, list)
+		if (str_eq(json_path_str(s, "name"), name))
+			return true;
+	return false;
+}
+
 static bool has_mount(const struct json *container)
 {
 	JSON_EACH(m, json_get(container, "volumeMounts"))
@@ -109,10 +117,67 @@ static void add_token(const struct admission *ad, struct json *spec)
 		json_append(json_array_in(a, spec, "volumes"), token_volume(a, name));
 }
 
+/* ---- mirror pods, and accounts that allow their own secrets only ---- */
+
+static bool uses_token(const struct json *pod)
+{
+	JSON_EACH(v, json_path(pod, "spec.volumes"))
+		JSON_EACH(s, json_path(v, "projected.sources"))
+			if (json_get(s, "serviceAccountToken"))
+				return true;
+	return false;
+}
+
+/* The first secret that the Pod refers to, or that is not in `allowed` when that is given; *ret_where: by which field.
+ */
+static const char *secret_of(const struct json *pod, const struct json *allowed, const char **ret_where)
+{
+	static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
+	const struct json *spec = json_get(pod, "spec");
+#define REFERS(name, where)                                                                                            \
+	do {                                                                                                           \
+		const char *n_ = (name);                                                                               \
+		if (!str_empty(n_) && !in_accounts_list(allowed, n_)) {                                                \
+			*ret_where = (where);                                                                          \
+			return n_;                                                                                     \
+		}                                                                                                      \
+	} while (0)
+	JSON_EACH(v, json_get(spec, "volumes")) {
+		REFERS(json_path_str(v, "secret.secretName"), "volume with secret.secretName");
+		JSON_EACH(s, json_path(v, "projected.sources"))
+			REFERS(json_path_str(s, "secret.name"), "volume with projected secret");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		JSON_EACH(c, json_get(spec, lists[i])) {
+			JSON_EACH(e, json_get(c, "env"))
+				REFERS(json_path_str(e, "valueFrom.secretKeyRef.name"),
+				       "container env with secret.secretName");
+			JSON_EACH(e, json_get(c, "envFrom"))
+				REFERS(json_path_str(e, "secretRef.name"), "container envFrom with secretRef.name");
+		}
+#undef REFERS
+	return NULL;
+}
+
+static int check_mirror(const struct admission *a, struct status *err)
+{
+	const char *where;
+	if (!str_empty(json_path_str(a->object, "spec.serviceAccountName")))
+		return admission_forbid(a, err, "a mirror pod may not reference service accounts");
+	if (secret_of(a->object, NULL, &where))
+		return admission_forbid(a, err, "a mirror pod may not reference secrets");
+	if (uses_token(a->object))
+		return admission_forbid(a, err, "a mirror pod may not use ServiceAccountToken volume projections");
+	return 0;
+}
+
 static int mutate(const struct admission *a, struct status *err)
 {
-	if (*a->subresource || mirror_pod(a->object))
+	if (*a->subresource || a->operation != ADMIT_CREATE)
 		return 0;
+	/* A mirror pod says what its node runs already: nothing is added, and what may not be is refused at once. */
+	if (mirror_pod(a->object))
+		return check_mirror(a, err);
 	struct json *spec = json_object_in(a->arena, a->object, "spec");
 	const char *name = json_path_str(spec, "serviceAccountName");
 	if (str_empty(name))
@@ -132,10 +197,31 @@ static int mutate(const struct admission *a, struct status *err)
 	return 0;
 }
 
+static int validate(const struct admission *a, struct status *err)
+{
+	bool ephemeral = str_eq(a->subresource, "ephemeralcontainers");
+	if ((*a->subresource && !ephemeral) || (a->operation == ADMIT_UPDATE && !ephemeral))
+		return 0;
+	if (mirror_pod(a->object))
+		return a->operation == ADMIT_CREATE ? check_mirror(a, err) : 0;
+	const char *name = json_path_str(a->object, "spec.serviceAccountName"), *where;
+	struct json *account = admission_lookup(a, "", "serviceaccounts", a->ns, name);
+	if (!account || !str_eq(meta_annotation(account, "kubernetes.io/enforce-mountable-secrets"), "true"))
+		return 0;
+	struct json *allowed = json_get(account, "secrets");
+	const char *secret = secret_of(a->object, allowed ? allowed : json_new(a->arena, JSON_ARRAY), &where);
+	if (secret)
+		return admission_forbid(
+		    a, err, "%s=\"%s\" is not allowed because service account %s does not reference that secret", where,
+		    secret, name);
+	return 0;
+}
+
 const struct admission_plugin admission_service_account = {
     .name = "ServiceAccount",
-    .operations = ADMIT_CREATE,
+    .operations = ADMIT_CREATE | ADMIT_UPDATE,
     .group = "",
     .resource = "pods",
     .mutate = mutate,
+    .validate = validate,
 };

@@ -189,5 +189,98 @@ def test_pod_security(api):
     refused(api, ns, pod("b"), 'violates PodSecurity "restricted:latest"')
 
 
+def test_priority(api):
+    ns = space(api, "priority")
+    classes = "/apis/scheduling.k8s.io/v1/priorityclasses"
+    api.do("POST", classes, {"metadata": {"name": "calm"}, "value": 5, "globalDefault": True, "preemptionPolicy": "Never"}, 201)
+    assert "calm is already marked as default" in api.do("POST", classes, {
+        "metadata": {"name": "other"}, "value": 6, "globalDefault": True}, 403)["message"]
+    made = api.do("POST", ns + "pods", pod("a"), 201)["spec"]
+    assert (made["priorityClassName"], made["priority"], made["preemptionPolicy"]) == ("calm", 5, "Never"), made
+    refused(api, ns, pod("b", priority=7), "the integer value of priority (7) must not be provided")
+    refused(api, ns, pod("b", preemptionPolicy="PreemptLowerPriority"), "the string value of PreemptionPolicy (PreemptLowerPriority)")
+    refused(api, ns, pod("b", priorityClassName="none"), "no PriorityClass with name none was found")
+    back = api.do("GET", ns + "pods/a")
+    del back["spec"]["priority"], back["spec"]["preemptionPolicy"]
+    assert api.do("PUT", ns + "pods/a", back)["spec"]["priority"] == 5, "what admission filled in stays"
+    assert api.do("POST", ns + "pods", pod("s", priorityClassName="system-node-critical"), 201)["spec"]["priority"] == 2000001000
+    api.do("DELETE", classes + "/calm")
+
+
+def test_runtime_class(api):
+    ns = space(api, "runtime-class")
+    api.do("POST", "/apis/node.k8s.io/v1/runtimeclasses", {
+        "metadata": {"name": "vm"}, "handler": "vm", "overhead": {"podFixed": {"cpu": "250m"}},
+        "scheduling": {"nodeSelector": {"vm": "yes"}, "tolerations": [{"key": "vm", "operator": "Exists"}]}}, 201)
+    made = api.do("POST", ns + "pods", pod("a", runtimeClassName="vm", nodeSelector={"x": "y"}), 201)["spec"]
+    assert made["overhead"] == {"cpu": "250m"} and made["nodeSelector"] == {"vm": "yes", "x": "y"}, made
+    assert {"key": "vm", "operator": "Exists"} in made["tolerations"]
+    refused(api, ns, pod("b", runtimeClassName="none"), 'RuntimeClass "none" not found')
+    refused(api, ns, pod("b", runtimeClassName="vm", overhead={"cpu": "1"}), "Overhead doesn't match")
+    refused(api, ns, pod("b", overhead={"cpu": "1"}), "Pod Overhead set without corresponding RuntimeClass defined Overhead")
+    refused(api, ns, pod("b", runtimeClassName="vm", nodeSelector={"vm": "no"}),
+            "conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; pod.spec.nodeSelector[vm] = no")
+
+
+def test_default_classes(api):
+    ns = space(api, "defaults")
+    for name, mark in (("plain", {}), ("usual", {"storageclass.kubernetes.io/is-default-class": "true"})):
+        api.do("POST", "/apis/storage.k8s.io/v1/storageclasses", {
+            "metadata": {"name": name, "annotations": mark}, "provisioner": "x", "allowVolumeExpansion": name == "usual"}, 201)
+
+    def claim(name, **more):
+        return {"metadata": {"name": name}, "spec": dict({"accessModes": ["ReadWriteOnce"],
+                                                          "resources": {"requests": {"storage": "1Gi"}}}, **more)}
+    claims = ns + "persistentvolumeclaims"
+    made = api.do("POST", claims, claim("a"), 201)
+    assert made["spec"]["storageClassName"] == "usual" and made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    assert api.do("POST", claims, claim("b", storageClassName=""), 201)["spec"]["storageClassName"] == ""
+    api.do("POST", claims, claim("p", storageClassName="plain"), 201)
+    grow = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    for name in ("a", "p"):
+        # Refused by validation, or by admission after it.
+        message = api.do("PATCH", claims + "/" + name, grow, 403 if name == "none" else api.raw(
+            "PATCH", claims + "/" + name, grow, {"content-type": "application/merge-patch+json"})[0].status,
+            {"content-type": "application/merge-patch+json"})["message"]
+        assert "bound" in message.lower(), message
+        api.patch(claims + f"/{name}/status", {"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}})
+    api.patch(claims + "/a", grow)
+    assert "storageclass that provisions the pvc must support resize" in api.patch(claims + "/p", grow, code=403)["message"]
+    api.do("POST", "/apis/networking.k8s.io/v1/ingressclasses", {
+        "metadata": {"name": "front", "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+        "spec": {"controller": "example.com/c"}}, 201)
+    ingress = {"metadata": {"name": "i"}, "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}}
+    made = api.do("POST", "/apis/networking.k8s.io/v1/namespaces/defaults/ingresses", ingress, 201)
+    assert made["spec"]["ingressClassName"] == "front", made
+
+
+def test_service_accounts(api):
+    ns = space(api, "accounts")
+    refused(api, ns, pod("a", serviceAccountName="none"), 'serviceaccount "none" not found')
+    mirror = pod("m")
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    made = dict(mirror, spec=dict(mirror["spec"], serviceAccountName="default"))
+    refused(api, ns, made, "a mirror pod may not reference service accounts")
+    secret = {"name": "v", "secret": {"secretName": "s"}}
+    refused(api, ns, dict(mirror, spec=dict(mirror["spec"], volumes=[secret])), "a mirror pod may not reference secrets")
+    api.do("POST", ns + "serviceaccounts", {
+        "metadata": {"name": "strict", "annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}},
+        "secrets": [{"name": "mine"}], "imagePullSecrets": [{"name": "pull"}], "automountServiceAccountToken": False}, 201)
+    refused(api, ns, pod("a", serviceAccountName="strict", volumes=[secret]),
+            'volume with secret.secretName="s" is not allowed because service account strict does not reference that secret')
+    secret["secret"]["secretName"] = "mine"
+    made = api.do("POST", ns + "pods", pod("a", serviceAccountName="strict", volumes=[secret]), 201)["spec"]
+    assert made["imagePullSecrets"] == [{"name": "pull"}] and len(made["volumes"]) == 1, made
+
+
+def test_namespaces_on_their_way_out(api):
+    assert api.do("DELETE", "/api/v1/namespaces/default", code=403)["message"].endswith("this namespace may not be deleted")
+    ns = space(api, "leaving")
+    api.do("DELETE", "/api/v1/namespaces/leaving")
+    status = api.do("POST", ns + "configmaps?dryRun=All", {"metadata": {"name": "x"}}, 403)
+    assert status["details"]["causes"][0] == {"reason": "NamespaceTerminating", "field": "metadata.namespace",
+                                              "message": "namespace leaving is being terminated"}, status
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, {n: f for n, f in globals().items() if n.startswith("test_")}))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a new Pod gets: tolerations of a node that fails for a while, and the number behind its priority class. */
+/* Priority: the number and the preemption policy behind a Pod's priority class; one default class in a cluster. */
 #include "api/meta.h"
 #include "api/object.h"
 #include "api/resource.h"
@@ -10,50 +10,6 @@
 #include "server/admission_plugins.h"
 #include "server/registry.h"
 #include "store/store.h"
-
-/* ---- DefaultTolerationSeconds ---- */
-
-#define DEFAULT_TOLERATION_SECONDS 300 /* upstream's default for both taints */
-
-static bool tolerates(const struct json *tolerations, const char *key)
-{
-	JSON_EACH(t, tolerations) {
-		const char *k = str_or(json_path_str(t, "key"), ""), *effect = str_or(json_path_str(t, "effect"), "");
-		if ((str_eq(k, key) || !*k) && (!*effect || str_eq(effect, "NoExecute")))
-			return true;
-	}
-	return false;
-}
-
-static int add_tolerations(const struct admission *a, struct status *err)
-{
-	static const char *const keys[] = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"};
-	struct json *spec = json_object_in(a->arena, a->object, "spec");
-	(void)err;
-	if (*a->subresource || a->operation != ADMIT_CREATE)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (tolerates(json_get(spec, "tolerations"), keys[i]))
-			continue;
-		struct json *t =
-		    json_append(json_array_in(a->arena, spec, "tolerations"), json_new(a->arena, JSON_OBJECT));
-		json_set_str(a->arena, t, "key", keys[i]);
-		json_set_str(a->arena, t, "operator", "Exists");
-		json_set_str(a->arena, t, "effect", "NoExecute");
-		json_set_int(a->arena, t, "tolerationSeconds", DEFAULT_TOLERATION_SECONDS);
-	}
-	return 0;
-}
-
-const struct admission_plugin admission_default_toleration_seconds = {
-    .name = "DefaultTolerationSeconds",
-    .operations = ADMIT_CREATE,
-    .group = "",
-    .resource = "pods",
-    .mutate = add_tolerations,
-};
-
-/* ---- Priority ---- */
 
 struct default_class {
 	struct arena *arena;
@@ -77,20 +33,33 @@ static struct json *default_class(const struct admission *a)
 	const struct resource *r = resource_by_plural("scheduling.k8s.io", "priorityclasses");
 	_cleanup_buf_ struct buf prefix = BUF_INIT;
 	struct default_class d = {a->arena, NULL};
-	if (!r)
-		return NULL;
 	resource_key(registry_storage_row(r), NULL, NULL, &prefix);
 	store_each(registry_store(a->registry), buf_str(&prefix), NULL, find_default_class, &d);
 	return d.found;
 }
 
+/* A client that writes a Pod back without what admission had filled in does not mean to change it. */
+static void keep_on_update(const struct admission *a, struct json *spec)
+{
+	static const char *const members[] = {"priority", "preemptionPolicy"};
+	struct json *old = object_tree(a->old, a->arena);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		struct json *was = json_get(json_get(old, "spec"), members[i]);
+		if (was && !json_get(spec, members[i]))
+			json_set(a->arena, spec, members[i], json_clone(a->arena, was));
+	}
+}
+
 static int set_priority(const struct admission *a, struct status *err)
 {
-	struct json *spec = json_object_in(a->arena, a->object, "spec");
+	struct json *spec = json_object_in(a->arena, a->object, "spec"), *class;
 	const char *name = json_path_str(spec, "priorityClassName");
-	if (*a->subresource || a->operation != ADMIT_CREATE)
+	if (*a->subresource)
 		return 0;
-	struct json *class;
+	if (a->operation == ADMIT_UPDATE) {
+		keep_on_update(a, spec);
+		return 0;
+	}
 	if (str_empty(name)) {
 		class = default_class(a);
 		if (class)
@@ -108,17 +77,42 @@ static int set_priority(const struct admission *a, struct status *err)
 					"priority admission controller "
 					"computed %lld from the given PriorityClass name",
 					(long long)json_int(given, 0), (long long)value);
+	const char *policy = str_or(json_path_str(class, "preemptionPolicy"), "PreemptLowerPriority");
+	const char *asked = json_path_str(spec, "preemptionPolicy");
+	if (asked && !str_eq(asked, policy))
+		return admission_forbid(a, err,
+					"the string value of PreemptionPolicy (%s) must not be provided in pod spec; "
+					"priority admission controller computed %s from the given PriorityClass name",
+					asked, policy);
 	json_set_int(a->arena, spec, "priority", value);
-	if (!json_get(spec, "preemptionPolicy"))
-		json_set_str(a->arena, spec, "preemptionPolicy",
-			     str_or(json_path_str(class, "preemptionPolicy"), "PreemptLowerPriority"));
+	json_set_str(a->arena, spec, "preemptionPolicy", policy);
 	return 0;
 }
 
 const struct admission_plugin admission_priority = {
     .name = "Priority",
-    .operations = ADMIT_CREATE,
+    .operations = ADMIT_CREATE | ADMIT_UPDATE,
     .group = "",
     .resource = "pods",
     .mutate = set_priority,
+};
+
+static int one_default(const struct admission *a, struct status *err)
+{
+	if (*a->subresource || !json_path_bool(a->object, "globalDefault", false))
+		return 0;
+	struct json *other = default_class(a);
+	if (other && !str_eq(meta_name(other), a->name))
+		return admission_forbid(a, err,
+					"PriorityClass %s is already marked as default. Only one default can exist",
+					meta_name(other));
+	return 0;
+}
+
+const struct admission_plugin admission_priority_classes = {
+    .name = "Priority",
+    .operations = ADMIT_CREATE | ADMIT_UPDATE,
+    .group = "scheduling.k8s.io",
+    .resource = "priorityclasses",
+    .validate = one_default,
 };
