@@ -327,11 +327,14 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 
 static nghttp2_nv field(const char *name, const char *value)
 {
+	/* Never the same twice: it would push what repeats out of the peer's table. */
+	bool once = strcmp(name, "audit-id") == 0;
+
 	return (nghttp2_nv){.name = (uint8_t *)name,
 			    .namelen = strlen(name),
 			    .value = (uint8_t *)value,
 			    .valuelen = strlen(value),
-			    .flags = NGHTTP2_NV_FLAG_NONE};
+			    .flags = once ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE};
 }
 
 /* RFC 9113, 8.2.2: fields about the connection don't exist here. */

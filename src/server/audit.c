@@ -223,19 +223,6 @@ void audit_free(struct audit *a)
 
 /* ---- requests ---- */
 
-/* The client's own id, when it is one: of what is harmless in a log. */
-static void choose_id(const struct request *r, struct audit_record *record)
-{
-	const char *given = http_header(r->http, "audit-id");
-	size_t len = given ? strlen(given) : 0;
-
-	if (len && len <= AUDIT_ID_MAX &&
-	    strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len)
-		memcpy(record->id, given, len + 1);
-	else
-		uuid_make(record->id);
-}
-
 void audit_received(struct request *r)
 {
 	const struct audit *a = r->server->config.audit;
@@ -259,8 +246,7 @@ void audit_received(struct request *r)
 	    arena_printf(&r->arena, "%s%s%s", http_path(r->http), str_empty(query) ? "" : "?", str_or(query, ""));
 	record->agent = agent ? arena_strdup(&r->arena, agent) : NULL;
 	record->sources = audit_sources(r);
-	choose_id(r, record);
-	http_add_header(r->http, "audit-id", record->id);
+	record->id = r->audit_id;
 	r->audit = record;
 	if (record->user)
 		audit_stage(r, AUDIT_RECEIVED);

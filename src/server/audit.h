@@ -44,7 +44,7 @@ void audit_free(struct audit *a); /* NULL-safe; writes what is waiting */
 /* What is recorded of one request; in its arena. NULL in the request: nothing is. */
 struct audit_record {
 	struct audit_decision decision;
-	char id[AUDIT_ID_MAX + 1];
+	const char *id;
 	int64_t received_ns;
 	/* What the connection said; it may be gone when the last stage is written. */
 	const char *uri, *agent;
@@ -58,6 +58,14 @@ struct audit_record {
 	const char *message, *status_reason;
 };
 
+/* Ids of requests to come. */
+#define AUDIT_IDS_BLOCK 64
+struct audit_ids {
+	unsigned char bytes[AUDIT_IDS_BLOCK][16];
+	size_t left;
+};
+/* First of all: the request's id, which the answer tells. */
+void audit_choose_id(struct request *r);
 /* Once its user is known (or was refused): decides, and records that it was received. */
 void audit_received(struct request *r);
 void audit_verdict(struct request *r, bool allowed, const char *reason);

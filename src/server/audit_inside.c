@@ -77,6 +77,8 @@ struct audit_inside *audit_inside_begin(struct audit *a, struct arena *arena, co
 
 	if (d.level == AUDIT_NONE)
 		return NULL;
+	char id[UUID_LEN + 1];
+	uuid_make(id);
 	struct audit_inside *i = ARENA_NEW(arena, struct audit_inside);
 	i->route = rt;
 	i->record = (struct audit_record){.decision = d,
@@ -86,7 +88,7 @@ struct audit_inside *audit_inside_begin(struct audit *a, struct arena *arena, co
 					  .user = user,
 					  .verdict = "allow",
 					  .annotations = json_new(arena, JSON_OBJECT)};
-	uuid_make(i->record.id);
+	i->record.id = arena_strdup(arena, id);
 	audit_emit(a, &i->record, &i->route, AUDIT_RECEIVED);
 	audit_name_object(&i->record, &rt, w->body);
 	if (w->body && d.level >= AUDIT_REQUEST)

@@ -39,7 +39,8 @@ struct request {
 	struct query query;
 	struct output out;
 	struct user user;
-	struct user *impersonator;  /* who really sent it; NULL: user himself */
+	struct user *impersonator; /* who really sent it; NULL: user himself */
+	const char *audit_id;
 	struct audit_record *audit; /* NULL: not recorded */
 	const char *cache_control;  /* of the answer; NULL: no-cache, private */
 	struct flow_ticket ticket;

@@ -263,6 +263,7 @@ static void handle(struct http_request *http, void *arg)
 	struct server *s = arg;
 	struct request *r = request_ref(request_new(s, http));
 	const struct auth *auth = &s->config.auth;
+	audit_choose_id(r);
 	if (!auth->authn || !auth->authn->await || !auth->authn->await(auth->authn_self, http, begin, r))
 		begin(r);
 }

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/vec.h"
+#include "server/audit.h"
 #include "server/metrics.h"
 #include "server/request.h"
 #include "server/server.h"
@@ -46,6 +47,7 @@ struct server {
 	size_t n_bookmark_watches;
 	VEC(struct server_check) checks;
 	bool ready, draining;
+	struct audit_ids audit_ids;
 	struct metrics metrics;
 };
 

@@ -695,6 +695,15 @@ rules:
     assert not [e for e in events if e["requestURI"] == "/version"] and "very secret" not in json.dumps(events)
 
 
+def test_every_answer_has_an_id(server, admin):
+    seen = {admin.do("GET", path).headers["audit-id"] for path in ("/version", "/api/v1/pods", "/none", "/api/v1/namespaces/none") for _ in range(40)}
+    assert len(seen) == 160 and all(len(i) == 36 and i[14] == "4" for i in seen), len(seen)
+    assert bearer(server, "nonsense").do("GET", "/api").headers["audit-id"]
+    assert admin.do("GET", "/version", audit_id="my.own-1").headers["audit-id"] == "my.own-1"
+    for evil in ("x" * 65, "a b", 'a"', ""):
+        assert len(admin.do("GET", "/version", audit_id=evil).headers["audit-id"]) == 36, evil
+
+
 def test_audit_rotation_and_mistakes(server, admin):
     s = Server(str(server.proa.parent))
     policy, log = s.dir / "policy.json", s.dir / "audit" / "audit.log"
