@@ -8,6 +8,7 @@
 
 #include "cmd/cluster.h"
 #include "cmd/command.h"
+#include "node/image_pulls.h"
 
 struct image;
 struct image_store;
@@ -29,7 +30,6 @@ struct registries;
 	{                                                                                                              \
 		"registries", "FILE", REGISTRIES_FILE, "Mirrors, certificates and credentials of registries."          \
 	}
-#define REGISTRIES_FILE "/etc/proa/registries.yaml"
 
 /* 0, or an exit status after telling why. */
 int image_command_open(const struct args *a, struct image_store **ret);
@@ -47,8 +47,6 @@ struct image_session {
 int image_session_open(const struct args *a, const char *ref, bool quiet, struct image_session *s,
 		       struct image_transfer *ret);
 void image_session_close(struct image_session *s);
-/* Reads a registries file; it needs not be there when it is the usual one. 0 or -1 with a reason. */
-int image_registries_read(const char *path, bool needed, struct registries **ret, char *err, size_t err_len);
 /* Docker's config.json and credential helpers of whoever runs the command. */
 void image_docker_credentials(struct keyring *k, const char *ref);
 

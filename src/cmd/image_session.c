@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "api/yaml.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fs.h"
@@ -20,35 +19,12 @@
 #include "image/keyring.h"
 #include "image/pull.h"
 #include "image/registries.h"
+#include "node/image_pulls.h"
 
 #define CONFIG_BYTES_MAX (1u << 20)
 #define HELPER_BYTES_MAX (64u << 10) /* of a helper's answer: a token has a few kB */
 
 extern char **environ;
-
-int image_registries_read(const char *path, bool needed, struct registries **ret, char *err, size_t err_len)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	struct yaml_error ye;
-	struct json *tree = NULL;
-	char why[IMAGE_WHY_MAX / 2];
-	int r = fs_read(path, CONFIG_BYTES_MAX, &b);
-
-	if (r < 0 && (needed || r != -ENOENT)) {
-		snprintf(err, err_len, "%s: %s", path, strerror(-r));
-		return -1;
-	}
-	if (r == 0 && yaml_parse(&a, buf_str(&b), b.len, NULL, NULL, &tree, &ye) < 0) {
-		snprintf(err, err_len, "%s:%zu: %s", path, ye.line, ye.message);
-		return -1;
-	}
-	if (registries_new(tree, ret, why, sizeof(why)) < 0) {
-		snprintf(err, err_len, "%s: %s", path, why);
-		return -1;
-	}
-	return 0;
-}
 
 /* ---- docker's credential helpers: a program that is asked on its standard input ---- */
 
@@ -173,8 +149,8 @@ int image_session_open(const struct args *a, const char *ref, bool quiet, struct
 	char why[IMAGE_WHY_MAX];
 
 	*s = (struct image_session){0};
-	if (image_registries_read(args_value(a, "registries"), args_given(a, "registries"), &s->registries, why,
-				  sizeof(why)) < 0)
+	if (registries_file_read(args_value(a, "registries"), args_given(a, "registries"), &s->registries, why,
+				 sizeof(why)) < 0)
 		return command_fail("%s", why);
 	s->keyring = keyring_new();
 	image_docker_credentials(s->keyring, ref);

@@ -48,7 +48,8 @@ struct image_store;
 
 /* dir is created when absent. */
 int image_store_open(const char *dir, struct image_store **ret, char *err, size_t err_len);
-void image_store_close(struct image_store *s); /* NULL-safe */
+void image_store_close(struct image_store *s);			  /* NULL-safe */
+struct image_store *image_store_dup(const struct image_store *s); /* the same store, closed on its own */
 
 /* ---- references ---- */
 
@@ -147,12 +148,38 @@ int image_tag(struct image_store *s, const char *ref, const char *new_ref, char 
  */
 int image_use(struct image_store *s, const char *id, const char *user, char *err, size_t err_len);
 int image_unuse(struct image_store *s, const char *id, const char *user);
+/*
+ * The same for as long as a process lives (`proa run`, builds): a locked file, which the kernel lets go of with the
+ * process. Returns the descriptor to close when done, or negative errno. name as user above.
+ */
+int image_lease(struct image_store *s, const char *id, const char *name, char *err, size_t err_len);
+/* Leases aren't asked about. */
 int image_uses_keep(struct image_store *s, bool (*keep)(void *arg, const char *id, const char *user), void *arg);
 /*
  * By name: the name is removed, and the image with its unshared layers when that was its last one. By id: image and all
  * names. -EBUSY when it would go and somebody uses it.
  */
 int image_remove(struct image_store *s, const char *ref, char *err, size_t err_len);
+
+/*
+ * Collection by disk, as the kubelet's: when more than high_percent of the file system is used, images that nobody uses
+ * go, those used longest ago first, until low_percent is. Images younger than min_age_s stay; those unused for longer
+ * than max_age_s (0: never) go whatever the disk has. Slow on purpose (a thread of its own with the lowest priorities).
+ */
+struct image_gc_policy {
+	unsigned high_percent, low_percent; /* high 100: not by disk */
+	int64_t min_age_s, max_age_s;
+};
+#define IMAGE_GC_HIGH_PERCENT 85 /* upstream's defaults */
+#define IMAGE_GC_LOW_PERCENT 80
+#define IMAGE_GC_MIN_AGE_S 120
+struct image_gc_result {
+	unsigned removed;
+	uint64_t wanted, freed; /* bytes */
+};
+int image_gc(struct image_store *s, const struct image_gc_policy *p, struct image_gc_result *ret, char *err,
+	     size_t err_len);
+
 /* Images without a name that nobody uses; all: every image that nobody uses. fn (may be NULL) hears of each. */
 int image_prune(struct image_store *s, bool all, void (*fn)(void *arg, const struct image *i), void *arg,
 		uint64_t *ret_freed, char *err, size_t err_len);

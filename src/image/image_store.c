@@ -335,6 +335,14 @@ int image_store_open(const char *dir, struct image_store **ret, char *err, size_
 	return 0;
 }
 
+struct image_store *image_store_dup(const struct image_store *s)
+{
+	struct image_store *copy = NEW(struct image_store);
+
+	copy->dir = xstrdup(s->dir);
+	return copy;
+}
+
 void image_store_close(struct image_store *s)
 {
 	if (!s)

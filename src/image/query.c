@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding, listing, naming, using and removing images. */
+/* Finding, listing, naming and using images. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -17,16 +19,13 @@
 #include "base/vec.h"
 #include "image/image_internal.h"
 #include "image/platform.h"
+#include "image/query.h"
 
 #define HEX_PREFIX_MIN 12 /* what docker shows; shorter ones are more likely names */
 #define USER_MAX 128
+#define LEASE "lease-" /* users that are processes */
 
-struct names {
-	char **at;
-	size_t n, cap;
-};
-
-static void names_release(struct names *v)
+void names_release(struct names *v)
 {
 	for (size_t i = 0; i < v->n; i++)
 		free(v->at[i]);
@@ -39,7 +38,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Names in a directory, in order; empty when it isn't there. */
-static void names_read(const char *path, struct names *out)
+void names_read(const char *path, struct names *out)
 {
 	DIR *d = opendir(path);
 
@@ -59,13 +58,37 @@ static bool image_there(const struct image_store *s, const char *id)
 	return access(path, F_OK) == 0;
 }
 
-static bool image_used(const struct image_store *s, const char *id)
+/* Its process lives. One that died left the file. */
+static bool lease_held(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return false;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK;
+	unlink(path);
+	return false;
+}
+
+/* For the collector: the image was needed just now. */
+static void image_touch(const struct image_store *s, const char *hex)
+{
+	_cleanup_free_ char *path = image_path(s, "images/%s", hex);
+	utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+bool query_used(const struct image_store *s, const char *id)
 {
 	_cleanup_free_ char *path = image_path(s, "uses/%s", id + strlen("sha256:"));
 	_cleanup_(names_release) struct names users = {0};
 
 	names_read(path, &users);
-	return users.n > 0;
+	for (size_t i = 0; i < users.n; i++)
+		if (!str_has_prefix(users.at[i], LEASE) || lease_held(path, users.at[i]))
+			return true;
+	return false;
 }
 
 /* ---- finding ---- */
@@ -122,8 +145,8 @@ static const char *pick(const struct image_store *s, const struct json *ids, con
 }
 
 /* *ret_name: the reference that led there, NULL when it was an id. The strings are in a. */
-static int find(const struct image_store *s, const struct json *refs, const char *ref, const char *platform,
-		struct arena *a, const char **ret_id, const char **ret_name, char *err, size_t err_len)
+int query_find(const struct image_store *s, const struct json *refs, const char *ref, const char *platform,
+	       struct arena *a, const char **ret_id, const char **ret_name, char *err, size_t err_len)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	const char *hex = str_or(str_after(ref, "sha256:"), ref);
@@ -154,7 +177,7 @@ static int find(const struct image_store *s, const struct json *refs, const char
 	return image_fail(err, err_len, -ENOENT, "image \"%.200s\" is not in the image store", ref);
 }
 
-static struct json *image_in(const struct json *entry, const char *id)
+struct json *query_image_in(const struct json *entry, const char *id)
 {
 	JSON_EACH(v, json_get(entry, "images"))
 		if (str_eq(json_str(v), id))
@@ -164,10 +187,10 @@ static struct json *image_in(const struct json *entry, const char *id)
 
 static bool has_image(const struct json *entry, const char *id)
 {
-	return image_in(entry, id) != NULL;
+	return query_image_in(entry, id) != NULL;
 }
 
-static const char *const *names_of(struct arena *a, const struct json *refs, const char *id, bool digests)
+const char *const *query_names(struct arena *a, const struct json *refs, const char *id, bool digests)
 {
 	const char **out = arena_zalloc(a, (json_len(refs) + 1) * sizeof(*out));
 	size_t n = 0;
@@ -178,7 +201,7 @@ static const char *const *names_of(struct arena *a, const struct json *refs, con
 	return out;
 }
 
-static int load(const struct image_store *s, const struct json *refs, const char *id, struct image **ret)
+int query_load(const struct image_store *s, const struct json *refs, const char *id, struct image **ret)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	char manifest[SHA256_HEX + 1];
@@ -192,8 +215,8 @@ static int load(const struct image_store *s, const struct json *refs, const char
 	struct image *i = NEW(struct image);
 	i->id = arena_strdup(&i->arena, id);
 	i->manifest = arena_printf(&i->arena, "sha256:%s", manifest);
-	i->repo_tags = names_of(&i->arena, refs, id, false);
-	i->repo_digests = names_of(&i->arena, refs, id, true);
+	i->repo_tags = query_names(&i->arena, refs, id, false);
+	i->repo_digests = query_names(&i->arena, refs, id, true);
 	r = image_config_fill(s, i, config);
 	if (r < 0) {
 		image_free(i);
@@ -204,8 +227,8 @@ static int load(const struct image_store *s, const struct json *refs, const char
 }
 
 /* Locks, reads the references. *ret_lock is the caller's to close, also on failure (-1 then). */
-static int begin(const struct image_store *s, bool exclusive, struct arena *a, struct json **ret_refs, int *ret_lock,
-		 char *err, size_t err_len)
+int query_begin(const struct image_store *s, bool exclusive, struct arena *a, struct json **ret_refs, int *ret_lock,
+		char *err, size_t err_len)
 {
 	int lock = image_lock(s, exclusive);
 
@@ -226,13 +249,13 @@ int image_resolve_platform(struct image_store *s, const char *ref, const char *p
 	_cleanup_close_ int lock = -1;
 	struct json *refs;
 	const char *id, *name;
-	int r = begin(s, false, &a, &refs, &lock, err, err_len);
+	int r = query_begin(s, false, &a, &refs, &lock, err, err_len);
 
 	if (r == 0)
-		r = find(s, refs, ref, platform, &a, &id, &name, err, err_len);
+		r = query_find(s, refs, ref, platform, &a, &id, &name, err, err_len);
 	if (r < 0)
 		return r;
-	r = load(s, refs, id, ret);
+	r = query_load(s, refs, id, ret);
 	return r < 0 ? image_fail(err, err_len, r, "image %s is damaged: %s", id, strerror(-r)) : 0;
 }
 
@@ -243,7 +266,7 @@ int image_target(const struct image_store *s, const char *ref, char ret[IMAGE_ID
 	_cleanup_close_ int lock = -1;
 	struct json *refs;
 
-	if (image_ref_normalize(ref, &name) < 0 || begin(s, false, &a, &refs, &lock, NULL, 0) < 0)
+	if (image_ref_normalize(ref, &name) < 0 || query_begin(s, false, &a, &refs, &lock, NULL, 0) < 0)
 		return -ENOENT;
 	const char *target = json_str(json_get(json_get(refs, buf_str(&name)), "target"));
 	if (!image_id_valid(target))
@@ -260,7 +283,7 @@ int image_list(struct image_store *s, bool (*fn)(void *arg, const struct image *
 	_cleanup_(names_release) struct names all = {0};
 	_cleanup_free_ char *path = image_path(s, "images");
 	struct json *refs;
-	int r = begin(s, false, &a, &refs, &lock, err, err_len);
+	int r = query_begin(s, false, &a, &refs, &lock, err, err_len);
 
 	if (r < 0)
 		return r;
@@ -268,7 +291,7 @@ int image_list(struct image_store *s, bool (*fn)(void *arg, const struct image *
 	for (size_t k = 0; k < all.n; k++) {
 		_cleanup_free_ char *id = xasprintf("sha256:%s", all.at[k]);
 		struct image *i;
-		if (!image_id_valid(id) || load(s, refs, id, &i) < 0)
+		if (!image_id_valid(id) || query_load(s, refs, id, &i) < 0)
 			continue;
 		bool more = fn(arg, i);
 		image_free(i);
@@ -289,9 +312,9 @@ int image_tag(struct image_store *s, const char *ref, const char *new_ref, char 
 	if (image_ref_normalize(new_ref, &b) < 0 || image_id_valid(buf_str(&b)) || strchr(buf_str(&b), '@'))
 		return image_fail(err, err_len, -EINVAL, "\"%.200s\" is not a name that an image can be given",
 				  new_ref);
-	int r = begin(s, true, &a, &refs, &lock, err, err_len);
+	int r = query_begin(s, true, &a, &refs, &lock, err, err_len);
 	if (r == 0)
-		r = find(s, refs, ref, NULL, &a, &id, &name, err, err_len);
+		r = query_find(s, refs, ref, NULL, &a, &id, &name, err, err_len);
 	if (r < 0)
 		return r;
 	struct json *entry = name ? json_clone(&a, json_get(refs, name)) : json_new(&a, JSON_OBJECT);
@@ -332,7 +355,23 @@ int image_use(struct image_store *s, const char *id, const char *user, char *err
 	_cleanup_close_ int fd = -1;
 	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) || (fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) < 0)
 		return image_fail(err, err_len, -errno, "%s cannot be created: %s", path, strerror(errno));
+	image_touch(s, hex);
 	return 0;
+}
+
+int image_lease(struct image_store *s, const char *id, const char *name, char *err, size_t err_len)
+{
+	_cleanup_free_ char *user = xasprintf(LEASE "%s", name);
+	int r = image_use(s, id, user, err, err_len);
+
+	if (r < 0)
+		return r;
+	_cleanup_free_ char *path = image_path(s, "uses/%s/%s", id + strlen("sha256:"), user);
+	_cleanup_close_ int lock = image_lock(s, true); /* nobody takes it for a dead one's meanwhile */
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0 || fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return image_fail(err, err_len, -errno, "%s cannot be locked: %s", path, strerror(errno));
+	return TAKE_FD(fd);
 }
 
 static void unuse(const struct image_store *s, const char *hex, const char *user)
@@ -341,6 +380,7 @@ static void unuse(const struct image_store *s, const char *hex, const char *user
 
 	unlink(path);
 	rmdir(dir); /* stays while it has others */
+	image_touch(s, hex);
 }
 
 int image_unuse(struct image_store *s, const char *id, const char *user)
@@ -369,121 +409,9 @@ int image_uses_keep(struct image_store *s, bool (*keep)(void *arg, const char *i
 		_cleanup_(names_release) struct names users = {0};
 		names_read(dir, &users);
 		for (size_t k = 0; k < users.n; k++)
-			if (!keep(arg, id, users.at[k]))
+			if (!str_has_prefix(users.at[k], LEASE) && !keep(arg, id, users.at[k]))
 				unuse(s, images.at[i], users.at[k]);
 	}
-	return 0;
-}
-
-/* ---- removal ---- */
-
-/* Nothing leads to the image any more. */
-static void drop_names(struct json *refs, const char *id)
-{
-	for (struct json *r = json_first(refs); r;) {
-		struct json *next = json_next(refs, r), *images = json_get(r, "images"), *v = image_in(r, id);
-		if (v)
-			json_remove_child(images, v);
-		if (v && !json_len(images))
-			json_remove_child(refs, r);
-		r = next;
-	}
-}
-
-/* Under the lock. */
-static int drop_image(struct image_store *s, struct json *refs, const char *id, char *err, size_t err_len)
-{
-	_cleanup_free_ char *path = image_path(s, "images/%s", id + strlen("sha256:"));
-
-	if (image_used(s, id))
-		return image_fail(err, err_len, -EBUSY, "image %s is in use", id);
-	drop_names(refs, id);
-	int r = image_refs_write(s, refs);
-	if (r == 0 && unlink(path) < 0)
-		r = -errno;
-	return r < 0 ? image_fail(err, err_len, r, "image %s cannot be removed: %s", id, strerror(-r)) : 0;
-}
-
-/* Under the lock. Images go, with their digests, when the name was their last tag. */
-static int drop_name(struct image_store *s, struct json *refs, const char *name, bool *ret_gone, char *err,
-		     size_t err_len)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	struct json *ids = json_clone(&a, json_get(json_get(refs, name), "images"));
-
-	JSON_EACH(v, ids)
-		if (!names_of(&a, refs, json_str(v), false)[0] ||
-		    (str_eq(names_of(&a, refs, json_str(v), false)[0], name) &&
-		     !names_of(&a, refs, json_str(v), false)[1]))
-			if (image_used(s, json_str(v)))
-				return image_fail(err, err_len, -EBUSY, "image %s is in use", json_str(v));
-	json_remove(refs, name);
-	int r = image_refs_write(s, refs);
-	if (r < 0)
-		return image_fail(err, err_len, r, "refs.json cannot be written: %s", strerror(-r));
-	JSON_EACH(v, ids) {
-		if (names_of(&a, refs, json_str(v), false)[0])
-			continue;
-		*ret_gone = true;
-		r = drop_image(s, refs, json_str(v), err, err_len);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int image_remove(struct image_store *s, const char *ref, char *err, size_t err_len)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	struct json *refs;
-	const char *id, *name;
-	bool gone = false;
-	int lock, r = begin(s, true, &a, &refs, &lock, err, err_len);
-
-	if (r == 0)
-		r = find(s, refs, ref, NULL, &a, &id, &name, err, err_len);
-	if (r == 0 && name)
-		r = drop_name(s, refs, name, &gone, err, err_len);
-	else if (r == 0) {
-		r = drop_image(s, refs, id, err, err_len);
-		gone = r == 0;
-	}
-	cleanup_close(&lock);
-	if (gone)
-		image_collect(s, false);
-	return r;
-}
-
-/* ---- what nobody needs ---- */
-
-int image_prune(struct image_store *s, bool all, void (*fn)(void *arg, const struct image *i), void *arg,
-		uint64_t *ret_freed, char *err, size_t err_len)
-{
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-	_cleanup_(names_release) struct names ids = {0};
-	_cleanup_free_ char *path = image_path(s, "images");
-	uint64_t before = image_disk_used(s), after;
-	struct json *refs;
-	int lock, r = begin(s, true, &a, &refs, &lock, err, err_len);
-
-	names_read(path, &ids);
-	for (size_t k = 0; r == 0 && k < ids.n; k++) {
-		const char *id = arena_printf(&a, "sha256:%s", ids.at[k]);
-		struct image *i = NULL;
-		if (!image_id_valid(id) || image_used(s, id) || (!all && names_of(&a, refs, id, false)[0]))
-			continue;
-		load(s, refs, id, &i);
-		r = drop_image(s, refs, id, err, err_len);
-		if (r == 0 && i && fn)
-			fn(arg, i);
-		image_free(i);
-	}
-	cleanup_close(&lock);
-	if (r < 0)
-		return r;
-	image_collect(s, false);
-	after = image_disk_used(s);
-	*ret_freed = before > after ? before - after : 0;
 	return 0;
 }
 
@@ -498,7 +426,7 @@ int image_record(struct image_store *s, const struct image_record *records, size
 
 	if (r < 0)
 		return image_fail(err, err_len, r, "the image store cannot be written: %s", strerror(-r));
-	r = begin(s, true, &a, &refs, &lock, err, err_len);
+	r = query_begin(s, true, &a, &refs, &lock, err, err_len);
 	for (size_t k = 0; r == 0 && k < n; k++) {
 		const struct image_record *i = &records[k];
 		_cleanup_free_ char *path = image_path(s, "images/%s", i->id + strlen("sha256:"));

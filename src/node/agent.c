@@ -29,6 +29,7 @@
 #include "node/agent_internal.h"
 #include "node/kubelet_api.h"
 #include "node/node_status.h"
+#include "node/image_pulls.h"
 #include "node/object_refs.h"
 #include "node/pod.h"
 #include "runtime/runtime.h"
@@ -72,6 +73,7 @@ static void copy_config(struct agent_config *to, const struct agent_config *c)
 	to->run_dir = xstrdup(c->run_dir);
 	to->data_dir = xstrdup(c->data_dir);
 	to->image_dir = c->image_dir ? xstrdup(c->image_dir) : xasprintf("%s/images", c->data_dir);
+	to->registries = copy_or(c->registries, REGISTRIES_FILE);
 	to->log_dir = c->log_dir ? xstrdup(c->log_dir) : xasprintf("%s/logs", c->data_dir);
 	to->shim_path = xstrdup(c->shim_path);
 	to->cluster_id = copy_or(c->cluster_id, "proa");
@@ -431,6 +433,11 @@ static int make_directories(struct agent *a, char *err, size_t err_len)
 	return 0;
 }
 
+static void on_images(void *arg)
+{
+	node_status_changed(((struct agent *)arg)->node);
+}
+
 int agent_start(struct agent *a, char *err, size_t err_len)
 {
 	static const struct runtime_events events = {.on_container = on_container, .on_pod_lost = on_pod_lost};
@@ -452,6 +459,7 @@ int agent_start(struct agent *a, char *err, size_t err_len)
 	a->events = recorder_new(a->client, "kubelet", a->cfg.node_name);
 	a->refs = object_refs_new(a->client);
 	a->node = node_status_new(a);
+	a->pulls = image_pulls_new(a->loop, a->images, a->cfg.registries, on_images, a);
 	a->memory = node_memory(a->node);
 	r = kubelet_api_start(a->api, err, err_len);
 	if (r < 0)
@@ -509,6 +517,7 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	a->closing = true;
+	image_pulls_free(TAKE_PTR(a->pulls));
 	client_watch_stop(a->watch);
 	client_watch_stop(start_state(a)->node_watch);
 	kubelet_api_free(a->api);

@@ -38,6 +38,7 @@ struct agent_config {
 	const char *run_dir;	    /* gone after a reboot: sandboxes, sockets */
 	const char *data_dir;	    /* survives a reboot: images, volumes, logs */
 	const char *image_dir;	    /* the image store, shared with `proa image`; NULL: data_dir/images */
+	const char *registries;	    /* how registries are reached (image/registries.h); NULL: REGISTRIES_FILE */
 	const char *log_dir;	    /* NULL: data_dir/logs (upstream: /var/log/pods) */
 	const char *shim_path;	    /* the proa-shim executable */
 	const char *cgroup_root;    /* name of the cgroup that holds all pods; NULL: "proa-CLUSTER_ID" */

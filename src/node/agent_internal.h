@@ -11,6 +11,7 @@
 #include "node/agent.h"
 
 struct client_watch;
+struct image_pulls;
 struct image_store;
 struct informer;
 struct kubelet_api;
@@ -28,6 +29,7 @@ struct agent {
 	struct client *client;
 	struct runtime *runtime;
 	struct image_store *images;
+	struct image_pulls *pulls;
 	struct network *network; /* NULL until it is up */
 	struct recorder *events;
 	struct object_refs *refs;

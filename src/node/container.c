@@ -47,6 +47,8 @@ void container_release(struct container *c)
 	free(c->name);
 	free(c->id);
 	free(c->image_id);
+	free(c->image_digest);
+	free(c->pull_error);
 	free(c->waiting_message);
 	container_exit_release(&c->exit);
 	container_exit_release(&c->last);

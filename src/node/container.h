@@ -52,8 +52,10 @@ struct container {
 	enum container_kind kind;
 	enum container_stage stage;
 	unsigned restarts;
-	char *id;	/* of the current or latest incarnation; NULL: none yet */
-	char *image_id; /* "sha256:…", NULL: not resolved yet */
+	char *id;	    /* of the current or latest incarnation; NULL: none yet */
+	char *image_id;	    /* "sha256:…", NULL: not resolved yet */
+	char *image_digest; /* "docker.io/library/nginx@sha256:…", as the status shows it; NULL: the image has none */
+	char *pull_error;   /* of the last pull, for the back-off's message */
 	int64_t started_ns;
 	const char *waiting_reason; /* static; NULL: what is usual for the pod's stage */
 	char *waiting_message;

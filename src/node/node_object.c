@@ -176,6 +176,10 @@ struct json *node_object_status(struct arena *a, const struct node_describe *d, 
 	if (d->port)
 		json_set_path(a, status, "daemonEndpoints.kubeletEndpoint.Port", json_new_int(a, d->port));
 	put_info(a, status, d);
+	struct json_error e;
+	struct json *images;
+	if (d->images && json_parse(a, d->images, strlen(d->images), &images, &e) == 0)
+		json_set(a, status, "images", images);
 	return status;
 }
 

@@ -20,6 +20,7 @@
 #include "client/client.h"
 #include "io/loop.h"
 #include "node/agent_internal.h"
+#include "node/image_pulls.h"
 
 /* Freed by its owner while requests are under way: the last answer frees it then. */
 struct node_status {
@@ -81,6 +82,7 @@ static struct node_describe describe(const struct node_status *n)
 				      .port = n->port,
 				      .ready = n->network_ready,
 				      .not_ready_message = "container runtime network not ready",
+				      .images = image_pulls_node_images(n->agent->pulls),
 				      .now_ns = now_ns()};
 }
 
@@ -136,6 +138,12 @@ static void write_status(void *arg)
 					   .body = patch,
 					   .patch_type = "application/strategic-merge-patch+json",
 					   .done = on_status});
+}
+
+void node_status_changed(struct node_status *n)
+{
+	if (n->registered && n->network_ready)
+		write_status(n);
 }
 
 /* ---- lease ---- */

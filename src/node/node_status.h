@@ -32,6 +32,7 @@ struct node_status *node_status_new(struct agent *a);
 void node_status_start(struct node_status *n); /* registers; agent_registered follows */
 /* The network is up: the node becomes Ready. */
 void node_status_network_ready(struct node_status *n);
+void node_status_changed(struct node_status *n);	    /* something that the status shows: it is written */
 void node_status_set_port(struct node_status *n, int port); /* of the kubelet API */
 void node_status_free(struct node_status *n);		    /* NULL-safe; requests under way end without effect */
 void node_allocatable(const struct node_status *n, int64_t *cpu_milli, int64_t *memory, int64_t *storage);
@@ -44,6 +45,7 @@ struct node_describe {
 	int port;				  /* 0: no kubelet API */
 	bool ready;
 	const char *not_ready_message;
+	const char *images; /* the JSON array; NULL: not known */
 	int64_t now_ns;
 };
 struct json *node_object(struct arena *a, const struct node_describe *d);

@@ -63,6 +63,7 @@ void pod_record_save(struct pod *p)
 		json_set_int(&a, c, "restarts", pc->c.restarts);
 		json_set_str(&a, c, "id", pc->c.id);
 		json_set_str(&a, c, "image", pc->c.image_id);
+		json_set_str(&a, c, "imageDigest", pc->c.image_digest);
 		json_set_str(&a, c, "log", pc->log_path);
 		json_set_str(&a, c, "termination", pc->termination_path);
 		json_set_int(&a, c, "signal", pc->stop_signal);
@@ -117,6 +118,8 @@ static void get_container(struct pod_container *pc, const struct json *c)
 	pc->c.id = xstrdup(json_path_str(c, "id"));
 	free(pc->c.image_id);
 	pc->c.image_id = xstrdup(json_path_str(c, "image"));
+	free(pc->c.image_digest);
+	pc->c.image_digest = xstrdup(json_path_str(c, "imageDigest"));
 	free(pc->log_path);
 	pc->log_path = xstrdup(json_path_str(c, "log"));
 	free(pc->termination_path);

@@ -24,10 +24,12 @@
 #include "base/str.h"
 #include "client/informer.h"
 #include "image/image.h"
+#include "image/keyring.h"
 #include "io/loop.h"
 #include "node/agent_internal.h"
 #include "node/container_build.h"
 #include "node/hook.h"
+#include "node/image_pulls.h"
 #include "node/node_status.h"
 #include "node/pod.h"
 #include "node/pod_env.h"
@@ -35,15 +37,19 @@
 #include "node/subpath.h"
 #include "runtime/runtime.h"
 
-#define ERROR_MAX 512
-#define CONFIG_RETRY_MS 10000 /* what is wrong may be put right any moment; upstream looks again about as often */
-#define EXIT_START_ERROR 128  /* what upstream's runtimes report for a command that cannot be executed */
+#define ERROR_MAX 1024
+#define CONFIG_RETRY_MS 10000	  /* what is wrong may be put right any moment; upstream looks again about as often */
+#define PULL_FAILED_SHOWN_MS 3000 /* ErrImagePull, before it becomes ImagePullBackOff: long enough to be seen */
+#define EXIT_START_ERROR 128	  /* what upstream's runtimes report for a command that cannot be executed */
 
 struct start_job {
 	struct agent *agent;
 	struct pod_container *pc; /* its pod is held */
 	struct arena arena;
 	char *image_ref, *user; /* user: the pod's uid, for image_use */
+	const char *policy;	/* static: Always, IfNotPresent, Never */
+	char *pull_text;	/* of its event */
+	char *pulled;		/* the id of what was pulled for this start; NULL: nothing */
 	char *dir, *termination, *log_dir;
 	struct image *image;
 	int result;
@@ -60,6 +66,8 @@ static void job_free(struct start_job *j)
 	image_free(j->image);
 	arena_release(&j->arena);
 	free(j->image_ref);
+	free(j->pulled);
+	free(j->pull_text);
 	free(j->user);
 	free(j->dir);
 	free(j->termination);
@@ -95,14 +103,32 @@ static int make_dirs(struct start_job *j)
 	return r;
 }
 
+/* -ENOENT: it isn't here, or must be asked for whether here or not. */
+static int find_image(struct start_job *j)
+{
+	_cleanup_buf_ struct buf name = BUF_INIT;
+	struct image_store *s = j->agent->images;
+	int r;
+
+	if (image_ref_normalize(j->image_ref, &name) < 0) {
+		snprintf(j->error, sizeof(j->error), "couldn't parse image name \"%s\": invalid reference format",
+			 j->image_ref);
+		return -EINVAL;
+	}
+	if (!j->pulled && str_eq(j->policy, "Always") && strchr(buf_str(&name), '/'))
+		return -ENOENT;
+	r = image_resolve(s, j->pulled ? j->pulled : j->image_ref, &j->image, j->error, sizeof(j->error));
+	if (r == 0)
+		r = image_use(s, j->image->id, j->user, j->error, sizeof(j->error));
+	return r;
+}
+
 static void job_run(void *arg)
 {
 	struct start_job *j = arg;
 
 	j->image_failed = true;
-	j->result = image_resolve(j->agent->images, j->image_ref, &j->image, j->error, sizeof(j->error));
-	if (j->result == 0)
-		j->result = image_use(j->agent->images, j->image->id, j->user, j->error, sizeof(j->error));
+	j->result = find_image(j);
 	if (j->result < 0)
 		return;
 	j->image_failed = false;
@@ -111,6 +137,9 @@ static void job_run(void *arg)
 		snprintf(j->error, sizeof(j->error), "cannot make the container's directories in %s: %s", j->dir,
 			 strerror(-j->result));
 }
+
+static void job_done(void *arg);
+static bool job_wanted(struct start_job *j);
 
 /* ---- failures ---- */
 
@@ -127,61 +156,133 @@ static void failed(struct pod_container *pc, const char *reason, const char *mes
 	pod_wake(p);
 }
 
+/* ---- pulling ---- */
+
 static const char *pull_policy(const struct json *spec)
 {
+	static const char *const policies[] = {"Always", "IfNotPresent", "Never"};
 	const char *policy = json_path_str(spec, "imagePullPolicy"), *image = str_or(json_path_str(spec, "image"), "");
 	const char *name = strrchr(image, '/') ? strrchr(image, '/') + 1 : image;
 
-	if (policy)
-		return policy;
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
+		if (str_eq(policy, policies[i]))
+			return policies[i];
 	return (!strchr(name, ':') && !strchr(name, '@')) || str_has_suffix(name, ":latest") ? "Always"
 											     : "IfNotPresent";
 }
 
-/* There is no such image here, and this node cannot fetch it. */
-static void image_missing(struct pod_container *pc, const char *image, const char *policy, const char *error)
+/* The pod's imagePullSecrets, as far as they are there. */
+static struct keyring *pull_keyring(struct pod *p)
 {
-	int64_t now = monotonic_ms();
-	_cleanup_free_ char *message = NULL;
-	bool backing_off =
-	    str_eq(pc->c.waiting_reason, "ErrImagePull") || str_eq(pc->c.waiting_reason, "ImagePullBackOff");
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct json *tree = pod_tree(p, &a);
+	struct keyring *k = keyring_new();
+	struct volume_input in;
 
-	if (str_eq(policy, "Never")) {
-		message = xasprintf("Container image \"%s\" is not present with pull policy of Never", image);
-		pod_event(pc->pod, pc, "Warning", "ErrImageNeverPull", "%s", message);
-		failed(pc, "ErrImageNeverPull", message, CONFIG_RETRY_MS);
-		return;
+	pod_volume_input(p, tree, &a, &in);
+	JSON_EACH(ref, json_path(tree, "spec.imagePullSecrets")) {
+		const char *name = str_or(json_path_str(ref, "name"), "");
+		const struct object *o = in.object(in.arg, "secrets", name);
+		const struct json *data = o ? json_get(object_tree(o, &a), "data") : NULL;
+		const char *text = json_str(json_get(data, ".dockerconfigjson"));
+		const char *legacy = json_str(json_get(data, ".dockercfg"));
+		_cleanup_buf_ struct buf b = BUF_INIT;
+		struct json_error e;
+		struct json *config;
+
+		if (!o)
+			pod_event(p, NULL, "Warning", "FailedToRetrieveImagePullSecret",
+				  "Unable to retrieve some image pull secrets (%s); attempting to pull the image may "
+				  "not succeed.",
+				  name);
+		if (!text && !legacy)
+			continue;
+		if (base64_decode(&b, text ? text : legacy, strlen(text ? text : legacy)) == 0 &&
+		    json_parse(&a, buf_str(&b), b.len, &config, &e) == 0)
+			keyring_add_docker(k, config, !text);
 	}
+	return k;
+}
+
+/* "1.234s", "1m2.5s": as durations appear in messages. */
+static char *seconds_text(int64_t ms)
+{
+	return ms >= 60000  ? xasprintf("%lldm%lld.%llds", (long long)(ms / 60000), (long long)(ms / 1000 % 60),
+					(long long)(ms / 100 % 10))
+	       : ms >= 1000 ? xasprintf("%lld.%03llds", (long long)(ms / 1000), (long long)(ms % 1000))
+			    : xasprintf("%lldms", (long long)ms);
+}
+
+static void pull_failed(struct start_job *j, const char *error)
+{
+	struct pod_container *pc = j->pc;
+	int64_t now = monotonic_ms();
+
 	backoff_raise(&pc->c.pull_backoff, now, now);
-	if (!backing_off) {
-		message =
-		    xasprintf("failed to pull image \"%s\": it is not in this node's image store, and pulling from "
-			      "a registry is not available: import it with `proa image import` (%s)",
-			      image, error);
-		pod_event(pc->pod, pc, "Warning", "Failed", "Failed to pull image \"%s\": %s", image, message);
-		pod_event(pc->pod, pc, "Warning", "Failed", "Error: ErrImagePull");
-		failed(pc, "ErrImagePull", message, pc->c.pull_backoff.delay_ms);
+	free(pc->c.pull_error);
+	pc->c.pull_error = xstrdup(error);
+	pod_event(pc->pod, pc, "Warning", "Failed", "Failed to pull image \"%s\": %s", j->image_ref, error);
+	pod_event(pc->pod, pc, "Warning", "Failed", "Error: ErrImagePull");
+	failed(pc, "ErrImagePull", error, PULL_FAILED_SHOWN_MS);
+}
+
+static void on_pulled(void *arg, const struct image_pull_result *r)
+{
+	struct start_job *j = arg;
+	struct pod_container *pc = j->pc;
+	struct pod *p = pc->pod;
+
+	if (!job_wanted(j))
+		return;
+	if (r->result < 0) {
+		pull_failed(j, r->error);
+		job_free(j);
 		return;
 	}
-	message = xasprintf("Back-off pulling image \"%s\": it is not in this node's image store", image);
-	pod_event(pc->pod, pc, "Normal", "BackOff", "Back-off pulling image \"%s\"", image);
-	pod_event(pc->pod, pc, "Warning", "Failed", "Error: ImagePullBackOff");
-	failed(pc, "ImagePullBackOff", message, pc->c.pull_backoff.delay_ms);
+	_cleanup_free_ char *alone = seconds_text(r->ms), *all = seconds_text(r->waited_ms);
+	j->pulled = xstrdup(r->id);
+	pc->c.pull_backoff = (struct backoff){0};
+	j->pull_text =
+	    xasprintf("Successfully pulled image \"%s\" in %s (%s including waiting).", j->image_ref, alone, all);
+	loop_work(p->agent->loop, job_run, job_done, j);
+}
+
+/* There is no such image here, or its registry has the last word. Takes the job. */
+static void image_missing(struct start_job *j)
+{
+	struct pod_container *pc = j->pc;
+	int64_t now = monotonic_ms(), until = pc->c.pull_backoff.updated_ms + pc->c.pull_backoff.delay_ms;
+	_cleanup_free_ char *message = NULL;
+
+	if (str_eq(j->policy, "Never")) {
+		message = xasprintf("Container image \"%s\" is not present with pull policy of Never", j->image_ref);
+		pod_event(pc->pod, pc, "Warning", "ErrImageNeverPull", "%s", message);
+		pod_event(pc->pod, pc, "Warning", "Failed", "Error: ErrImageNeverPull");
+		failed(pc, "ErrImageNeverPull", message, CONFIG_RETRY_MS);
+		job_free(j);
+	} else if (pc->c.pull_backoff.delay_ms && until > now) {
+		message = xasprintf("Back-off pulling image \"%s\": ErrImagePull: %s", j->image_ref,
+				    str_or(pc->c.pull_error, ""));
+		pod_event(pc->pod, pc, "Normal", "BackOff", "Back-off pulling image \"%s\"", j->image_ref);
+		pod_event(pc->pod, pc, "Warning", "Failed", "Error: ImagePullBackOff");
+		failed(pc, "ImagePullBackOff", message, until - now);
+		job_free(j);
+	} else {
+		pod_event(pc->pod, pc, "Normal", "Pulling", "Pulling image \"%s\"", j->image_ref);
+		image_pulls_start(j->agent->pulls, j->image_ref, pull_keyring(pc->pod), on_pulled, j);
+	}
 }
 
 static void job_failed(struct start_job *j)
 {
-	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct pod_container *pc = j->pc;
-	const struct json *spec = pod_container_spec(pod_tree(pc->pod, &a), pc);
 
-	if (j->image_failed && j->result == -ENOENT) {
-		image_missing(pc, j->image_ref, pull_policy(spec), j->error);
-	} else if (j->image_failed && j->result == -EINVAL) {
+	if (j->image_failed && j->result == -EINVAL) {
 		_cleanup_free_ char *message =
 		    xasprintf("Failed to apply default image tag \"%s\": %s", j->image_ref, j->error);
 
 		pod_event(pc->pod, pc, "Warning", "InspectFailed", "%s", message);
+		pod_event(pc->pod, pc, "Warning", "Failed", "Error: InvalidImageName");
 		failed(pc, "InvalidImageName", message, CONFIG_RETRY_MS);
 	} else {
 		pod_event(pc->pod, pc, "Warning", "Failed", "Error: %s", j->error);
@@ -336,6 +437,33 @@ static int build(struct start_job *j, struct container_spec *spec, struct build_
 			       spec, fds, err);
 }
 
+/* False, and the job is gone: the pod doesn't want the container any more. */
+static bool job_wanted(struct start_job *j)
+{
+	struct pod_container *pc = j->pc;
+	struct pod *p = pc->pod;
+
+	if (p->state == POD_RUNNING && !j->agent->closing)
+		return true;
+	if (p->state != POD_GONE && !j->agent->closing && pc->c.stage == STAGE_STARTING) {
+		container_move(&pc->c, pc->c.exit.valid ? STAGE_EXITED : STAGE_WAITING);
+		pod_wake(p);
+	}
+	job_free(j);
+	return false;
+}
+
+static void note_image(struct start_job *j)
+{
+	struct container *c = &j->pc->c;
+
+	free(c->image_id);
+	free(c->image_digest);
+	c->image_id = xstrdup(j->image->id);
+	c->image_digest = xstrdup(j->image->repo_digests[0]);
+	c->pull_backoff = (struct backoff){0};
+}
+
 static void job_done(void *arg)
 {
 	_cleanup_(build_fds_release) struct build_fds fds = {0};
@@ -346,12 +474,10 @@ static void job_done(void *arg)
 	struct pod *p = pc->pod;
 	struct container_spec spec;
 
-	if (p->state != POD_RUNNING || j->agent->closing) {
-		if (p->state != POD_GONE && pc->c.stage == STAGE_STARTING) {
-			container_move(&pc->c, pc->c.exit.valid ? STAGE_EXITED : STAGE_WAITING);
-			pod_wake(p);
-		}
-		job_free(j);
+	if (!job_wanted(j))
+		return;
+	if (j->result == -ENOENT && j->image_failed && !j->pulled) {
+		image_missing(j);
 		return;
 	}
 	if (j->result < 0) {
@@ -359,9 +485,7 @@ static void job_done(void *arg)
 		job_free(j);
 		return;
 	}
-	free(pc->c.image_id);
-	pc->c.image_id = xstrdup(j->image->id);
-	pc->c.pull_backoff = (struct backoff){0};
+	note_image(j);
 	if (build(j, &spec, &fds, &env, &err) < 0 || bind_subpaths(j, &spec, &fds, &err) < 0) {
 		pod_event(p, pc, "Warning", "Failed", "Error: %s", err.message);
 		failed(pc,
@@ -371,7 +495,11 @@ static void job_done(void *arg)
 		job_free(j);
 		return;
 	}
-	pod_event(p, pc, "Normal", "Pulled", "Container image \"%s\" already present on machine", j->image_ref);
+	if (j->pull_text)
+		pod_event(p, pc, "Normal", "Pulled", "%s Image size: %llu bytes.", j->pull_text,
+			  (unsigned long long)j->image->size);
+	else
+		pod_event(p, pc, "Normal", "Pulled", "Container image \"%s\" already present on machine", j->image_ref);
 	if (pc->c.exit.valid && pc->c.id)
 		runtime_container_remove(p->agent->runtime, p->uid, pc->c.id, NULL, NULL);
 	if (pc->c.exit.valid) {
@@ -409,6 +537,7 @@ void pod_container_start(struct pod_container *pc)
 	j->agent = p->agent;
 	j->pc = pc;
 	j->image_ref = xstrdup(str_or(json_path_str(spec, "image"), ""));
+	j->policy = pull_policy(spec);
 	j->user = xstrdup(p->uid);
 	j->dir = xasprintf("%s/containers/%s", p->dir, pc->c.name);
 	j->log_dir = xasprintf("%s/%s", p->log_dir, pc->c.name);

@@ -228,7 +228,7 @@ static void put_container(struct arena *a, const struct pod_facts *f, const stru
 	json_set_bool(a, s, "ready", ready);
 	json_set_int(a, s, "restartCount", c->restarts);
 	json_set_str(a, s, "image", str_or(json_path_str(spec, "image"), ""));
-	json_set_str(a, s, "imageID", str_or(c->image_id, ""));
+	json_set_str(a, s, "imageID", str_or(c->image_digest, str_or(c->image_id, "")));
 	if (c->id)
 		json_set(a, s, "containerID", json_new_strf(a, CONTAINER_ID_SCHEME "%s", c->id));
 	json_set_bool(a, s, "started", running && c->started);

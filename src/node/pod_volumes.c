@@ -87,6 +87,8 @@ void pod_volumes_need(struct pod *p)
 		volume.path = xasprintf("%s/volumes/%s", p->dir, volume.name);
 		VEC_PUSH(&p->volumes, volume);
 	}
+	JSON_EACH(secret, json_path(tree, "spec.imagePullSecrets"))
+		need_object(p, "secrets", json_path_str(secret, "name"));
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		JSON_EACH(c, json_get(json_get(tree, "spec"), lists[i]))
 			env_needs(c, &needs);
