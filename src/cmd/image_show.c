@@ -54,7 +54,7 @@ struct row {
 
 struct listing {
 	struct arena arena;
-	bool json, digests, quiet;
+	bool json, quiet, all_images;
 	struct json *all;
 	VEC(struct row) rows;
 };
@@ -105,6 +105,8 @@ static bool list_image(void *arg, const struct image *i)
 {
 	struct listing *l = arg;
 
+	if (!l->all_images && !*i->repo_tags && !*i->repo_digests)
+		return true; /* a step of a build, most likely */
 	if (l->json) {
 		json_append(l->all, image_json(&l->arena, i));
 		return true;
@@ -170,7 +172,8 @@ static void print_json(const struct json *v)
 
 static int list(const struct args *a)
 {
-	_cleanup_(listing_release) struct listing l = {.quiet = args_switch(a, "quiet")};
+	_cleanup_(listing_release) struct listing l = {.quiet = args_switch(a, "quiet"),
+						       .all_images = args_switch(a, "all")};
 	struct image_store *s;
 	char why[IMAGE_WHY_MAX] = "";
 	int json = image_command_json(a);
@@ -191,7 +194,11 @@ static int list(const struct args *a)
 }
 
 static const struct flag list_flags[] = {
-    IMAGE_DATA_DIR_FLAG, IMAGE_FORMAT_FLAG, {"quiet", NULL, NULL, "Print ids only."}, {0}};
+    IMAGE_DATA_DIR_FLAG,
+    IMAGE_FORMAT_FLAG,
+    {"quiet", NULL, NULL, "Print ids only."},
+    {"all", NULL, NULL, "Those without a name, too: steps of builds, and what had its name taken by another."},
+    {0}};
 
 const struct command command_image_list = {
     .name = "list",

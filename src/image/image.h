@@ -153,7 +153,11 @@ int image_unuse(struct image_store *s, const char *id, const char *user);
  * process. Returns the descriptor to close when done, or negative errno. name as user above.
  */
 int image_lease(struct image_store *s, const char *id, const char *name, char *err, size_t err_len);
-/* Leases aren't asked about. */
+/*
+ * Users that keep denies are dropped: what died without image_unuse. Leases aren't asked about. Containers without a
+ * cluster share the store with the agent, which knows them by IMAGE_USER_LOCAL and lets them be.
+ */
+#define IMAGE_USER_LOCAL "local-"
 int image_uses_keep(struct image_store *s, bool (*keep)(void *arg, const char *id, const char *user), void *arg);
 /*
  * By name: the name is removed, and the image with its unshared layers when that was its last one. By id: image and all

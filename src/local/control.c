@@ -254,7 +254,7 @@ static int make(struct local_container *c, const struct local_options *o, char *
 	if (r < 0)
 		return r;
 	rec->image_id = arena_strdup(&rec->arena, image->id);
-	r = image_use(l->images, image->id, rec->id, err, err_len);
+	r = image_use(l->images, image->id, arena_printf(&rec->arena, IMAGE_USER_LOCAL "%s", rec->id), err, err_len);
 	if (r == 0)
 		r = local_spec_fill(l, &rec->arena, o, image, rec->id, &spec, err, err_len);
 	spec.pod.uid = POD;
@@ -387,7 +387,8 @@ void local_discard(struct local_container *c)
 		cgroup_remove(&layout, cgroup);
 	}
 	if (l->images && !str_empty(c->record->image_id))
-		image_unuse(l->images, c->record->image_id, c->record->id);
+		image_unuse(l->images, c->record->image_id,
+			    arena_printf(&c->record->arena, IMAGE_USER_LOCAL "%s", c->record->id));
 	fs_remove_tree(run);
 	fs_remove_tree(dir);
 }

@@ -148,7 +148,7 @@ static bool pod_known(void *arg, const char *uid)
 static bool image_user_known(void *arg, const char *id, const char *user)
 {
 	(void)id;
-	return pod_known(arg, user);
+	return str_has_prefix(user, IMAGE_USER_LOCAL) || pod_known(arg, user);
 }
 
 static void collect_dir(struct agent *a, const char *dir)
