@@ -109,7 +109,8 @@ test -x /opt/renamed ; test \\"$(cat /opt/unpacked/in/tar)\\" = packed ; test -d
     id, told = b.build(c, "-t", "app:1", "-t", "app:2", "--build-arg", "BASE=busybox:demo", "--label", "x=y")
     expect(id.startswith("sha256:") and "exit 1" not in told, told)
     listed = run([b.proa, "image", "list", f"--data-dir={b.data}"])
-    expect(listed.count(id[7:19]) == 2, listed)
+    expect(listed.count(id[7:19]) == 2 and "<none>" not in listed, listed)
+    expect("<none>" in run([b.proa, "image", "list", "--all", f"--data-dir={b.data}"]), "steps of the build")
 
 
 def test_configuration(b):

@@ -132,3 +132,20 @@ def test_no_such_image(cluster):
     cluster.event("never", "ErrImageNeverPull", "is not present with pull policy of Never")
     cluster.runs("unreadable", f"{OPEN}/team/Upper:1")
     cluster.waits_for("unreadable", "InvalidImageName")
+
+
+def test_containers_without_cluster_keep_images(cluster):
+    cluster.import_busybox()
+    (cluster.dir / "lone").mkdir()
+    (cluster.dir / "lone/Dockerfile").write_text("FROM busybox:demo\nLABEL of=its-own\n")
+    cluster.image("build", "-t", "lone:1", cluster.dir / "lone")
+    id = cluster.inside([cluster.proa, "run", "-d", "--network=none", f"--data-dir={cluster.data}", "lone:1", "sleep", "1000000"]).stdout.strip()
+    try:
+        cluster.kill("agent")
+        cluster.runs("later", "lone:1", "Never")
+        cluster.wait("pod/later", "condition=Ready")
+        cluster.kubectl("delete", "pod/later", "--wait")
+        refused = cluster.inside([cluster.proa, "image", "rm", "lone:1", f"--data-dir={cluster.data}"], check=False)
+        expect("in use" in refused.stderr, refused.stdout + refused.stderr)
+    finally:
+        cluster.inside([cluster.proa, "rm", "-f", id, f"--data-dir={cluster.data}"])
