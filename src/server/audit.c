@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,9 @@ struct audit_batch {
 	struct audit_file *file;
 	struct buf text;
 	int result;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool finished; /* under lock: for who cannot wait for the loop */
 };
 
 struct audit {
@@ -107,10 +111,8 @@ static int rotate(struct audit_file *f)
 	return r;
 }
 
-/* In a worker thread, or at the end. */
-static void batch_write(void *arg)
+static void batch_write(struct audit_batch *b)
 {
-	struct audit_batch *b = arg;
 	struct audit_file *f = b->file;
 
 	b->result = f->fd < 0 ? file_open(f) : 0;
@@ -121,6 +123,26 @@ static void batch_write(void *arg)
 		f->bytes += b->text.len;
 		b->result = r < 0 ? r : b->result;
 	}
+}
+
+/* In a worker thread. */
+static void batch_run(void *arg)
+{
+	struct audit_batch *b = arg;
+
+	batch_write(b);
+	pthread_mutex_lock(&b->lock);
+	b->finished = true;
+	pthread_cond_signal(&b->changed);
+	pthread_mutex_unlock(&b->lock);
+}
+
+static void batch_free(struct audit_batch *b)
+{
+	pthread_mutex_destroy(&b->lock);
+	pthread_cond_destroy(&b->changed);
+	buf_release(&b->text);
+	free(b);
 }
 
 static void file_free(struct audit_file *f)
@@ -140,9 +162,7 @@ static void batch_done(void *arg)
 	struct audit_batch *b = arg;
 	struct audit *a = b->audit;
 
-	if (!a) {
-		file_free(b->file);
-	} else {
+	if (a) {
 		a->batch = NULL;
 		if (b->result < 0 && !a->failing)
 			log_error("the audit log cannot be written path=%s error=\"%s\"", b->file->path,
@@ -153,8 +173,7 @@ static void batch_done(void *arg)
 		a->dropped = 0;
 		pump(a);
 	}
-	buf_release(&b->text);
-	free(b);
+	batch_free(b);
 }
 
 static struct audit_batch *take(struct audit *a)
@@ -165,6 +184,8 @@ static struct audit_batch *take(struct audit *a)
 	b->file = a->file;
 	b->text = a->waiting;
 	a->waiting = (struct buf)BUF_INIT;
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->changed, NULL);
 	return b;
 }
 
@@ -173,7 +194,7 @@ static void pump(struct audit *a)
 	if (a->batch || !a->waiting.len)
 		return;
 	a->batch = take(a);
-	loop_work(a->loop, batch_write, batch_done, a->batch);
+	loop_work(a->loop, batch_run, batch_done, a->batch);
 }
 
 const struct audit_policy *audit_policy_of(const struct audit *a)
@@ -202,21 +223,28 @@ int audit_new(const struct audit_config *c, struct audit **ret, struct status *e
 	return 0;
 }
 
+/* Until the file is ours again. */
+static void batch_wait(struct audit_batch *b)
+{
+	pthread_mutex_lock(&b->lock);
+	while (!b->finished)
+		pthread_cond_wait(&b->changed, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+	b->audit = NULL; /* its callback, still to come, frees it */
+}
+
 void audit_free(struct audit *a)
 {
 	if (!a)
 		return;
-	if (a->batch) {
-		a->batch->audit = NULL; /* it closes the file when it is done; what waits behind it is lost */
-	} else {
-		if (a->waiting.len) {
-			struct audit_batch *b = take(a);
-			batch_write(b);
-			buf_release(&b->text);
-			free(b);
-		}
-		file_free(a->file);
+	if (a->batch)
+		batch_wait(a->batch);
+	if (a->waiting.len) {
+		struct audit_batch *b = take(a);
+		batch_write(b);
+		batch_free(b);
 	}
+	file_free(a->file);
 	buf_release(&a->waiting);
 	free(a);
 }
