@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "http/server.h"
+#include "server/component_status.h"
 #include "server/encode.h"
 #include "server/list.h"
 #include "server/registry.h"
@@ -40,6 +41,14 @@ void handle_get(struct request *r)
 			reply_status(r, &err);
 		else
 			reply_tree(r, 200, tree);
+		return;
+	}
+	if (!registry_storage_row(rt->resource)->storage_prefix) {
+		tree = component_status_named(&r->arena, rt->name);
+		if (tree)
+			reply_tree(r, 200, tree);
+		else if (status_not_found(&err, rt->resource->group, rt->resource->plural, rt->name) < 0)
+			reply_status(r, &err);
 		return;
 	}
 	uint64_t rev; /* "at least as new as", which the present always is */
@@ -306,6 +315,27 @@ static bool collect_one(struct request *r, const struct scope *s, struct collect
 	return true;
 }
 
+/* Of the kind that is computed; all in one chunk, as upstream does it. */
+static void list_computed(struct request *r)
+{
+	_cleanup_status_ struct status err = STATUS_INIT;
+	const struct resource *row = r->route.resource;
+	struct list_options o;
+	if (list_options_parse(r, false, &o, &err) < 0) {
+		reply_status(r, &err);
+		return;
+	}
+	struct scope s = {.labels = o.labels, .fields = o.fields};
+	struct collected c = {.scope = &s, .selecting = !label_selector_empty(s.labels) || s.fields};
+	for (size_t i = 0; i < COMPONENT_STATUSES; i++) {
+		struct object *status = object_from_tree(row, "", 0, component_status(&r->arena, i));
+		collect(&c, status);
+		object_unref(status);
+	}
+	reply_list(r, &c, &(struct table_meta){.rev = store_revision(r->server->store)});
+	collected_release(&c);
+}
+
 void handle_list(struct request *r)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
@@ -314,6 +344,10 @@ void handle_list(struct request *r)
 	struct store *store = r->server->store;
 	struct list_options o;
 	struct scope s;
+	if (!row->storage_prefix) {
+		list_computed(r);
+		return;
+	}
 	resource_key(row, row->namespaced && *r->route.ns ? r->route.ns : NULL, NULL, &prefix);
 	if (list_options_parse(r, false, &o, &err) < 0 || make_scope(r, &o, buf_str(&prefix), &s, &err) < 0) {
 		reply_status(r, &err);

@@ -57,8 +57,11 @@ struct object *registry_get(struct registry *reg, const struct resource *r, cons
 			    struct status *err)
 {
 	_cleanup_buf_ struct buf key = BUF_INIT;
-	resource_key(registry_storage_row(r), r->namespaced ? ns : NULL, name, &key);
-	struct object *o = r->storage_prefix ? store_get(reg->store, buf_str(&key)) : NULL;
+	struct object *o = NULL;
+	if (r->storage_prefix) {
+		resource_key(registry_storage_row(r), r->namespaced ? ns : NULL, name, &key);
+		o = store_get(reg->store, buf_str(&key));
+	}
 	if (!o)
 		status_not_found(err, r->group, r->plural, name);
 	return o;

@@ -234,5 +234,24 @@ def test_flood_costs_only_itself(api):
     api.do("DELETE", "/api/v1/namespaces/default/secrets")
 
 
+def test_component_statuses(api):
+    """The kind that is read and not stored, in every form; a list of it once ended the server."""
+    path = "/api/v1/componentstatuses"
+    names = ["controller-manager", "etcd-0", "scheduler"]
+    found = api.do("GET", path)
+    assert [o["metadata"]["name"] for o in found["items"]] == names and found["kind"] == "ComponentStatusList", found
+    assert all(o["conditions"] == [{"type": "Healthy", "status": "True", "message": "ok"}] for o in found["items"]), found
+    assert [o["metadata"]["name"] for o in api.do("GET", path + "?fieldSelector=metadata.name%3Detcd-0")["items"]] == ["etcd-0"]
+    assert len(api.do("GET", path + "?limit=1")["items"]) == 3
+    table = api.do("GET", path, headers={"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"})
+    assert [row["cells"][:3] for row in table["rows"]] == [[n, "Healthy", "ok"] for n in names], table
+    for accept in ("application/vnd.kubernetes.protobuf", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"):
+        assert api.raw("GET", path, headers={"accept": accept})[0].status == 200
+    assert api.do("GET", path + "/scheduler")["metadata"]["name"] == "scheduler"
+    assert api.do("GET", path + "/nobody", code=404)["details"]["name"] == "nobody"
+    for method, at in (("GET", "?watch=true"), ("POST", ""), ("DELETE", "/scheduler")):
+        assert api.raw(method, path + at, {} if method == "POST" else None)[0].status == 405
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, globals()))
