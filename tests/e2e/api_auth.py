@@ -543,6 +543,9 @@ def test_encryption_at_rest(server, admin):
         s.start()
         put("one")
         s.admin().must(201, "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "seen"}, "data": {"k": "in the clear"}})
+        written = b"".join(p.read_bytes() for p in s.dir.rglob("*") if p.is_file())  # with SQLite's log, and ours
+        assert b"store.db-wal" in b" ".join(p.name.encode() for p in s.data.rglob("*")), "its log would be looked at, too"
+        assert b64("one") not in written and b"plain-one" not in written and b"in the clear" in written
         s.end()
         assert b64("one") not in disk(s) and b"k8s:enc:aesgcm:v1:k1:" in disk(s) and b"in the clear" in disk(s)
         # rotation: the new key writes, both read; touching objects moves them
