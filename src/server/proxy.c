@@ -4,6 +4,7 @@
  * API), the proxy subresources by a node agent, a pod or a service. Upgrades become two streams joined; anything else
  * is one HTTP call whose answer is passed on as it comes, at the pace of the slower side.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 #include "http/server.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "io/tls.h"
+#include "server/log_options.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
 #include "server/splice.h"
@@ -31,10 +34,10 @@
 
 /* Where to, and with what. */
 struct target {
-	const char *address; /* host:port */
-	const char *host;    /* name that is verified */
-	bool tls;
-	const char *path; /* with query */
+	const char *address;	 /* host:port */
+	const char *host;	 /* name that is verified */
+	struct tls_context *tls; /* NULL: plain */
+	const char *path;	 /* with query; NULL: nobody to ask, the answer is empty */
 };
 
 struct proxy {
@@ -70,7 +73,7 @@ static int node_address(struct request *r, const char *node, struct target *t, s
 			continue;
 		t->host = ip;
 		t->address = arena_printf(&r->arena, strchr(ip, ':') ? "[%s]:%" PRId64 : "%s:%" PRId64, ip, port);
-		t->tls = r->server->config.node_tls != NULL;
+		t->tls = r->server->config.node_tls;
 		return 0;
 	}
 	return status_set(err, 500, "no preferred addresses found; known addresses: []");
@@ -166,22 +169,26 @@ static int agent_target(struct request *r, struct target *t, struct status *err)
 {
 	_cleanup_buf_ struct buf path = BUF_INIT;
 	const char *sub = r->route.subresource, *container = NULL;
+	if (str_eq(sub, "log") && log_options_check(&r->query, r->route.name, err) < 0)
+		return -1;
 	struct json *pod = get_pod(r, err);
 	if (!pod)
 		return -1;
 	const char *node = json_path_str(pod, "spec.nodeName");
-	bool forward = str_eq(sub, "portforward");
+	bool forward = str_eq(sub, "portforward"), log = str_eq(sub, "log");
 	if (!forward && choose_container(r, pod, &container, err) < 0)
 		return -1;
+	if (str_empty(node) && log)
+		return 0; /* nothing was written yet */
 	if (str_empty(node))
 		return status_set(err, 400, "pod %s does not have a host assigned", r->route.name);
 	if (node_address(r, node, t, err) < 0)
 		return -1;
-	const char *endpoint = str_eq(sub, "log") ? "containerLogs" : forward ? "portForward" : sub;
+	const char *endpoint = log ? "containerLogs" : forward ? "portForward" : sub;
 	buf_addf(&path, "/%s/%s/%s", endpoint, r->route.ns, r->route.name);
 	if (container)
 		buf_addf(&path, "/%s", container);
-	if (str_eq(sub, "log"))
+	if (log)
 		log_params(r, &path);
 	else if (forward)
 		forward_params(r, &path);
@@ -191,41 +198,78 @@ static int agent_target(struct request *r, struct target *t, struct status *err)
 	return 0;
 }
 
-/* "name", "name:port", "scheme:name:port". */
-static void split_name(struct arena *a, const char *text, const char **scheme, const char **name, const char **port)
+/* What a proxied name consists of: "name", "name:port" or "scheme:name:port"; absent parts are "". */
+struct proxied {
+	const char *scheme, *name, *port;
+};
+
+static int split_name(struct request *r, struct proxied *ret, struct status *err)
 {
-	char *s = arena_strdup(a, text), *first = strchr(s, ':'), *second = first ? strchr(first + 1, ':') : NULL;
-	*scheme = "";
-	*port = "";
-	*name = s;
-	if (!first)
-		return;
-	*first = 0;
+	static const char *const schemes[] = {"", "http", "https", NULL};
+	static const char *const kinds[][2] = {{"nodes", "node"}, {"pods", "pod"}, {"services", "service"}};
+	char *s = arena_strdup(&r->arena, r->route.name), *first = strchr(s, ':');
+	char *second = first ? strchr(first + 1, ':') : NULL;
+	*ret = (struct proxied){"", s, ""};
+	if (first)
+		*first = 0;
 	if (second) {
 		*second = 0;
-		*scheme = s;
-		*name = first + 1;
-		*port = second + 1;
-	} else {
-		*port = first + 1;
+		*ret = (struct proxied){s, first + 1, second + 1};
+	} else if (first) {
+		ret->port = first + 1;
 	}
+	if (*ret->name && str_in(ret->scheme, schemes) && !strchr(ret->port, ':'))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (str_eq(kinds[i][0], r->route.plural))
+			status_set(err, 400, "invalid %s request \"%s\"", kinds[i][1], r->route.name);
+	return -1;
 }
 
-static int pod_target(struct request *r, const char *name, const char *port, struct target *t, struct status *err)
+/*
+ * A pod's address comes from its status, which node agents write: it must not lead back to this machine's own
+ * services.
+ */
+static bool may_proxy_to(const char *ip)
 {
-	struct object *o = registry_get(r->server->registry, r->route.resource, r->route.ns, name, err);
+	struct in_addr v4;
+	struct in6_addr v6;
+	if (inet_pton(AF_INET, ip, &v4) == 1) {
+		uint32_t n = ntohl(v4.s_addr);
+		return n != INADDR_ANY && n >> 24 != 127 && n >> 16 != 0xa9fe && !IN_MULTICAST(n) &&
+		       n != INADDR_BROADCAST;
+	}
+	return inet_pton(AF_INET6, ip, &v6) == 1 && !IN6_IS_ADDR_UNSPECIFIED(&v6) && !IN6_IS_ADDR_LOOPBACK(&v6) &&
+	       !IN6_IS_ADDR_LINKLOCAL(&v6) && !IN6_IS_ADDR_MULTICAST(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6);
+}
+
+static const char *join_address(struct arena *a, const char *ip, const char *port)
+{
+	return arena_printf(a, strchr(ip, ':') ? "[%s]:%s" : "%s:%s", ip, port);
+}
+
+/* The first port that any container names. */
+static const char *first_port(struct arena *a, const struct json *pod)
+{
+	JSON_EACH(c, json_path(pod, "spec.containers"))
+		if (json_len(json_get(c, "ports")))
+			return arena_printf(a, "%" PRId64,
+					    json_path_int(json_at(json_get(c, "ports"), 0), "containerPort", 0));
+	return NULL;
+}
+
+static int pod_target(struct request *r, const struct proxied *n, struct target *t, struct status *err)
+{
+	struct object *o = registry_get(r->server->registry, r->route.resource, r->route.ns, n->name, err);
 	if (!o)
 		return -1;
 	struct json *pod = object_tree(o, &r->arena);
 	const char *ip = json_path_str(pod, "status.podIP");
-	if (str_empty(ip))
-		return status_set(err, 503, "address not allowed: pod %s has no address", name);
-	if (!*port) {
-		struct json *first = json_at(json_get(json_first(json_path(pod, "spec.containers")), "ports"), 0);
-		port = arena_printf(&r->arena, "%" PRId64, json_path_int(first, "containerPort", 80));
-	}
+	if (str_empty(ip) || !may_proxy_to(ip))
+		return status_set(err, 400, "address not allowed");
+	const char *port = *n->port ? n->port : first_port(&r->arena, pod);
 	t->host = ip;
-	t->address = arena_printf(&r->arena, "%s:%s", ip, port);
+	t->address = join_address(&r->arena, ip, str_or(port, str_eq(n->scheme, "https") ? "443" : "80"));
 	return 0;
 }
 
@@ -258,15 +302,16 @@ static bool find_endpoint(void *arg, struct object *o)
 		if (!port || !ip || !json_path_bool(e, "conditions.ready", true))
 			continue;
 		f->target->host = ip;
-		f->target->address = arena_printf(a, "%s:%" PRId64, ip, port);
+		f->target->address = join_address(a, ip, arena_printf(a, "%" PRId64, port));
 		f->found = true;
 		return false;
 	}
 	return true;
 }
 
-static int service_target(struct request *r, const char *name, const char *port, struct target *t, struct status *err)
+static int service_target(struct request *r, const struct proxied *n, struct target *t, struct status *err)
 {
+	const char *name = n->name, *port = n->port;
 	_cleanup_buf_ struct buf prefix = BUF_INIT;
 	struct object *o = registry_get(r->server->registry, r->route.resource, r->route.ns, name, err);
 	const struct resource *slices = resource_by_plural("discovery.k8s.io", "endpointslices");
@@ -289,16 +334,56 @@ static int service_target(struct request *r, const char *name, const char *port,
 	return f.found ? 0 : status_set(err, 503, "no endpoints available for service \"%s\"", name);
 }
 
+/* Pods and services are reached by address: there is no name that their certificates could be held against. */
+static struct tls_context *unverified_tls(struct server *s, struct status *err)
+{
+	char why[256] = "";
+	if (!s->proxy_tls &&
+	    tls_context_new(&(struct tls_config){.insecure = true}, &s->proxy_tls, why, sizeof(why)) < 0)
+		status_set(err, 500, "no TLS for proxied requests: %s", why);
+	return s->proxy_tls;
+}
+
+/* A node's own agent, or, with another port, whatever listens there. */
+static int node_target(struct request *r, const struct proxied *n, struct target *t, struct status *err)
+{
+	if (node_address(r, n->name, t, err) < 0)
+		return -1;
+	const char *own = strrchr(t->address, ':') + 1;
+	if (!*n->port || str_eq(n->port, own))
+		return 0;
+	t->address = join_address(&r->arena, t->host, n->port);
+	t->tls = NULL;
+	if (str_eq(n->scheme, "https"))
+		t->tls = unverified_tls(r->server, err);
+	return status_failed(err) ? -1 : 0;
+}
+
 static int proxy_target(struct request *r, struct target *t, struct status *err)
 {
-	const char *scheme, *name, *port, *plural = r->route.plural, *query = http_query(r->http);
-	split_name(&r->arena, r->route.name, &scheme, &name, &port);
+	struct proxied n;
+	const char *plural = r->route.plural, *query = http_query(r->http);
+	if (split_name(r, &n, err) < 0)
+		return -1;
 	t->path = arena_printf(&r->arena, "/%s%s%s", r->route.rest, *query ? "?" : "", query);
 	if (str_eq(plural, "nodes"))
-		return node_address(r, name, t, err);
-	if (str_eq(scheme, "https"))
-		return status_set(err, 400, "proxying to https endpoints needs their certificate authority; use http");
-	return str_eq(plural, "services") ? service_target(r, name, port, t, err) : pod_target(r, name, port, t, err);
+		return node_target(r, &n, t, err);
+	if (str_eq(n.scheme, "https") && !(t->tls = unverified_tls(r->server, err)))
+		return -1;
+	return str_eq(plural, "services") ? service_target(r, &n, t, err) : pod_target(r, &n, t, err);
+}
+
+/* A page at …/proxy would resolve its relative links one level too high: its reader is sent to …/proxy/. */
+static bool redirect_to_root(struct request *r)
+{
+	const char *method = http_method(r->http), *query = http_query(r->http);
+	if (*r->route.rest || r->route.rest_slash || http_upgrade(r->http) ||
+	    (!str_eq(method, "GET") && !str_eq(method, "HEAD")))
+		return false;
+	http_add_header(r->http, "location",
+			arena_printf(&r->arena, "%s/%s%s", http_path(r->http), *query ? "?" : "", query));
+	reply_body(r, 301, "text/plain", "", 0);
+	return true;
 }
 
 /* ---- the request that goes on ---- */
@@ -496,11 +581,8 @@ static void start(struct request *r, const struct target *t)
 	p->target = *t;
 	p->end = loop_defer_new(s->loop, proxy_free, p);
 	collect_headers(p);
-	struct http_client_config c = {.loop = s->loop,
-				       .address = t->address,
-				       .server_name = t->host,
-				       .tls = t->tls ? s->config.node_tls : NULL,
-				       .user_agent = "proa-server"};
+	struct http_client_config c = {
+	    .loop = s->loop, .address = t->address, .server_name = t->host, .tls = t->tls, .user_agent = "proa-server"};
 	int e = http_client_new(&c, &p->client);
 	if (e < 0) {
 		proxy_fail(p, e);
@@ -531,10 +613,14 @@ void handle_proxy(struct request *r)
 	static const char *const streams[] = {"exec", "attach", "portforward", NULL};
 	struct target t = {0};
 	bool plain = str_eq(r->route.subresource, "proxy");
-	if (str_in(r->route.subresource, streams) && !http_upgrade(r->http))
-		status_set(&err, 400, "Upgrade request required");
-	else if ((plain ? proxy_target(r, &t, &err) : agent_target(r, &t, &err)) == 0)
-		start(r, &t);
+	if ((plain ? proxy_target(r, &t, &err) : agent_target(r, &t, &err)) == 0) {
+		if (str_in(r->route.subresource, streams) && !http_upgrade(r->http))
+			status_set(&err, 400, "Upgrade request required");
+		else if (!t.path)
+			reply_body(r, 204, "text/plain", "", 0);
+		else if (!plain || !redirect_to_root(r))
+			start(r, &t);
+	}
 	if (status_failed(&err))
 		reply_status(r, &err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life, a request's life, and the chain from one to the handler. */
+#include "io/tls.h"
 #include "server/server.h"
 
 #include <stdlib.h>
@@ -349,6 +350,7 @@ void server_free(struct server *s)
 	watch_abort_all(s);
 	if (s->http)
 		http_server_free(s->http);
+	tls_context_free(s->proxy_tls);
 	flow_upkeep_free(s->flow_upkeep);
 	flow_free(s->flow);
 	loop_timer_free(s->bookmarks);

@@ -37,8 +37,9 @@ struct server {
 	struct store *store;
 	struct registry *registry;
 	struct http_server *http;
-	struct list requests; /* of struct request.link */
-	struct list watches;  /* of struct watcher.link */
+	struct tls_context *proxy_tls; /* towards proxied pods and services; made with the first */
+	struct list requests;	       /* of struct request.link */
+	struct list watches;	       /* of struct watcher.link */
 	struct frame_cache *frames;
 	struct document_cache *documents;
 	struct flow *flow; /* who may run now */

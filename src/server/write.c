@@ -242,8 +242,11 @@ void op_store_result(struct write_op *op, enum store_error e)
 enum store_error op_store(struct write_op *op, uint64_t expect_rev)
 {
 	if (op->req.dry_run) {
+		/* An answer of its own (a binding's Status) is the same as when the write happens. */
 		if (op->removing)
 			op_finish(op, 200, op->old);
+		else if (op->answer)
+			op_finish_tree(op, op->code ? op->code : 200, op->answer);
 		else
 			op_finish_tree(op, op->created ? 201 : 200,
 				       version_convert(op->arena, op->row, op->req.resource, op->tree));

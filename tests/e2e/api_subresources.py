@@ -4,6 +4,7 @@
 
 What the subresources of the built-in kinds do and refuse. Raw HTTP against the API server alone (tests/e2e/apiserver.c), in memory.
 """
+import http.server
 import sys
 import threading
 
@@ -115,6 +116,162 @@ def test_evictions_at_once(api):
         t.join()
     assert sorted(codes) == [201] * 2 + [429] * 6, codes
     assert len(api.do("GET", path)["status"]["disruptedPods"]) == 2
+
+
+class Agent(http.server.BaseHTTPRequestHandler):
+    """Stands for a node's agent: tells what it was asked."""
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        text = f"{self.command} {self.path} {body.decode()} {self.headers.get('authorization')}".encode()
+        self.send_response(202)
+        self.send_header("content-length", str(len(text)))
+        self.send_header("x-agent", "yes")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer
+
+    def log_message(self, *_):
+        pass
+
+
+def node(api, name):
+    """A node whose agent is this process."""
+    agent = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Agent)
+    threading.Thread(target=agent.serve_forever, daemon=True).start()
+    api.do("POST", "/api/v1/nodes", {"metadata": {"name": name}, "status": {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": agent.server_port}}}}, 201)
+    return agent
+
+
+def test_node_proxy(api):
+    agent = node(api, "proxied")
+    path = "/api/v1/nodes/proxied/proxy"
+    for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        r, text = api.raw(method, path + "/a/b%2Fc?x=1&y=", b"hello" if method in ("POST", "PUT", "PATCH") else None)
+        sent = "hello" if method in ("POST", "PUT", "PATCH") else ""
+        assert (r.status, r.headers["x-agent"]) == (202, "yes"), (method, r.status, text)
+        assert text.decode() == f"{method} /a/b%2Fc?x=1&y= {sent} None", text
+    r, _ = api.raw("HEAD", path + "/a")
+    assert r.status == 202, r.status
+    for method in ("GET", "HEAD"):
+        r, _ = api.raw(method, path + "?m=1")
+        assert (r.status, r.headers["location"]) == (301, path + "/?m=1"), (method, r.status, r.headers)
+    assert api.raw("GET", path + "/?m=1")[1] == b"GET /?m=1  None"
+    assert api.raw("POST", path + "?m=1", b"")[1] == b"POST /?m=1  None", "only readers are sent elsewhere"
+    assert api.raw("GET", f"/api/v1/nodes/proxied:{agent.server_port}/proxy/x")[0].status == 202
+    assert api.raw("GET", f"/api/v1/nodes/http:proxied:{agent.server_port}/proxy/x")[0].status == 202
+    assert api.raw("GET", "/api/v1/nodes/none/proxy/x")[0].status == 404
+    for name in ("ftp:proxied:1", "http:proxied:1:2", ":1"):
+        assert f'invalid node request "{name}"' in api.do("GET", f"/api/v1/nodes/{name}/proxy/x", code=400)["message"]
+    agent.shutdown()
+    agent.server_close()
+    api.do("GET", path + "/x", code=503)
+
+
+def test_pod_and_service_proxy_refuse(api):
+    ns = space(api, "proxies")
+    api.do("POST", ns + "pods", pod("a"), 201)
+    assert api.do("GET", ns + "pods/a/proxy/x", code=400)["message"] == "address not allowed"
+    for ip in ("127.0.0.1", "169.254.169.254", "::1", "224.0.0.1"):
+        api.patch(ns + "pods/a/status", {"status": {"podIP": ip, "podIPs": [{"ip": ip}]}})
+        assert api.do("GET", ns + "pods/a:80/proxy/x", code=400)["message"] == "address not allowed", ip
+    api.do("GET", ns + "pods/none/proxy/x", code=404)
+    assert 'invalid pod request "ftp:a:1"' in api.do("GET", ns + "pods/ftp:a:1/proxy/x", code=400)["message"]
+    api.do("POST", ns + "services", {"metadata": {"name": "s"}, "spec": {"ports": [{"name": "web", "port": 80}]}}, 201)
+    assert 'no endpoints available for service "s"' in api.do("GET", ns + "services/s:web/proxy/x", code=503)["message"]
+    assert 'no service port 81 found for service "s"' in api.do("GET", ns + "services/s:81/proxy/x", code=503)["message"]
+    assert 'invalid service request "ftp:s:1"' in api.do("GET", ns + "services/ftp:s:1/proxy/x", code=400)["message"]
+
+
+def test_log_parameters(api):
+    ns = space(api, "logs")
+    api.do("POST", ns + "pods", pod("a"), 201)
+    log = ns + "pods/a/log?"
+    assert api.raw("GET", log)[0].status == 204, "nothing has run, nothing was written"
+    for query, message in (
+            ("tailLines=-1", 'PodLogOptions "a" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0'),
+            ("limitBytes=0", 'PodLogOptions "a" is invalid: limitBytes: Invalid value: 0: must be greater than 0'),
+            ("sinceSeconds=0", 'PodLogOptions "a" is invalid: sinceSeconds: Invalid value: 0: must be greater than 0'),
+            ("sinceSeconds=1&sinceTime=2020-01-01T00:00:00Z", "at most one of `sinceTime` or `sinceSeconds` may be specified"),
+            ("stream=Left", 'stream: Unsupported value: "Left"'),
+            ("stream=Stdout&tailLines=1", "`tailLines` and specific `stream` are mutually exclusive")):
+        assert message in api.do("GET", log + query, code=422)["message"], query
+    assert api.do("GET", log + "tailLines=x", code=400)["message"] == 'strconv.ParseInt: parsing "x": invalid syntax'
+    assert 'parsing time "x"' in api.do("GET", log + "sinceTime=x", code=400)["message"]
+    assert api.do("GET", log + "container=d", code=400)["message"] == "container d is not valid for pod a"
+    agent = node(api, "logger")
+    api.do("POST", ns + "pods/a/binding", {"target": {"name": "logger"}}, 201)
+    r, text = api.raw("GET", log + "tailLines=0&timestamps=true&previous=false")
+    assert text.startswith(b"GET /containerLogs/logs/a/c?tailLines=0&timestamps=true&previous=false"), text
+    agent.shutdown()
+    agent.server_close()
+
+
+def test_streams_need_an_upgrade(api):
+    ns = space(api, "streams")
+    api.do("POST", ns + "pods", pod("a"), 201)
+    for sub in ("exec?command=x&stdout=1", "attach?stdout=1", "portforward?ports=1"):
+        for method in ("GET", "POST"):
+            api.do(method, ns + "pods/none/" + sub, code=404)
+            assert "does not have a host assigned" in api.do(method, ns + "pods/a/" + sub, code=400)["message"]
+    agent = node(api, "streamer")
+    api.do("POST", ns + "pods/a/binding", {"target": {"name": "streamer"}}, 201)
+    for sub in ("exec?command=x&stdout=1", "attach?stdout=1", "portforward?ports=1"):
+        for method in ("GET", "POST"):
+            assert api.do(method, ns + "pods/a/" + sub, code=400)["message"] == "Upgrade request required", (method, sub)
+    agent.shutdown()
+    agent.server_close()
+
+
+def test_binding(api):
+    ns = space(api, "bindings")
+    for name in ("a", "b"):
+        api.do("POST", ns + "pods", pod(name), 201)
+    bind = {"metadata": {"name": "a", "annotations": {"by": "me"}}, "target": {"kind": "Node", "name": "n"}}
+    assert api.do("POST", ns + "pods/a/binding", bind, 201)["status"] == "Success"
+    made = api.do("GET", ns + "pods/a")
+    assert made["spec"]["nodeName"] == "n" and made["metadata"]["annotations"] == {"by": "me"}, made
+    assert [c["status"] for c in made["status"]["conditions"] if c["type"] == "PodScheduled"] == ["True"]
+    again = api.do("POST", ns + "pods/a/binding", bind, 409)
+    assert 'pod a is already assigned to node "n"' in again["message"], again
+    api.do("POST", ns + "pods/b/binding", {"target": {"kind": "Pod", "name": "n"}}, 422)
+    api.do("POST", ns + "pods/b/binding", {"target": {"name": ""}}, 422)
+    api.do("POST", ns + "pods/b/binding?dryRun=All", {"target": {"name": "n"}}, 201)
+    assert "nodeName" not in api.do("GET", ns + "pods/b")["spec"]
+    api.do("POST", ns + "bindings", {"metadata": {"name": "b"}, "target": {"name": "n"}}, 201)
+    assert api.do("GET", ns + "pods/b")["spec"]["nodeName"] == "n"
+    api.do("POST", ns + "pods/none/binding", dict(bind, metadata={"name": "none"}), 404)
+
+
+def test_scale_of_every_scalable_kind(api):
+    ns = space(api, "scales")
+    labels = {"app": "s"}
+    template = {"metadata": {"labels": labels}, "spec": pod("x")["spec"]}
+    apps = "/apis/apps/v1/namespaces/scales/"
+    for base_path, plural in ((apps, "deployments"), (apps, "replicasets"), (apps, "statefulsets"), (ns, "replicationcontrollers")):
+        selector = labels if plural == "replicationcontrollers" else {"matchLabels": labels}
+        path = base_path + plural
+        api.do("POST", path, {"metadata": {"name": "s"}, "spec": {"replicas": 2, "selector": selector, "template": template,
+                                                                 **({"serviceName": "s"} if plural == "statefulsets" else {})}}, 201)
+        scale = api.do("GET", path + "/s/scale")
+        assert (scale["kind"], scale["apiVersion"], scale["spec"]) == ("Scale", "autoscaling/v1", {"replicas": 2}), scale
+        assert scale["status"]["selector"] == "app=s", scale
+        scale["spec"]["replicas"] = 3
+        new = api.do("PUT", path + "/s/scale", scale)
+        assert new["spec"]["replicas"] == 3 and new["metadata"]["resourceVersion"] != scale["metadata"]["resourceVersion"]
+        api.do("PUT", path + "/s/scale", scale, 409)
+        assert api.patch(path + "/s/scale", {"spec": {"replicas": 4}})["spec"]["replicas"] == 4
+        assert api.apply(path + "/s/scale", {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "s"},
+                                             "spec": {"replicas": 0}}, "me", force=True)["spec"] == {}, "zero is left out"
+        assert api.do("GET", path + "/s")["spec"]["replicas"] == 0
+        assert "must be greater than or equal to 0" in api.patch(path + "/s/scale", {"spec": {"replicas": -1}}, code=422)["message"]
+        wrong = dict(scale, metadata={"name": "s", "uid": "another"})
+        api.do("PUT", path + "/s/scale", wrong, 409)
 
 
 if __name__ == "__main__":
