@@ -89,6 +89,8 @@ struct subresource_ops {
 
 struct strategy {
 	const char *group, *plural;
+	/* What is only a way to write other fields becomes those, before it is recorded who owns what. */
+	void (*fold)(struct write_op *op);
 	void (*prepare_create)(struct write_op *op);
 	void (*prepare_update)(struct write_op *op); /* the object itself, after merging and defaults */
 	/* The last step before the store; old_tree NULL: create. */

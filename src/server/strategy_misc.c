@@ -42,8 +42,7 @@ static void fold_string_data(struct write_op *op)
 	json_remove(op->tree, "stringData");
 }
 
-const struct strategy strategy_secrets = {
-    .group = "", .plural = "secrets", .prepare_create = fold_string_data, .prepare_update = fold_string_data};
+const struct strategy strategy_secrets = {.group = "", .plural = "secrets", .fold = fold_string_data};
 
 /* ---- kinds that a PUT creates ---- */
 

@@ -313,6 +313,8 @@ static int prepare_create(struct write_op *op, struct status *err)
 	new_metadata(op);
 	default_object(a, op->row, op->tree);
 	/* As upstream, nobody owns what strategies and admission add. */
+	if (op->strategy->fold)
+		op->strategy->fold(op);
 	if (!is_apply(op))
 		op_track_update(op);
 	if (op->strategy->prepare_create)
@@ -642,7 +644,9 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	default_object(a, op->row, op->tree);
 	if (is_apply(op))
 		op_settle_view(op);
-	else
+	if (!ops && op->strategy->fold)
+		op->strategy->fold(op);
+	if (!is_apply(op))
 		op_track_update(op);
 	if (!ops && op->strategy->prepare_update)
 		op->strategy->prepare_update(op);

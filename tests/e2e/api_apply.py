@@ -171,5 +171,20 @@ def test_versions(api):
     assert api.apply(path, body, "one") == made
 
 
+def test_string_data(api):
+    """Who writes stringData owns data."""
+    path = "/api/v1/namespaces/default/secrets"
+    made = api.do("POST", path + "?fieldManager=one", {"metadata": {"name": "folded"}, "stringData": {"a": "b"}}, 201)
+    assert made["data"] == {"a": "Yg=="} and "stringData" not in made, made
+    owned = entries(made)[("one", "Update", "")]["fieldsV1"]
+    assert owned == {"f:data": {".": {}, "f:a": {}}, "f:type": {}}, owned
+    for kind in ("merge-patch+json", "strategic-merge-patch+json"):
+        key = kind[0]
+        made = api.patch(path + "/folded?fieldManager=two", {"stringData": {key: "c"}}, kind)
+        assert made["data"] == dict(made["data"], a="Yg==", **{key: "Yw=="}), made
+        assert "f:" + key in entries(made)[("two", "Update", "")]["fieldsV1"]["f:data"], made
+    assert "stringData" not in json.dumps(made), made
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, globals()))

@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 )
 
 const (
@@ -284,8 +285,15 @@ func walk(t *testing.T, config *rest.Config, r *served) {
 
 	// Writes of what was read; the second with a resourceVersion of the past.
 	if r.can("update") {
-		gm.SetAnnotations(map[string]string{"by": "update"})
-		if err := one(c.Put()).Body(got).Do(ctx).Error(); err != nil {
+		// Retried as clients do: the server itself keeps the status of some kinds.
+		if err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+			got, gm = fresh()
+			if err := one(c.Get()).Do(ctx).Into(got); err != nil {
+				return err
+			}
+			gm.SetAnnotations(map[string]string{"by": "update"})
+			return one(c.Put()).Body(got).Do(ctx).Error()
+		}); err != nil {
 			t.Error("update:", err)
 		}
 		gm.SetAnnotations(map[string]string{"by": "the past"})
