@@ -297,6 +297,22 @@ static void add_warning(void *arg, const char *text)
 	admission_warn(arg, text);
 }
 
+/*
+ * What a version asks of its objects is judged in their storage version. Only Events have a second group, which asks
+ * more than the one that they are stored in: it judges its own form of them.
+ */
+static int validate_other_group(struct write_op *op, struct status *err)
+{
+	const struct resource *r = op->req.resource;
+	if (str_eq(r->group, op->row->group))
+		return 0;
+	struct json *tree = version_convert(op->arena, op->row, r, json_clone(op->arena, op->tree));
+	if (!op->old_tree)
+		return validate_create(r, tree, err);
+	struct json *old = version_convert(op->arena, op->row, r, json_clone(op->arena, op->old_tree));
+	return validate_update(r, tree, old, str_or(op->req.subresource, ""), err);
+}
+
 /* From a decoded, converted tree in op->tree to what is stored. */
 static int prepare_create(struct write_op *op, struct status *err)
 {
@@ -323,7 +339,7 @@ static int prepare_create(struct write_op *op, struct status *err)
 	if (admission_mutate(&ad, err) < 0)
 		return -1;
 	default_object(a, op->row, op->tree);
-	if (validate_create(op->row, op->tree, err) < 0)
+	if (validate_create(op->row, op->tree, err) < 0 || validate_other_group(op, err) < 0)
 		return -1;
 	object_warnings(a, op->row, op->tree, NULL, add_warning, &ad);
 	if (admission_validate(&ad, err) < 0)
@@ -656,7 +672,8 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	default_object(a, op->row, op->tree);
 	set_generation(op);
 	apply_ignore_times(a, op->old_tree, op->tree);
-	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0)
+	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0 ||
+	    validate_other_group(op, err) < 0)
 		return -1;
 	if (!ops)
 		object_warnings(a, op->row, op->tree, op->old_tree, add_warning, &ad);
