@@ -11,17 +11,21 @@
 #include "base/env.h"
 #include "base/json.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "io/loop.h"
 #include "server/registry.h"
 #include "store/store.h"
 
-/* One write of an event. The lifetime is the same for all, so a queue in order of writing is in order of expiry. */
+/*
+ * An event, however often it is written. The lifetime is the same for all, so a queue in order of writing is in order
+ * of expiry.
+ */
 struct entry {
 	struct list link;
 	int64_t expires_s; /* wall clock */
-	uint64_t rev;	   /* a later write has an entry of its own */
+	uint64_t rev;	   /* of the last write */
 	char key[];
 };
 
@@ -29,6 +33,8 @@ struct event_ttl {
 	struct registry *registry;
 	struct loop_timer *timer;
 	struct list queue;
+	struct map entries; /* by key */
+	size_t n;
 };
 
 static void arm(struct event_ttl *t)
@@ -39,16 +45,12 @@ static void arm(struct event_ttl *t)
 	loop_timer_start(t->timer, MAX_OF(wait_s, 0) * 1000 + 1000);
 }
 
-static void add(struct event_ttl *t, const struct object *o, int64_t expires_s)
+static void forget(struct event_ttl *t, struct entry *e)
 {
-	struct entry *e = xmalloc(sizeof(*e) + strlen(o->key) + 1);
-	bool first = list_empty(&t->queue);
-	e->expires_s = expires_s;
-	e->rev = o->rev;
-	strcpy(e->key, o->key);
-	list_add_tail(&t->queue, &e->link);
-	if (first)
-		arm(t);
+	map_remove(&t->entries, e->key);
+	list_remove(&e->link);
+	free(e);
+	t->n--;
 }
 
 static void ignore_done(void *arg, enum store_error result, struct object *obj)
@@ -56,26 +58,52 @@ static void ignore_done(void *arg, enum store_error result, struct object *obj)
 	(void)arg, (void)result, (void)obj;
 }
 
+static void remove_event(struct event_ttl *t, struct entry *e)
+{
+	struct store *store = registry_store(t->registry);
+	struct object *o = store_get_latest(store, e->key);
+	if (o && o->rev == e->rev) {
+		struct store_write w = {
+		    .key = e->key, .resource = o->resource, .expect_rev = o->rev, .lazy = true, .done = ignore_done};
+		store_write(store, &w);
+	}
+	forget(t, e);
+}
+
+static void add(struct event_ttl *t, const struct object *o, int64_t expires_s)
+{
+	struct entry *e = map_get(&t->entries, o->key);
+	bool first = list_empty(&t->queue);
+	if (e) {
+		list_remove(&e->link);
+	} else {
+		e = xmalloc(sizeof(*e) + strlen(o->key) + 1);
+		strcpy(e->key, o->key);
+		map_set(&t->entries, e->key, e);
+		t->n++;
+	}
+	e->expires_s = expires_s;
+	e->rev = o->rev;
+	list_add_tail(&t->queue, &e->link);
+	if (first)
+		arm(t);
+}
+
+static void keep_bound(struct event_ttl *t)
+{
+	while (t->n > EVENTS_MAX)
+		remove_event(t, LIST_ENTRY(t->queue.next, struct entry, link));
+}
+
 static void expire(void *arg)
 {
 	struct event_ttl *t = arg;
-	struct store *store = registry_store(t->registry);
 	int64_t now = now_s();
 	LIST_EACH_SAFE(it, &t->queue) {
 		struct entry *e = LIST_ENTRY(it, struct entry, link);
 		if (e->expires_s > now)
 			break;
-		struct object *o = store_get_latest(store, e->key);
-		if (o && o->rev == e->rev) {
-			struct store_write w = {.key = e->key,
-						.resource = o->resource,
-						.expect_rev = o->rev,
-						.lazy = true,
-						.done = ignore_done};
-			store_write(store, &w);
-		}
-		list_remove(&e->link);
-		free(e);
+		remove_event(t, e);
 	}
 	arm(t);
 }
@@ -105,6 +133,7 @@ struct event_ttl *event_ttl_new(struct registry *r)
 		_cleanup_buf_ struct buf prefix = BUF_INIT;
 		resource_key(registry_storage_row(events), NULL, NULL, &prefix);
 		store_each(registry_store(r), buf_str(&prefix), NULL, take_up, t);
+		keep_bound(t);
 	}
 	return t;
 }
@@ -112,6 +141,14 @@ struct event_ttl *event_ttl_new(struct registry *r)
 void event_ttl_written(struct event_ttl *t, const struct object *event)
 {
 	add(t, event, now_s() + EVENT_TTL_S);
+	keep_bound(t);
+}
+
+void event_ttl_removed(struct event_ttl *t, const char *key)
+{
+	struct entry *e = map_get(&t->entries, key);
+	if (e)
+		forget(t, e);
 }
 
 void event_ttl_free(struct event_ttl *t)
@@ -121,5 +158,6 @@ void event_ttl_free(struct event_ttl *t)
 	loop_timer_free(t->timer);
 	LIST_EACH_SAFE(it, &t->queue)
 		free(LIST_ENTRY(it, struct entry, link));
+	map_release(&t->entries, NULL);
 	free(t);
 }

@@ -203,7 +203,9 @@ static void stored(void *arg, enum store_error result, struct object *obj)
 		op_store_result(op, result);
 		return;
 	}
-	if (str_eq(op->row->plural, "events") && !op->removing)
+	if (str_eq(op->row->plural, "events") && op->removing)
+		event_ttl_removed(op->reg->events, op->key);
+	else if (str_eq(op->row->plural, "events"))
 		event_ttl_written(op->reg->events, obj);
 	if (op->strategy->settled)
 		op->strategy->settled(op, true);

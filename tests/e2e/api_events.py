@@ -4,11 +4,14 @@
 
 Events: one object behind two APIs. Raw HTTP against the API server alone (tests/e2e/apiserver.c), in memory.
 """
+import http.client
+import json
 import sys
 
 import api as base
 from api_admission import space
 
+EVENTS_MAX = 16384  # src/server/event_ttl.h
 NEW = "/apis/events.k8s.io/v1/namespaces/{}/events"
 
 
@@ -112,6 +115,31 @@ def test_apply_and_put_through_either_view(api):
     applied = api.apply(NEW.format("ev-apply") + "/a", {"apiVersion": "events.k8s.io/v1", "kind": "Event",
                         "metadata": {"name": "a", "labels": {"x": "y"}}, "eventTime": None}, "me")
     assert applied["metadata"]["labels"] == {"x": "y"} and applied["regarding"]["name"] == "p", applied
+
+
+def test_a_flood_has_a_bound(api):
+    ns = space(api, "ev-flood")
+    api.do("POST", ns + "events", core("kept", "ev-flood"), 201)
+    api.do("POST", ns + "events", core("forgotten", "ev-flood"), 201)
+    c = http.client.HTTPConnection(api.address, timeout=base.WATCH_S)
+
+    def send(method, path, body, kind="json"):
+        c.request(method, path, json.dumps(body), {"content-type": "application/" + kind})
+        r = c.getresponse()
+        r.read()
+        return r.status
+    for i in range(EVENTS_MAX):
+        assert send("POST", ns + "events", core(f"e{i}", "ev-flood")) == 201, i
+        if i == 100:  # written again, it is the youngest
+            api.patch(ns + "events/kept", {"count": 4})
+    api.do("GET", ns + "events/forgotten", code=404)
+    api.do("GET", ns + "events/e0", code=404)
+    api.do("GET", ns + "events/kept")
+    api.do("GET", ns + f"events/e{EVENTS_MAX - 1}")
+    listed = api.do("GET", ns + "events?limit=1")
+    assert listed["metadata"]["remainingItemCount"] + 1 <= EVENTS_MAX, listed["metadata"]
+    api.do("DELETE", ns + "events")
+    assert api.do("GET", ns + "events")["items"] == []
 
 
 if __name__ == "__main__":
