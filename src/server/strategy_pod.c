@@ -64,15 +64,6 @@ static struct json *merge_status(struct write_op *op, const struct json *old, st
 	return tree;
 }
 
-static struct json *merge_ephemeral(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
-{
-	struct json *tree = json_clone(op->arena, old), *list = json_path(sent, "spec.ephemeralContainers");
-	(void)err;
-	if (list)
-		json_set_path(op->arena, tree, "spec.ephemeralContainers", json_clone(op->arena, list));
-	return tree;
-}
-
 static void take_member(struct arena *a, struct json *to, const struct json *from, const char *key)
 {
 	const struct json *v = json_get(from, key);
@@ -80,6 +71,15 @@ static void take_member(struct arena *a, struct json *to, const struct json *fro
 		json_set(a, to, key, json_clone(a, v));
 	else
 		json_remove(to, key);
+}
+
+/* A list that is gone is taken over, too: validation says that containers may not be removed. */
+static struct json *merge_ephemeral(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
+{
+	struct json *tree = json_clone(op->arena, old);
+	(void)err;
+	take_member(op->arena, json_object_in(op->arena, tree, "spec"), json_get(sent, "spec"), "ephemeralContainers");
+	return tree;
 }
 
 static bool same_names(const struct json *list, const struct json *other)

@@ -274,5 +274,60 @@ def test_scale_of_every_scalable_kind(api):
         api.do("PUT", path + "/s/scale", wrong, 409)
 
 
+def test_namespaces_finalize(api):
+    api.do("POST", "/api/v1/namespaces", {"metadata": {"name": "fin"}}, 201)
+    path = "/api/v1/namespaces/fin"
+    made = api.do("GET", path)
+    assert made["spec"]["finalizers"] == ["kubernetes"] and made["status"]["phase"] == "Active", made
+    assert api.patch(path, {"spec": {"finalizers": []}})["spec"]["finalizers"] == ["kubernetes"], "only finalize writes them"
+    api.patch(path, {"metadata": {"finalizers": ["example.com/hold"]}})
+    made = api.do("GET", path)
+    made["spec"]["finalizers"] = ["kubernetes", "example.com/mine"]
+    assert api.do("PUT", path + "/finalize", made)["spec"]["finalizers"] == ["kubernetes", "example.com/mine"]
+    api.do("PUT", path + "/finalize", made, 409)
+    gone = api.do("DELETE", path)
+    assert gone["status"]["phase"] == "Terminating" and gone["metadata"]["deletionTimestamp"], gone
+    gone["spec"]["finalizers"] = []
+    gone["metadata"].pop("resourceVersion")
+    api.do("PUT", path + "/finalize", gone)
+    held = api.do("GET", path)
+    assert "finalizers" not in held["spec"] and held["metadata"]["finalizers"] == ["example.com/hold"], held
+    api.patch(path, {"metadata": {"finalizers": None}})
+    api.do("GET", path, code=404)
+
+
+def test_ephemeral_containers(api):
+    ns = space(api, "ephemeral")
+    api.do("POST", ns + "pods", pod("a"), 201)
+    path = ns + "pods/a/ephemeralcontainers"
+    new = {"spec": {"ephemeralContainers": [{"name": "d", "image": "i"}]}}
+    made = api.patch(path, new, "strategic-merge-patch+json")
+    assert [c["name"] for c in made["spec"]["ephemeralContainers"]] == ["d"], made
+    assert made["spec"]["ephemeralContainers"][0]["terminationMessagePolicy"] == "File", "defaults are filled in"
+    api.patch(path, {"spec": {"ephemeralContainers": []}}, code=422)
+    api.patch(path, {"spec": {"ephemeralContainers": [{"name": "d", "image": "other"}]}}, code=422)
+    assert api.patch(path, {"spec": {"containers": [{"name": "c", "image": "other"}]}}, "strategic-merge-patch+json"
+                     )["spec"]["containers"][0]["image"] == "i", "nothing but its own part is written"
+    api.patch(ns + "pods/a", {"spec": {"ephemeralContainers": made["spec"]["ephemeralContainers"] + [{"name": "e", "image": "i"}]}}, code=422)
+
+
+def test_status_writes_its_part(api):
+    ns = space(api, "statuses")
+    path = "/apis/apps/v1/namespaces/statuses/deployments"
+    labels = {"app": "s"}
+    made = api.do("POST", path, {"metadata": {"name": "s"}, "status": {"replicas": 5}, "spec": {
+        "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod("x")["spec"]}}}, 201)
+    assert "replicas" not in made.get("status", {}), "a create has no status"
+    api.patch(path + "/s", {"status": {"replicas": 5}})
+    assert "replicas" not in api.do("GET", path + "/s").get("status", {})
+    told = api.patch(path + "/s/status", {"status": {"replicas": 2, "observedGeneration": 1}, "spec": {"replicas": 9}})
+    assert told["status"]["replicas"] == 2 and told["spec"]["replicas"] == 1 and told["metadata"]["generation"] == 1, told
+    old = dict(told, metadata=dict(told["metadata"], resourceVersion="1"))
+    api.do("PUT", path + "/s/status", old, 409)
+    api.do("GET", ns + "configmaps/x/status", code=404)
+    api.do("POST", path + "/s/status", told, 405)
+    api.do("DELETE", path + "/s/status", code=405)
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, {n: f for n, f in globals().items() if n.startswith("test_")}))
