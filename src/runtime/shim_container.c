@@ -327,8 +327,9 @@ void container_exited(struct container *c, int status)
 	c->status.pid = 0;
 	c->kill_at_ms = 0;
 	bool waiting = c->gate && !c->gate_open;
-	if (!c->own_pid_ns && c->has_cgroup)
-		cgroup_kill(&shim.layout, c->cgroup);
+	/* What it left running in a shared pid namespace is gone before anybody hears of its end: some milliseconds. */
+	if (!c->own_pid_ns && c->has_cgroup && cgroup_kill(&shim.layout, c->cgroup) > 0)
+		cgroup_wait_empty(&shim.layout, c->cgroup);
 	if (c->status.state != CONTAINER_RUNNING && !(waiting && c->settled)) {
 		failed_to_start(c);
 		return;
