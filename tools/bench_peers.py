@@ -120,7 +120,12 @@ def etcd(cluster, directory, load, memory, result):
         for clients, count in ((1, 1000), (64, 10000)):
             puts = load("etcd-put", clients, count, address=f"{address}:2379")
             result[f"etcd_puts_{clients}_client{'s' * (clients > 1)}"] = puts
-        result["etcd_after_11000_puts"] = memory(daemon.process.pid)
+            result[f"etcd_gets_{clients}_client{'s' * (clients > 1)}"] = load("etcd-get", clients, 5 * count,
+                                                                              address=f"{address}:2379")
+        after = memory(daemon.process.pid)
+        result["etcd_after_11000_puts"] = after
+        result["etcd_rss_kb_per_10000_values_of_3_kb"] = round((after["rss_kb"] - result["etcd_idle"]["rss_kb"]) / 1.1)
+        result["etcd_list_5000"] = load("etcd-list", 1, 20, address=f"{address}:2379")
 
 
 def containerd(cluster, directory, memory, result):
