@@ -370,6 +370,7 @@ int main(int argc, char **argv)
 		if (workers[i].number >= 0)
 			next(&workers[i]);
 	loop_run(l.loop);
+	int failed = l.failed; /* what ends with its connection below does not count */
 	print_result(&l, (double)(env->monotonic_ns() - began) / 1e9, watching);
 	for (int i = 0; i < n; i++) {
 		http_client_free(workers[i].http);
@@ -382,5 +383,5 @@ int main(int argc, char **argv)
 	free(workers);
 	buf_release(&l.body_file);
 	free(l.ms);
-	return l.failed ? 1 : 0;
+	return failed ? 1 : 0;
 }
