@@ -3,6 +3,7 @@
  * Parser: copies the text into the arena once and decodes strings in place. A closing quote or the byte after a number
  * is overwritten by a NUL once it has been read, so every string and number in the tree is a span of that one copy.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #include "base/json_index.h"
 #include "base/map.h"
 #include "base/str.h"
+
+/* plain_end() reads whole words. */
+#define PARSE_SLACK 8
 
 struct parser {
 	struct arena *arena;
@@ -123,31 +127,55 @@ static int unescape(struct parser *p, char **s, char **out)
 	return 0;
 }
 
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+#define HIGH_BITS EACH_BYTE(0x80)
+
+/* The high bits of the bytes of w that are less than n (at most 0x80); right up to the lowest, beyond it maybe not. */
+static inline uint64_t below(uint64_t w, uint64_t n)
+{
+	return (w - EACH_BYTE(n)) & ~w & HIGH_BITS;
+}
+
+/* The first byte from s on that doesn't stand for itself. Eight at a time: most of what a server reads is in strings.
+ */
+static inline char *plain_end(char *s, bool *ascii)
+{
+	for (uint64_t seen = 0;;
+	     s += sizeof(seen)) { /* up to PARSE_SLACK bytes beyond the end, the first of which is a NUL */
+		uint64_t w;
+		memcpy(&w, s, sizeof(w));
+		w = le64toh(w);
+		uint64_t ends = below(w, 0x20) | below(w ^ EACH_BYTE('"'), 1) | below(w ^ EACH_BYTE('\\'), 1);
+		if (!ends) {
+			seen |= w;
+			continue;
+		}
+		uint64_t before = (ends & -ends) - 1; /* all bits of the bytes before it, and 7 of its own */
+		*ascii &= !((seen | (w & before)) & HIGH_BITS);
+		return s + __builtin_ctzll(ends) / 8;
+	}
+}
+
 /* At the opening quote. Leaves the cursor after the closing one. */
 static int parse_string(struct parser *p, const char **ret, uint32_t *ret_len)
 {
 	advance(p);
-	char *start = p->at, *s = start, *out;
 	bool ascii = true;
+	char *start = p->at, *s = plain_end(start, &ascii), *out = s;
 
-	while ((unsigned char)*s >= 0x20 && *s != '"' && *s != '\\')
-		ascii &= (unsigned char)*s++ < 0x80;
-	out = s;
 	while (*s != '"') {
 		if ((unsigned char)*s < 0x20) {
 			p->at = s;
 			return fail(p,
 				    s >= p->end ? "unexpected end of input in string" : "control character in string");
 		}
-		if (*s == '\\') {
-			s++;
-			p->at = s;
-			if (unescape(p, &s, &out) < 0)
-				return -EINVAL;
-		} else {
-			ascii &= (unsigned char)*s < 0x80;
-			*out++ = *s++;
-		}
+		p->at = ++s; /* a backslash */
+		if (unescape(p, &s, &out) < 0)
+			return -EINVAL;
+		char *end = plain_end(s, &ascii);
+		memmove(out, s, (size_t)(end - s));
+		out += end - s;
+		s = end;
 	}
 	size_t len = (size_t)(out - start);
 	if (!ascii && !utf8_valid(start, len)) {
@@ -360,8 +388,10 @@ int json_parse_report(struct arena *a, const char *text, size_t len, json_duplic
 {
 	struct parser p = {.arena = a, .duplicate = dup, .duplicate_arg = arg, .err = err};
 
-	p.start = p.at = arena_strndup(a, text, len);
+	p.start = p.at = arena_alloc(a, len + PARSE_SLACK);
 	p.end = p.start + len;
+	memcpy(p.start, text, len);
+	memset(p.end, 0, PARSE_SLACK);
 	if (len >= UINT32_MAX)
 		return fail(&p, "document is too large");
 	struct json *v = ARENA_NEW(a, struct json);
