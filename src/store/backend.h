@@ -2,7 +2,7 @@
 /*
  * What makes changes durable, behind the store: an ops table. A backend keeps a log of changes, one row a revision;
  * the newest row of a key is its state, older ones and those of deletions are history until they are pruned.
- * It is used by one thread at a time: by the loop's in open, load and close, by a worker's in commit and maintain.
+ * It is used by one thread at a time: by the loop's in open and close, by others in load, commit and maintain.
  */
 #ifndef PROA_STORE_BACKEND_H
 #define PROA_STORE_BACKEND_H

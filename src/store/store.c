@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening, closing and reading. */
+/* Opening (with load.c), closing and reading. */
 #include "store/store.h"
 
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "api/object.h"
-#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -16,133 +15,6 @@
 #include "io/loop.h"
 #include "store/backend.h"
 #include "store/store_internal.h"
-
-/* ---- opening: the backend's rows are applied one by one, which fills the window again, too ---- */
-
-struct load {
-	struct store *s;
-	struct store_loader *loader;
-	struct map unreadable; /* key to why: newest states that cannot be decrypted */
-	uint64_t cut;	       /* history begins after this change: before it there were unreadable or stale states */
-	char *err;
-	size_t err_len;
-};
-
-/* The plain bytes of a row; NULL, and it is remembered, when they cannot be had. */
-static struct bytes *open_value(struct load *l, const char *key, const void *value, size_t len, bool *ret_stale)
-{
-	const struct store_codec *codec = l->s->codec;
-	static const char sealed[] = STORE_SEALED_PREFIX;
-	struct bytes *plain = NULL;
-	char why[160] = "";
-	int r = 0;
-
-	if (codec)
-		r = codec->open(codec->self, key, value, len, &plain, ret_stale, why, sizeof(why));
-	else if (len >= sizeof(sealed) - 1 && memcmp(value, sealed, sizeof(sealed) - 1) == 0) {
-		snprintf(why, sizeof(why), "no encryption configuration was given");
-		r = -ENOKEY;
-	}
-	if (r < 0)
-		map_set(&l->unreadable, key, xstrdup(why));
-	else if (!plain)
-		plain = bytes_new(value, len);
-	return plain;
-}
-
-/* A state nobody can read stands for nothing, and may go when a newer one comes; until then the store does not open. */
-static void skip_row(struct load *l, uint64_t rev, const char *key)
-{
-	struct object *prev = tree_remove(&l->s->tree, key);
-
-	if (prev)
-		VEC_PUSH(&l->s->prune, prev->rev);
-	VEC_PUSH(&l->s->prune, rev);
-	object_unref(prev);
-	l->s->rev = rev;
-}
-
-static void superseded(struct load *l, uint64_t rev, const char *key, const struct object *prev)
-{
-	char *why = map_remove(&l->unreadable, key);
-
-	if (why || (prev && prev->stale))
-		l->cut = rev;
-	free(why);
-}
-
-static int load_row(void *arg, uint64_t rev, const char *key, const void *value, size_t len, bool deleted)
-{
-	struct load *l = arg;
-	struct store *s = l->s;
-	struct object *prev = tree_get(&s->tree, key);
-	superseded(l, rev, key, prev);
-	struct store_event ev = {.rev = rev, .prev = object_ref(prev)};
-
-	if (deleted) {
-		/* A deletion whose object has been pruned is itself to be pruned; there is nothing to replay. */
-		if (prev) {
-			_cleanup_arena_ struct arena a = ARENA_INIT;
-			ev.obj = object_from_tree(prev->resource, key, rev, object_tree(prev, &a));
-			object_unref(tree_remove(&s->tree, key));
-		}
-		ev.type = STORE_DELETED;
-	} else {
-		bool stale = false;
-		_cleanup_bytes_ struct bytes *b = open_value(l, key, value, len, &stale);
-		if (!b) {
-			skip_row(l, rev, key);
-			object_unref(ev.prev);
-			return 0;
-		}
-		ev.obj = object_new(s->resource_of_key ? s->resource_of_key(key) : NULL, key, rev, b);
-		ev.type = prev ? STORE_UPDATED : STORE_CREATED;
-		if (!ev.obj) {
-			snprintf(l->err, l->err_len, "the value of %s (revision %llu) is not an object", key,
-				 (unsigned long long)rev);
-			object_unref(ev.prev);
-			return -EBADMSG;
-		}
-		ev.obj->stale = stale;
-		object_unref(tree_put(&s->tree, ev.obj));
-	}
-	s->rev = rev;
-	if (rev > l->loader->compacted && ev.obj) {
-		history_add(&s->history, &ev);
-		history_trim(&s->history, UINT64_MAX, store_history_left, s);
-	} else {
-		object_unref(ev.obj);
-		object_unref(ev.prev);
-	}
-	return 0;
-}
-
-static int store_load(struct store *s, char *err, size_t err_len)
-{
-	struct load l = {.s = s, .err = err, .err_len = err_len};
-	struct store_loader loader = {.row = load_row, .arg = &l};
-
-	l.loader = &loader;
-	s->rev = 0;
-	int r = s->ops->load(s->backend, &loader, err, err_len);
-	struct map_slot *bad = map_next(&l.unreadable, NULL);
-	if (r == 0 && bad) {
-		snprintf(err, err_len, "the value of %s cannot be decrypted: %s%s", bad->key, (const char *)bad->value,
-			 l.unreadable.n > 1 ? "; and others" : "");
-		r = -ENOKEY;
-	}
-	map_release(&l.unreadable, free);
-	if (r < 0)
-		return r;
-	if (l.cut)
-		history_cut(&s->history, l.cut, store_history_left, s);
-	s->history.compacted = MAX_OF(s->history.compacted, loader.compacted);
-	s->ceiling = loader.ceiling;
-	s->rev = MAX_OF(MAX_OF(s->rev, s->ceiling), MAX_OF(s->history.compacted, (uint64_t)STORE_FIRST_REV));
-	s->rev_latest = s->rev;
-	s->compact_mark = s->compact_floor = 0;
-	return 0;
-}
 
 static void store_free(struct store *s)
 {

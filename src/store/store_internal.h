@@ -91,6 +91,9 @@ struct store {
 	bool failing; /* the last commit failed; logged once until one succeeds */
 };
 
+/* load.c. Once, into an empty store: 0 or negative errno with a reason. */
+int store_load(struct store *s, char *err, size_t err_len);
+
 /* write.c */
 struct pending *store_queue_first(struct store *s);
 void store_pending_free(struct pending *p);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -869,6 +870,62 @@ static void paused_watches_go_on_from_the_window(void **state)
 	store_watch_free(w);
 }
 
+/* Rows on the disk that no store wrote: n objects of different names, of which row bad (0: none) is `value`. */
+static void disk_of(size_t n, size_t bad, const char *value)
+{
+	for (size_t i = 1; i <= n; i++) {
+		char key[40], json[80];
+		snprintf(key, sizeof(key), "/registry/a/n/x%zu", i * 7919 % n);
+		snprintf(json, sizeof(json), "{\"metadata\":{\"name\":\"x%zu\",\"resourceVersion\":\"%zu\"}}",
+			 i * 7919 % n, i);
+		const char *text = i == bad ? value : json;
+		struct faulty_row row = {i, xstrdup(key), bytes_new(text, strlen(text))};
+		VEC_PUSH(&faulty_disk.rows, row);
+	}
+}
+
+#define MANY_ROWS 5000 /* more than is read ahead */
+
+static void many_rows_are_all_loaded(void **state)
+{
+	struct object *o;
+
+	(void)state;
+	store_close(store);
+	disk_of(MANY_ROWS, 0, NULL);
+	reopen(&store_backend_faulty);
+	assert_int_equal(store_count(store, "/registry/a/n/"), MANY_ROWS);
+	assert_int_equal(store_revision(store), MANY_ROWS);
+	for (unsigned i = 1; i <= MANY_ROWS; i++) {
+		char key[40];
+		snprintf(key, sizeof(key), "/registry/a/n/x%u", i * 7919 % MANY_ROWS);
+		assert_non_null(o = store_get(store, key));
+		assert_int_equal(o->rev, i);
+	}
+}
+
+static void a_row_that_is_wrong_is_named(void **state)
+{
+	static const size_t places[] = {1, 2, 128, 129, 2500, MANY_ROWS};
+	struct store_config c = {.loop = fake_loop()};
+
+	(void)state;
+	store_close(store);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(places); i++) {
+		bool sealed = i % 2;
+		char err[200] = "", want[80];
+		size_t at = places[i / 2];
+		faulty_disk_wipe();
+		disk_of(MANY_ROWS, at, sealed ? STORE_SEALED_PREFIX "aesgcm:v1:k:?" : "[]");
+		assert_int_equal(store_open_with(&c, &store_backend_faulty, &store, err, sizeof(err)),
+				 sealed ? -ENOKEY : -EBADMSG);
+		snprintf(want, sizeof(want), "the value of /registry/a/n/x%zu ", at * 7919 % MANY_ROWS);
+		assert_ptr_equal(strstr(err, want), err);
+	}
+	faulty_disk_wipe();
+	reopen(&store_backend_faulty);
+}
+
 static void too_large_is_refused(void **state)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -902,6 +959,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(lists_of_the_past_end_with_time, setup, teardown),
 	    cmocka_unit_test_setup_teardown(paused_watches_go_on_from_the_window, setup, teardown),
 	    cmocka_unit_test_setup_teardown(too_large_is_refused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(many_rows_are_all_loaded, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_row_that_is_wrong_is_named, setup, teardown),
 	    cmocka_unit_test(agrees_with_a_naive_model),
 	};
 	static const char *const tops[] = {"a", "ab", "b"};
