@@ -117,7 +117,7 @@ static int remove_at(int parent, const char *name, dev_t dev)
 		return -errno;
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return errno == ENOENT ? 0 : -errno; /* somebody else removes it as well */
 	struct stat st;
 	if (fstat(fd, &st) < 0 || (dev && st.st_dev != dev)) {
 		close(fd);

@@ -361,8 +361,9 @@ static int open_all(struct build *b)
 	int r = fs_mkdir_p(b->work, 0700);
 	if (r < 0)
 		return build_fail(b, NULL, r, "%s: %s", b->work, strerror(-r));
-	b->importing = image_importing(o->store);
-	return b->importing < 0 ? build_fail(b, NULL, b->importing, "the image store cannot be locked") : 0;
+	r = image_import_begin(o->store);
+	b->importing = r == 0;
+	return r < 0 ? build_fail(b, NULL, r, "the image store cannot be locked") : 0;
 }
 
 static int build(struct build *b, char **ret_id)
@@ -388,13 +389,13 @@ static int build(struct build *b, char **ret_id)
 
 int build_image(const struct build_options *o, char **ret_id, char *err, size_t err_len)
 {
-	struct build b = {.o = o, .context = -1, .importing = -1, .now_ns = now_ns(), .err = err, .err_len = err_len};
+	struct build b = {.o = o, .context = -1, .now_ns = now_ns(), .err = err, .err_len = err_len};
 	int r = build(&b, ret_id);
 	runner_free(b.runner);
 	if (b.work)
 		fs_remove_tree(b.work);
-	if (b.importing >= 0)
-		close(b.importing);
+	if (b.importing)
+		image_import_end(o->store);
 	if (b.context >= 0)
 		close(b.context);
 	VEC_EACH(s, &b.stages)

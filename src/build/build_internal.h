@@ -44,8 +44,8 @@ struct build {
 	VEC(struct build_pair) globals; /* ARGs before the first FROM */
 	VEC(struct stage *) stages;
 	struct platform platform;
-	int context;   /* descriptor */
-	int importing; /* holds off the collector */
+	int context;	/* descriptor */
+	bool importing; /* the collector lets be what the build looks at */
 	struct patterns ignore;
 	char *work; /* of this build alone; removed at its end */
 	int work_lock;

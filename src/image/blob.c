@@ -19,6 +19,11 @@
 
 bool image_blob_there(const struct image_store *s, const char *hex, uint64_t *ret_size)
 {
+	return image_pin(s, hex) == 0 && image_blob_size(s, hex, ret_size);
+}
+
+bool image_blob_size(const struct image_store *s, const char *hex, uint64_t *ret_size)
+{
 	_cleanup_free_ char *path = image_path(s, "blobs/%s", hex);
 	struct stat st;
 
@@ -32,6 +37,10 @@ bool image_blob_there(const struct image_store *s, const char *hex, uint64_t *re
 int image_blob_open(const struct image_store *s, const char *hex)
 {
 	_cleanup_free_ char *path = image_path(s, "blobs/%s", hex);
+	int r = image_pin(s, hex);
+
+	if (r < 0)
+		return r;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }
@@ -39,7 +48,9 @@ int image_blob_open(const struct image_store *s, const char *hex)
 int image_blob_adopt(const struct image_store *s, const char *path, const char *hex)
 {
 	_cleanup_free_ char *to = image_path(s, "blobs/%s", hex);
-	return rename(path, to) < 0 ? -errno : 0;
+	int r = image_pin(s, hex);
+
+	return r < 0 ? r : rename(path, to) < 0 ? -errno : 0;
 }
 
 int image_blob_write(struct image_store *s, const void *p, size_t len, char *ret_hex)

@@ -111,11 +111,9 @@ static int fill_layers(const struct image_store *s, struct image *i, const struc
 	for (size_t k = n; k-- > 0;) {
 		if (above(ids, k, n))
 			continue;
-		_cleanup_free_ char *size_path = image_path(s, "layers/%s/size", ids[k]);
-		_cleanup_buf_ struct buf b = BUF_INIT;
 		uint64_t size;
 		paths[i->n_layers++] = arena_printf(&i->arena, "%s/layers/%s/fs", s->dir, ids[k]);
-		if (fs_read(size_path, 32, &b) < 0 || parse_u64(buf_str(&b), &size) < 0)
+		if (!image_layer_size(s, ids[k], &size))
 			return -EBADMSG;
 		i->size += size;
 	}

@@ -332,18 +332,17 @@ int image_export(struct image_store *s, const char *const *refs, size_t n, const
 			     .err = err,
 			     .err_len = err_len};
 	/* Whoever removes images meanwhile doesn't get at the blobs. */
-	_cleanup_close_ int importing = image_importing(s);
-	int r;
+	int r = image_import_begin(s);
 
-	if (importing < 0)
-		return image_fail(err, err_len, importing, "the image store cannot be locked: %s",
-				  strerror(-importing));
+	if (r < 0)
+		return image_fail(err, err_len, r, "the image store cannot be locked: %s", strerror(-r));
 	if (o->format == IMAGE_FORMAT_DOCKER && str_eq(o->platform, IMAGE_PLATFORM_ALL))
 		r = EXPORT_FAIL(&x, -EINVAL, "a docker archive has no place for several platforms: export as OCI");
 	else if (o->format == IMAGE_FORMAT_OCI_DIR)
 		r = to_directory(&x, refs, n, to);
 	else
 		r = str_eq(to, "-") ? add_all(&x, refs, n) : to_file(&x, refs, n, to);
+	image_import_end(s);
 	map_release(&x.out.written, NULL);
 	arena_release(&x.arena);
 	return r;

@@ -12,7 +12,8 @@
  * renamed into place complete, never changed afterwards DIR/locks/<hex>               flock: whoever makes this layer;
  * others wait and find it made DIR/partial/<hex>             a download that was cut off, to be resumed
  *   DIR/uses/<hex>/<user>         who needs the image (image_use)
- *   DIR/tmp/                      being unpacked; emptied by whoever opens the store and finds no importer alive
+ *   DIR/pins/<importer>           what importers found or made and no image needs yet
+ *   DIR/tmp/                      being unpacked or deleted; emptied by whoever opens the store and finds no importer
  *
  * Layers stay in blobs/ as well, compressed: an image can be pushed, exported and verified with the digests it came
  * with, at the price of about 40 % more disk (containerd's choice, too).
@@ -113,7 +114,7 @@ int image_import(struct image_store *s, const char *path, const struct image_imp
 		 char *err, size_t err_len);
 /*
  * What has been pulled, imported or built: blobs that are in the store already, made an image. For whoever fills the
- * store; image_importing holds off the collector from before the first blob until then.
+ * store; from image_import_begin to image_import_end the collector lets be whatever was looked at or made.
  */
 struct image_record {
 	const char *id, *manifest; /* "sha256:…" of configuration and manifest */
@@ -121,7 +122,9 @@ struct image_record {
 	const char *const *names;  /* normalised, with tag or digest; NULL-terminated */
 };
 int image_record(struct image_store *s, const struct image_record *records, size_t n, char *err, size_t err_len);
-int image_importing(const struct image_store *s); /* a descriptor; close it when done. Negative errno */
+/* Nested and from several threads as one likes. Negative errno. */
+int image_import_begin(struct image_store *s);
+void image_import_end(struct image_store *s);
 
 /* Bytes that are a blob from now on; ret_hex (65 bytes, may be NULL): its digest. Durable before it is recorded. */
 int image_blob_write(struct image_store *s, const void *p, size_t len, char *ret_hex);

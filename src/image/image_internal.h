@@ -3,7 +3,7 @@
  * Inside the image store. Two locks, both flock on files of the store, taken anew by each call, so that they hold
  * between threads as well as processes:
  *   DIR/lock      exclusive while refs, images or uses change, shared while they are read; held shortly
- *   DIR/importing shared by importers all the time; exclusive (never waited for) to throw away what nobody needs
+ *   DIR/importing shared by importers all the time; exclusive (never waited for) to throw away what they left
  *   DIR/locks/X   exclusive by whoever makes layer X; importers only, so that the collector may unlink them
  *
  * Order of writing: blobs and layers, one syncfs, images/, refs.json. So what an image refers to is on disk before the
@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/macros.h"
 #include "image/image.h"
+#include "image/importers.h"
 
 struct json;
 
@@ -27,6 +28,7 @@ struct json;
 
 struct image_store {
 	char *dir;
+	struct importers *importers;
 };
 
 /* Sets err and returns r. */
@@ -37,22 +39,27 @@ bool image_id_valid(const char *s);		 /* "sha256:<64 hex>" */
 char *image_path(const struct image_store *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The descriptor that holds it: close it to unlock. Negative errno. */
 int image_lock(const struct image_store *s, bool exclusive);
-int image_lock_import(const struct image_store *s);
+int image_lock_file(const struct image_store *s, const char *name, int how);
 /* Waits for the layer's lock: the descriptor. hex names what is made: a diff_id or the digest of a blob. */
 int image_lock_layer(const struct image_store *s, const char *hex);
 /*
- * Unpacking leftovers, layers and blobs of no image: removed unless somebody imports right now. keep_downloads: what
- * was downloaded lately stays, for a pull that goes on where another was killed.
+ * Layers and blobs that no image and no importer needs are removed, and, when nobody imports right now, leftovers of
+ * unpacking. keep_downloads: what was downloaded lately stays, for a pull that goes on where another was killed. Takes
+ * locks only to find out. Returns how many bytes that freed.
  */
-void image_collect(struct image_store *s, bool keep_downloads);
+uint64_t image_collect(struct image_store *s, bool keep_downloads);
+/* What an image needs, by the hex of its id: layers by diff_id, blobs. -EBADMSG: it cannot be read. */
+int image_parts_each(const struct image_store *s, const char *hex, void (*fn)(void *arg, const char *hex, bool layer),
+		     void *arg);
 
 /* What a name stands for ("sha256:…" of a manifest or index); -ENOENT and untouched for ids and others. */
 int image_target(const struct image_store *s, const char *ref, char ret[IMAGE_ID_LEN + 1]);
-/* Bytes of blobs and unpacked layers. */
-uint64_t image_disk_used(const struct image_store *s);
 
 /* ---- blobs ---- */
 bool image_blob_there(const struct image_store *s, const char *hex, uint64_t *ret_size); /* ret_size may be NULL */
+/* The same without relying on it: an importer's collector won't keep it for that. */
+bool image_blob_size(const struct image_store *s, const char *hex, uint64_t *ret_size);
+bool image_layer_size(const struct image_store *s, const char *diff_hex, uint64_t *ret_size); /* unpacked */
 /* A file of the store that is complete and verified becomes a blob. */
 int image_blob_adopt(const struct image_store *s, const char *path, const char *hex);
 /* A blob that is JSON, checked against its digest. */

@@ -413,11 +413,10 @@ int image_import(struct image_store *s, const char *path, const struct image_imp
 	char why[400] = "";
 	struct importer im = {
 	    .store = s, .options = o ? o : &none, .dir = -1, .files = MAP_INIT, .err = why, .err_len = sizeof(why)};
-	int r, importing = image_lock_import(s);
+	int r = image_import_begin(s);
 
-	if (importing < 0)
-		return image_fail(err, err_len, importing, "the image store cannot be locked: %s",
-				  strerror(-importing));
+	if (r < 0)
+		return image_fail(err, err_len, r, "the image store cannot be locked: %s", strerror(-r));
 	im.tmp = image_path(s, "tmp/import-XXXXXX");
 	if (mkdtemp(im.tmp)) {
 		r = import_path(&im, path);
@@ -425,7 +424,7 @@ int image_import(struct image_store *s, const char *path, const struct image_imp
 	} else {
 		r = IMPORT_FAIL(&im, -errno, "%s: %s", im.tmp, strerror(errno));
 	}
-	close(importing);
+	image_import_end(s);
 	if (r < 0)
 		image_collect(s, false); /* layers of what was refused */
 	else if (ret_id)

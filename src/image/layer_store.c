@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -20,7 +21,15 @@
 bool image_layer_there(const struct image_store *s, const char *diff_hex)
 {
 	_cleanup_free_ char *path = image_path(s, "layers/%s", diff_hex);
-	return access(path, F_OK) == 0;
+	return image_pin(s, diff_hex) == 0 && access(path, F_OK) == 0;
+}
+
+bool image_layer_size(const struct image_store *s, const char *diff_hex, uint64_t *ret_size)
+{
+	_cleanup_free_ char *path = image_path(s, "layers/%s/size", diff_hex);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	return fs_read(path, 32, &b) == 0 && parse_u64(buf_str(&b), ret_size) == 0;
 }
 
 /* Renames the complete layer into place; another importer may have been faster. image_record makes it durable. */
@@ -29,8 +38,10 @@ static int install(struct image_store *s, const char *work, const char *hex, uin
 	_cleanup_free_ char *size_path = xasprintf("%s/size", work), *to = image_path(s, "layers/%s", hex);
 	char text[24];
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
-	int r = fs_write_replace(size_path, text, (size_t)n, 0600);
+	int r = image_pin(s, hex);
 
+	if (r == 0)
+		r = fs_write_replace(size_path, text, (size_t)n, 0600);
 	if (r == 0 && rename(work, to) < 0 && errno != EEXIST && errno != ENOTEMPTY)
 		r = -errno;
 	return r < 0 ? image_fail(err, err_len, r, "layer sha256:%s cannot be stored: %s", hex, strerror(-r)) : 0;

@@ -66,7 +66,7 @@ static int get_blob(struct pull *p, const char *kind, const char *tag, const str
 	_cleanup_free_ char *digest = d ? xasprintf("sha256:%s", d->hex) : NULL;
 	_cleanup_buf_ struct buf here = BUF_INIT;
 
-	if (d && image_blob_read(p->t->store, d->hex, &here) == 0) {
+	if (d && image_blob_there(p->t->store, d->hex, NULL) && image_blob_read(p->t->store, d->hex, &here) == 0) {
 		*ret_text = arena_strndup(&p->arena, buf_str(&here), here.len);
 		*ret_len = here.len;
 		strcpy(ret_hex, d->hex);
@@ -203,12 +203,13 @@ static int pull_from(struct transfer *t, void *arg, char *err, size_t err_len)
 
 static int pull(struct image_store *s, struct pull *p, const struct image_transfer *o, char *err, size_t err_len)
 {
-	_cleanup_close_ int importing = image_importing(s);
+	int r = image_import_begin(s);
 
-	if (importing < 0)
-		return image_fail(err, err_len, importing, "the image store cannot be locked: %s",
-				  strerror(-importing));
-	return transfer_each(s, p->ref, o, true, "pull", pull_from, p, err, err_len);
+	if (r < 0)
+		return image_fail(err, err_len, r, "the image store cannot be locked: %s", strerror(-r));
+	r = transfer_each(s, p->ref, o, true, "pull", pull_from, p, err, err_len);
+	image_import_end(s);
+	return r;
 }
 
 int image_pull(struct image_store *s, const char *ref, const struct image_transfer *o, char **ret_id, char *err,

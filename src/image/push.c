@@ -294,10 +294,13 @@ int image_push(struct image_store *s, const char *image, const char *ref, const 
 		return image_fail(err, err_len, -EINVAL, "\"%.200s\" is not a name that can be pushed to", ref);
 	}
 	/* Whoever removes images meanwhile doesn't get at the blobs. */
-	_cleanup_close_ int importing = image_importing(s);
-	r = importing < 0 ? importing : find(s, &p, why, sizeof(why));
+	int importing = r = image_import_begin(s);
+	if (r == 0)
+		r = find(s, &p, why, sizeof(why));
 	if (r == 0)
 		r = transfer_each(s, &parts, o, false, "pull,push", push_to, &p, why, sizeof(why));
+	if (importing == 0)
+		image_import_end(s);
 	if (r == 0 && ret_digest)
 		strcpy(ret_digest, p.digest);
 	if (r < 0)

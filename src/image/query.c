@@ -237,6 +237,13 @@ int query_begin(const struct image_store *s, bool exclusive, struct arena *a, st
 	return r < 0 ? image_fail(err, err_len, r, "the image store %s cannot be read: %s", s->dir, strerror(-r)) : 0;
 }
 
+/* An importer (a build, an export, a push) relies on what it found; others take image_use or a lease. */
+static void pin_part(void *arg, const char *hex, bool layer)
+{
+	(void)layer;
+	image_pin_locked(arg, hex);
+}
+
 int image_resolve(struct image_store *s, const char *ref, struct image **ret, char *err, size_t err_len)
 {
 	return image_resolve_platform(s, ref, NULL, ret, err, err_len);
@@ -255,6 +262,8 @@ int image_resolve_platform(struct image_store *s, const char *ref, const char *p
 		r = query_find(s, refs, ref, platform, &a, &id, &name, err, err_len);
 	if (r < 0)
 		return r;
+	if (image_is_importing(s))
+		image_parts_each(s, id + strlen("sha256:"), pin_part, s);
 	r = query_load(s, refs, id, ret);
 	return r < 0 ? image_fail(err, err_len, r, "image %s is damaged: %s", id, strerror(-r)) : 0;
 }

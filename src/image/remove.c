@@ -101,7 +101,6 @@ int image_prune(struct image_store *s, bool all, void (*fn)(void *arg, const str
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	_cleanup_(names_release) struct names ids = {0};
 	_cleanup_free_ char *path = image_path(s, "images");
-	uint64_t before = image_disk_used(s), after;
 	struct json *refs;
 	int lock, r = query_begin(s, true, &a, &refs, &lock, err, err_len);
 
@@ -120,9 +119,7 @@ int image_prune(struct image_store *s, bool all, void (*fn)(void *arg, const str
 	cleanup_close(&lock);
 	if (r < 0)
 		return r;
-	image_collect(s, false);
-	after = image_disk_used(s);
-	*ret_freed = before > after ? before - after : 0;
+	*ret_freed = image_collect(s, false);
 	return 0;
 }
 
@@ -139,8 +136,8 @@ static int by_use(const void *a, const void *b)
 	return x->used_s < y->used_s ? -1 : x->used_s > y->used_s;
 }
 
-/* Bytes that have to go so that low_percent are used; 0: high_percent aren't. */
-static uint64_t disk_excess(const struct image_store *s, const struct image_gc_policy *p)
+/* Bytes that have to go so that low_percent are used, when more than percent are; else 0. */
+static uint64_t disk_excess(const struct image_store *s, const struct image_gc_policy *p, unsigned percent)
 {
 	struct statvfs fs;
 
@@ -148,7 +145,7 @@ static uint64_t disk_excess(const struct image_store *s, const struct image_gc_p
 		return 0;
 	/* As df counts: what root keeps to itself is neither used nor free. */
 	uint64_t used = fs.f_blocks - fs.f_bfree, all = used + fs.f_bavail;
-	if (!all || used * 100 < all * p->high_percent)
+	if (!all || used * 100 <= all * percent)
 		return 0;
 	return (used - all * p->low_percent / 100) * fs.f_frsize;
 }
@@ -196,25 +193,28 @@ static int collect_one(struct image_store *s, const char *hex, int64_t used_s, b
 int image_gc(struct image_store *s, const struct image_gc_policy *p, struct image_gc_result *ret, char *err,
 	     size_t err_len)
 {
-	struct image_gc_result result = {.wanted = disk_excess(s, p)};
+	/* What nobody needs goes first: importers that died, layers of images that were removed during a pull. */
+	struct image_gc_result result = {.freed = image_collect(s, true)};
 	int64_t now = now_s();
 	size_t n = 0;
 	int r = 0;
 	_cleanup_free_ struct candidate *all = candidates(s, &n);
 
+	result.wanted = disk_excess(s, p, p->high_percent);
+	if (result.wanted)
+		result.freed = image_collect(s, false);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		bool old = p->max_age_s && now - all[i].used_s > p->max_age_s, gone = false;
-		uint64_t before = old ? 0 : disk_excess(s, p), after;
-		if (!old && (!before || result.freed >= result.wanted || now - all[i].used_s < p->min_age_s))
+		/* Begun at the high mark, it goes on to the low one. */
+		bool full = result.wanted > result.freed && disk_excess(s, p, p->low_percent) &&
+			    now - all[i].used_s >= p->min_age_s;
+		if (!old && !full)
 			continue;
-		before = image_disk_used(s);
 		r = collect_one(s, all[i].hex, all[i].used_s, &gone, err, err_len);
 		if (!gone)
 			continue;
-		image_collect(s, false);
-		after = image_disk_used(s);
 		result.removed++;
-		result.freed += before > after ? before - after : 0;
+		result.freed += image_collect(s, false);
 	}
 	*ret = result;
 	return r;

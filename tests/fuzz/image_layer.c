@@ -4,7 +4,7 @@
  * beside it: a marker directory around it is checked.
  */
 /* sources: image/ref.c image/layer.c image/image_store.c image/config.c image/stream.c */
-/* sources: image/blob.c image/manifest.c image/platform.c */
+/* sources: image/blob.c image/manifest.c image/platform.c image/collect.c image/importers.c image/layer_store.c */
 /* libs: -larchive -lcrypto */
 #include <assert.h>
 #include <dirent.h>
