@@ -5,11 +5,21 @@
  * usage: api_load ADDRESS PKI-DIR MODE CLIENTS COUNT [PATH [BODY-FILE]]
  *
  * CLIENTS connections each keep one request under way until COUNT were answered. Modes:
- *   create     posts ConfigMaps of about 3 kB into the namespace default, or what BODY-FILE holds (with a generateName)
- * to PATH get, list  read PATH update     patches PATH/load-N, an object of its own for each client, which it creates
- * first mixed      of ten requests to PATH: seven gets of PATH/load-0, two lists of at most 100, one create watch
- * CLIENTS watch PATH, two more create COUNT objects in it: events delivered a second, all watches together etcd-put,
- * etcd-get, etcd-list the same of an etcd by gRPC: puts of values of the same size, ranges of one key, and of 5,000
+ *
+ * - create: posts ConfigMaps of about 3 kB into the namespace default, or what BODY-FILE holds (with a generateName) to
+ *   PATH
+ *
+ * - get, list: read PATH
+ *
+ * - update: patches PATH/load-N, an object of its own for each client, which it creates first
+ *
+ * - mixed: of ten requests to PATH: seven gets of PATH/load-0, two lists of at most 100, one create
+ *
+ * - watch: CLIENTS watch PATH, two more create COUNT objects in it: events delivered a second, all watches together
+ *
+ * - etcd-put, etcd-get, etcd-list: the same of an etcd by gRPC: puts of values of the same size, ranges of one key, of
+ *   5,000
+ *
  * Prints one JSON object: requests (events) a second, median and 99th percentile in milliseconds, bytes of the last
  * answer.
  */
