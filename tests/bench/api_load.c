@@ -4,7 +4,7 @@
  *
  * usage: api_load ADDRESS PKI-DIR MODE CLIENTS COUNT [PATH [BODY-FILE]]
  *
- * CLIENTS connections each keep one request under way until COUNT were answered. Modes:
+ * CLIENTS connections, once all are there, each keep one request under way until COUNT were answered. Modes:
  *
  * - create: posts ConfigMaps of about 3 kB into the namespace default, or what BODY-FILE holds (with a generateName) to
  *   PATH
@@ -54,6 +54,7 @@ struct worker {
 	int64_t began_ns;
 	int code;
 	size_t bytes;
+	bool connected;	   /* a first request was answered, which isn't measured */
 	bool making;	   /* of update: its object */
 	char *path, *list; /* of its own */
 };
@@ -62,7 +63,7 @@ struct load {
 	struct loop *loop;
 	const struct mode *mode;
 	const char *path;
-	int clients, count, started, finished, failed, running;
+	int clients, count, started, finished, failed, running, connecting;
 	int64_t events, events_wanted; /* of watches */
 	double *ms;
 	size_t last_bytes;
@@ -101,6 +102,13 @@ static void on_done(void *arg, int result)
 
 	if (w->number < 0)
 		return; /* a watch that ended: its events will be missed */
+	if (!w->connected) {
+		w->connected = true;
+		l->failed += result < 0 || w->code >= 300;
+		if (--l->connecting == 0)
+			loop_stop(l->loop);
+		return;
+	}
 	l->ms[l->finished++] = (double)(env->monotonic_ns() - w->began_ns) / 1e6;
 	if (result < 0 || (w->code >= 300 && !w->making))
 		l->failed++;
@@ -240,6 +248,37 @@ static const struct mode {
 
 static const struct http_call_events events = {on_response, on_data, on_done};
 
+static void send_order(struct worker *w, const struct order *o)
+{
+	bool etcd = w->load->mode->etcd;
+	const struct http_header_pair api[] = {{"content-type", o->type}},
+				      grpc[] = {{"content-type", "application/grpc"}, {"te", "trailers"}};
+
+	w->began_ns = env->monotonic_ns();
+	w->bytes = 0;
+	w->code = 0;
+	http_call_start(w->http,
+			&(struct http_call_config){.method = etcd ? "POST" : o->method,
+						   .path = o->path,
+						   .headers = etcd ? grpc : api,
+						   .n_headers = etcd ? 2 : o->type != NULL,
+						   .body = o->body.data,
+						   .body_len = o->body.len,
+						   .timeout_ms = 60000},
+			&events, w);
+}
+
+/* Connects, shakes hands, and asks for something small. */
+static void greet(struct worker *w)
+{
+	struct order o = {.method = "GET", .path = "/version", .body = BUF_INIT};
+
+	if (w->load->mode->etcd)
+		etcd_get(w, &o);
+	send_order(w, &o);
+	buf_release(&o.body);
+}
+
 static void next(struct worker *w)
 {
 	struct load *l = w->load;
@@ -252,20 +291,7 @@ static void next(struct worker *w)
 	}
 	l->mode->order(w, &o);
 	l->started++;
-	const struct http_header_pair api[] = {{"content-type", o.type}},
-				      grpc[] = {{"content-type", "application/grpc"}, {"te", "trailers"}};
-	w->began_ns = env->monotonic_ns();
-	w->bytes = 0;
-	w->code = 0;
-	http_call_start(w->http,
-			&(struct http_call_config){.method = l->mode->etcd ? "POST" : o.method,
-						   .path = o.path,
-						   .headers = l->mode->etcd ? grpc : api,
-						   .n_headers = l->mode->etcd ? 2 : o.type != NULL,
-						   .body = o.body.data,
-						   .body_len = o.body.len,
-						   .timeout_ms = 60000},
-			&events, w);
+	send_order(w, &o);
 	buf_release(&o.body);
 }
 
@@ -375,6 +401,11 @@ int main(int argc, char **argv)
 		loop_timer_free(settle);
 		l.events = 0;
 	}
+	l.connecting = l.running;
+	for (int i = 0; i < n; i++)
+		if (workers[i].number >= 0)
+			greet(&workers[i]);
+	loop_run(l.loop);
 	int64_t began = env->monotonic_ns();
 	for (int i = 0; i < n; i++)
 		if (workers[i].number >= 0)
