@@ -272,10 +272,7 @@ static int unpack_from(struct copier *c, int fd, int dir)
 	int r = image_stream_new(&src, &stream, c->err, c->err_len);
 	if (r < 0)
 		return r;
-	struct archive *tar = image_stream_tar(stream);
-	r = tar ? image_layer_unpack(tar, dir, &bytes, c->err, c->err_len) : -EBADMSG;
-	if (tar)
-		archive_read_free(tar);
+	r = image_layer_unpack(stream, dir, &bytes, c->err, c->err_len);
 	image_stream_free(stream);
 	return r < 0 ? r : 1;
 }
@@ -290,9 +287,8 @@ static bool is_tar(int fd)
 	if (image_stream_new(&src, &stream, why, sizeof(why)) < 0)
 		return false;
 	struct archive *tar = image_stream_tar(stream);
-	bool yes = tar && archive_read_next_header(tar, &e) == ARCHIVE_OK;
-	if (tar)
-		archive_read_free(tar);
+	bool yes = image_stream_next(stream, tar, &e) == ARCHIVE_OK;
+	archive_read_free(tar);
 	image_stream_free(stream);
 	lseek(fd, 0, SEEK_SET);
 	return yes;

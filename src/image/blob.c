@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -16,6 +17,18 @@
 #include "base/str.h"
 #include "image/image_internal.h"
 #include "image/stream.h"
+
+int image_room(int fd)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(fd, &fs) < 0)
+		return -errno;
+	/* Of inodes only where there is a number of them. */
+	bool bytes = fs.f_bavail < (fs.f_blocks + 99) / 100 * IMAGE_ROOM_PERCENT;
+	bool files = fs.f_files && fs.f_favail < (fs.f_files + 99) / 100 * IMAGE_ROOM_PERCENT;
+	return bytes || files ? -ENOSPC : 0;
+}
 
 bool image_blob_there(const struct image_store *s, const char *hex, uint64_t *ret_size)
 {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "base/buf.h"
 #include "base/env.h"
@@ -100,6 +101,13 @@ static bool above(const char *const *ids, size_t k, size_t n)
  * The uppermost layer first, as overlayfs lists them; the configuration has the lowest first. One that occurs again
  * above is left out: overlayfs refuses a directory twice, and what is in it shows from above anyway.
  */
+/* Its root is marked opaque: nothing of the layers below shows. overlayfs doesn't ask that of a root. */
+static bool hides_all_below(const char *path)
+{
+	char y;
+	return lgetxattr(path, "trusted.overlay.opaque", &y, 1) == 1 && y == 'y';
+}
+
 static int fill_layers(const struct image_store *s, struct image *i, const struct json *config)
 {
 	size_t n;
@@ -108,14 +116,19 @@ static int fill_layers(const struct image_store *s, struct image *i, const struc
 	if (!ids)
 		return -EBADMSG;
 	const char **paths = arena_zalloc(&i->arena, (n + 1) * sizeof(*paths));
+	bool hidden = false;
 	for (size_t k = n; k-- > 0;) {
 		if (above(ids, k, n))
 			continue;
 		uint64_t size;
-		paths[i->n_layers++] = arena_printf(&i->arena, "%s/layers/%s/fs", s->dir, ids[k]);
+		paths[i->n_layers] = arena_printf(&i->arena, "%s/layers/%s/fs", s->dir, ids[k]);
 		if (!image_layer_size(s, ids[k], &size))
 			return -EBADMSG;
 		i->size += size;
+		if (hidden)
+			paths[i->n_layers] = NULL;
+		else
+			hidden = hides_all_below(paths[i->n_layers++]);
 	}
 	i->layers = paths;
 	return 0;

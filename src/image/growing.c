@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/macros.h"
+#include "image/image_internal.h"
 
 void growing_init(struct growing *g, int fd, uint64_t have, uint64_t total)
 {
@@ -53,6 +54,8 @@ int growing_write(struct growing *g, const void *p, size_t len)
 		return r;
 	if (len > g->total - at)
 		return -EBADMSG;
+	if (at % IMAGE_ROOM_STEP < len && (r = image_room(g->fd)) < 0)
+		return r;
 	for (size_t done = 0; done < len;) {
 		ssize_t n = pwrite(g->fd, (const char *)p + done, len - done, (off_t)(at + done));
 		if (n < 0 && errno != EINTR)

@@ -37,9 +37,12 @@
 struct buf;
 struct image_store;
 
-#define IMAGE_LAYERS_MAX 125		 /* what docker allows; overlayfs takes 500 */
-#define IMAGE_ENTRIES_MAX 2000000u	 /* of one layer: the largest known images have some 500,000 */
-#define IMAGE_BYTES_MAX (64ull << 30)	 /* of one layer, unpacked: a bomb must not fill the disk unnoticed */
+#define IMAGE_LAYERS_MAX 125	      /* what docker allows; overlayfs takes 500 */
+#define IMAGE_ENTRIES_MAX 2000000u    /* of one layer: the largest known images have some 500,000 */
+#define IMAGE_BYTES_MAX (64ull << 30) /* of one layer, unpacked: a bomb must not fill the disk unnoticed */
+#define IMAGE_RATIO_MAX 1000 /* a layer's bytes to its compressed ones, beyond 1 GB: gzip of zeros alone has 1,030 */
+#define IMAGE_ROOM_PERCENT 2 /* of the disk, and of its inodes, stay free: the node's own state is there, too */
+#define IMAGE_DIR_NAMES_MAX (64u << 20)	 /* bytes of a layer's directory names: 500,000 of 128 bytes */
 #define IMAGE_DEPTH_MAX 256		 /* directories in a path */
 #define IMAGE_PATH_MAX 4096		 /* PATH_MAX: longer cannot be reached by a program */
 #define IMAGE_JSON_MAX (8u << 20)	 /* configurations and manifests; containerd's limit */
@@ -98,7 +101,7 @@ int image_resolve(struct image_store *s, const char *ref, struct image **ret, ch
 int image_list(struct image_store *s, bool (*fn)(void *arg, const struct image *i), void *arg, char *err,
 	       size_t err_len);
 
-/* ---- filling ---- */
+/* ---- filling: -ENOSPC while IMAGE_ROOM_PERCENT of the disk are still free ---- */
 struct image_import_options {
 	const char *name; /* reference to give it; NULL: those in the archive. Needed for a plain rootfs */
 	/* "linux/amd64", "linux/arm/v7"; NULL: this machine's; IMAGE_PLATFORM_ALL. Of an index the fitting one is

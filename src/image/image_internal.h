@@ -55,6 +55,10 @@ int image_parts_each(const struct image_store *s, const char *hex, void (*fn)(vo
 /* What a name stands for ("sha256:…" of a manifest or index); -ENOENT and untouched for ids and others. */
 int image_target(const struct image_store *s, const char *ref, char ret[IMAGE_ID_LEN + 1]);
 
+/* -ENOSPC when the file system of fd has less left than IMAGE_ROOM_PERCENT; for every IMAGE_ROOM_STEP bytes written. */
+int image_room(int fd);
+#define IMAGE_ROOM_STEP (16u << 20)
+
 /* ---- blobs ---- */
 bool image_blob_there(const struct image_store *s, const char *hex, uint64_t *ret_size); /* ret_size may be NULL */
 /* The same without relying on it: an importer's collector won't keep it for that. */

@@ -216,7 +216,7 @@ static int each_entry(struct importer *im, int fd, entry_fn fn, void *arg)
 	if (r < 0)
 		return r;
 	struct archive *tar = image_stream_tar(s);
-	while (k == 0 && ((r = archive_read_next_header(tar, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN)) {
+	while (k == 0 && (r = image_stream_next(s, tar, &e)) == ARCHIVE_OK) {
 		const char *name = archive_entry_pathname(e);
 		if (++n > IMAGE_ENTRIES_MAX)
 			k = IMPORT_FAIL(im, -E2BIG, "has more than %u entries", IMAGE_ENTRIES_MAX);
@@ -248,6 +248,15 @@ static int see_entry(struct importer *im, struct archive *tar, struct archive_en
 	return 0;
 }
 
+/* In memory: names of files and links. */
+static int remember(struct importer *im, const char *path, const char *what)
+{
+	if (im->files.n >= IMPORT_FILES_MAX && !map_has(&im->files, path))
+		return IMPORT_FAIL(im, -E2BIG, "the archive has more than %d files", IMPORT_FILES_MAX);
+	map_set(&im->files, path, arena_strdup(&im->arena, what));
+	return 0;
+}
+
 static int extract_file(struct importer *im, struct archive *tar, const char *path, uint64_t *bytes)
 {
 	_cleanup_free_ char *name = xasprintf("file-%u", im->n_files++), *file = xasprintf("%s/%s", im->tmp, name);
@@ -258,6 +267,8 @@ static int extract_file(struct importer *im, struct archive *tar, const char *pa
 	if (fd < 0)
 		return IMPORT_FAIL(im, -errno, "%s cannot be created: %s", file, strerror(errno));
 	while ((n = archive_read_data(tar, chunk, 64 << 10)) > 0) {
+		if (*bytes % IMAGE_ROOM_STEP < (uint64_t)n && image_room(fd) < 0)
+			return IMPORT_FAIL(im, -ENOSPC, "the disk is nearly full");
 		if ((*bytes += (uint64_t)n) > IMAGE_BYTES_MAX)
 			return IMPORT_FAIL(im, -E2BIG, "the archive is larger than IMAGE_BYTES_MAX");
 		int r = fs_write_all(fd, chunk, (size_t)n);
@@ -266,8 +277,7 @@ static int extract_file(struct importer *im, struct archive *tar, const char *pa
 	}
 	if (n < 0)
 		return IMPORT_FAIL(im, -EBADMSG, "entry \"%.200s\": %s", path, archive_error_string(tar));
-	map_set(&im->files, path, arena_strdup(&im->arena, name));
-	return 0;
+	return remember(im, path, name);
 }
 
 /* "a/b" and "../c/d" give "c/d": lexically, as there are no directories here that could be links. */
@@ -298,9 +308,8 @@ static int extract_entry(struct importer *im, struct archive *tar, struct archiv
 		linked = link_target(path, archive_entry_symlink(e), target);
 	else if (archive_entry_filetype(e) == AE_IFREG && *path)
 		return extract_file(im, tar, path, arg);
-	if (linked)
-		map_set(&im->files, path, arena_printf(&im->arena, "@%s", target));
-	return 0;
+	_cleanup_free_ char *what = linked ? xasprintf("@%s", target) : NULL;
+	return linked ? remember(im, path, what) : 0;
 }
 
 static int import_archive(struct importer *im, int fd)

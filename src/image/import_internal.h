@@ -14,8 +14,9 @@
 #include "image/platform.h"
 #include "image/stream.h"
 
-#define INDEX_DEPTH_MAX 4     /* an index in an index happens, more doesn't */
-#define IMPORT_IMAGES_MAX 256 /* of one archive; docker save of many is a few dozens */
+#define INDEX_DEPTH_MAX 4      /* an index in an index happens, more doesn't */
+#define IMPORT_FILES_MAX 20000 /* of an archive of images: 125 layers of each, and their manifests */
+#define IMPORT_IMAGES_MAX 256  /* of one archive; docker save of many is a few dozens */
 
 /* An image that is complete but for being written down. */
 struct imported {

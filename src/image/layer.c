@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "image/image_internal.h"
+#include "image/stream.h"
 
 #define WHITEOUT ".wh."
 #define OPAQUE ".wh..wh..opq"
@@ -33,12 +34,14 @@ struct dir_time {
 };
 
 struct writer {
+	struct image_stream *stream;
 	struct archive *tar;
 	int root;
 	char parent_path[IMAGE_PATH_MAX + 1]; /* of parent_fd, the directory of the last entry */
 	int parent_fd;			      /* -1: none kept */
-	uint64_t entries, bytes;
+	uint64_t entries, bytes, unchecked;   /* written since the disk was looked at */
 	VEC(struct dir_time) dirs;
+	uint64_t dir_names; /* bytes of them */
 	char *err;
 	size_t err_len;
 	const char *name; /* of the entry, for messages */
@@ -162,7 +165,28 @@ static int clear_name(struct writer *w, int dir, const char *name)
 /* overlay's xattrs decide where files come from; ACLs and labels are the host's business. */
 static bool xattr_wanted(const char *name)
 {
-	return str_has_prefix(name, "user.") || str_eq(name, "security.capability");
+	return (str_has_prefix(name, "user.") && !str_has_prefix(name, "user.overlay.")) ||
+	       str_eq(name, "security.capability");
+}
+
+static int set_opaque(int dir)
+{
+	return fsetxattr(dir, "trusted.overlay.opaque", "y", 1, 0);
+}
+
+static bool is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+/* An entry with bytes of content came: may it go on? */
+static int room(struct writer *w, uint64_t bytes)
+{
+	w->unchecked += bytes + 4096; /* a file of its own has a block, an inode */
+	if (w->unchecked < IMAGE_ROOM_STEP)
+		return 0;
+	w->unchecked = 0;
+	return image_room(w->root) < 0 ? bad(w, -ENOSPC, "the disk is nearly full") : 0;
 }
 
 static int set_xattrs(struct writer *w, struct archive_entry *e, int dir, const char *name)
@@ -217,17 +241,33 @@ static int set_metadata(struct writer *w, struct archive_entry *e, int dir, cons
 
 /* ---- entries ---- */
 
-static int make_directory(struct writer *w, struct archive_entry *e, const char *path, const char *name)
+/* A directory where a whiteout is: what lower layers have there stays hidden. */
+static int new_directory(struct writer *w, const char *name)
 {
 	struct stat st;
+	bool there = fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 
-	if (*path && (fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))) {
-		int r = clear_name(w, w->parent_fd, name);
-		if (r < 0)
-			return r;
-		if (mkdirat(w->parent_fd, name, 0700) < 0)
-			return failed(w, "make the directory");
-	}
+	if (there && S_ISDIR(st.st_mode))
+		return 0;
+	int r = clear_name(w, w->parent_fd, name);
+	if (r < 0)
+		return r;
+	if (mkdirat(w->parent_fd, name, 0700) < 0)
+		return failed(w, "make the directory");
+	if (!there || !is_whiteout(&st))
+		return 0;
+	_cleanup_close_ int fd = openat(w->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || set_opaque(fd) < 0 ? failed(w, "make it opaque") : 0;
+}
+
+static int make_directory(struct writer *w, struct archive_entry *e, const char *path, const char *name)
+{
+	int r = *path ? new_directory(w, name) : 0;
+
+	if (r < 0)
+		return r;
+	if ((w->dir_names += strlen(path) + sizeof(struct dir_time)) > IMAGE_DIR_NAMES_MAX)
+		return bad(w, -E2BIG, "the layer has more directories than IMAGE_DIR_NAMES_MAX");
 	struct dir_time d = {.path = xstrdup(path), .mtime = entry_mtime(e)};
 	VEC_PUSH(&w->dirs, d);
 	return *path ? set_metadata(w, e, w->parent_fd, name) : set_metadata(w, e, w->root, ".");
@@ -249,6 +289,9 @@ static int copy_data(struct writer *w, int fd)
 				return failed(w, "write");
 			done += (size_t)n;
 		}
+		int k = room(w, len);
+		if (k < 0)
+			return k;
 	}
 	return r == ARCHIVE_EOF ? 0 : bad(w, -EBADMSG, str_or(archive_error_string(w->tar), "is cut off"));
 }
@@ -334,7 +377,7 @@ static int make_whiteout(struct writer *w, const char *name)
 	struct stat st;
 
 	if (str_eq(name, OPAQUE)) {
-		if (fsetxattr(w->parent_fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+		if (set_opaque(w->parent_fd) < 0)
 			return failed(w, "make its directory opaque");
 		return 0;
 	}
@@ -344,8 +387,12 @@ static int make_whiteout(struct writer *w, const char *name)
 	if (!*name || str_eq(name, ".") || str_eq(name, ".."))
 		return bad(w, -EBADMSG, "is not a whiteout of anything");
 	/* It speaks of the layers below: what this layer brings itself stays. */
-	if (fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
+	if (fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		_cleanup_close_ int dir =
+		    S_ISDIR(st.st_mode) ? openat(w->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+					: -1;
+		return dir >= 0 && set_opaque(dir) < 0 ? failed(w, "make the directory opaque") : 0;
+	}
 	if (mknodat(w->parent_fd, name, S_IFCHR, makedev(0, 0)) < 0)
 		return failed(w, "make the whiteout");
 	return 0;
@@ -395,7 +442,9 @@ static int unpack_entry(struct writer *w, struct archive_entry *e)
 		return bad(w, -E2BIG, "the layer has more entries than IMAGE_ENTRIES_MAX");
 	if (image_layer_path(given, path) < 0)
 		return bad(w, -EBADMSG, "its path leads out of the layer, or is too long or deep");
-	int r = open_parent(w, path, &name);
+	int r = room(w, 0);
+	if (r == 0)
+		r = open_parent(w, path, &name);
 	if (r == 0)
 		r = make_entry(w, e, path, name);
 	/* What was replaced may have been a directory on the way to the kept one. */
@@ -419,7 +468,7 @@ static int unpack_all(struct writer *w)
 	struct archive_entry *e;
 	int r, k;
 
-	while ((r = archive_read_next_header(w->tar, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN)
+	while ((r = image_stream_next(w->stream, w->tar, &e)) == ARCHIVE_OK)
 		if ((k = unpack_entry(w, e)) < 0)
 			return k;
 	if (r != ARCHIVE_EOF)
@@ -429,9 +478,10 @@ static int unpack_all(struct writer *w)
 	return 0;
 }
 
-int image_layer_unpack(struct archive *tar, int root, uint64_t *ret_bytes, char *err, size_t err_len)
+int image_layer_unpack(struct image_stream *s, int root, uint64_t *ret_bytes, char *err, size_t err_len)
 {
-	struct writer w = {.tar = tar, .root = root, .parent_fd = -1, .err = err, .err_len = err_len};
+	struct writer w = {
+	    .stream = s, .tar = image_stream_tar(s), .root = root, .parent_fd = -1, .err = err, .err_len = err_len};
 	/* Names in pax headers are UTF-8; libarchive gives them in the thread's encoding. */
 	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL), before = NULL;
 
@@ -443,6 +493,7 @@ int image_layer_unpack(struct archive *tar, int root, uint64_t *ret_bytes, char 
 		freelocale(utf8);
 	}
 	parent_forget(&w);
+	archive_read_free(w.tar);
 	for (size_t i = 0; i < w.dirs.n; i++)
 		free(w.dirs.at[i].path);
 	VEC_RELEASE(&w.dirs);

@@ -13,10 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct archive;
+struct image_stream;
 
-/* root: a descriptor of the empty directory. 0, -EBADMSG, -E2BIG, -ENOSPC, …; ret_bytes: of file content. */
-int image_layer_unpack(struct archive *tar, int root, uint64_t *ret_bytes, char *err, size_t err_len);
+/*
+ * All of the stream; image_stream_finish has the last word. root: a descriptor of the empty directory. 0, -EBADMSG,
+ * -E2BIG, -ENOSPC, …; ret_bytes: of file content.
+ */
+int image_layer_unpack(struct image_stream *s, int root, uint64_t *ret_bytes, char *err, size_t err_len);
 /*
  * The archive's path without "./" and leading slashes, into out (IMAGE_PATH_MAX + 1); "" is the root. -EBADMSG for
  * "..", overlong or too deep ones. Pure.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/layer_store.h"
 
-#include <archive.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -57,11 +56,8 @@ static int read_all(const struct image_source *src, int root, char diff[SHA256_H
 
 	if (r < 0)
 		return r;
-	if (root >= 0) {
-		struct archive *tar = image_stream_tar(s);
-		r = image_layer_unpack(tar, root, ret_bytes, err, err_len);
-		archive_read_free(tar);
-	}
+	if (root >= 0)
+		r = image_layer_unpack(s, root, ret_bytes, err, err_len);
 	if (r == 0)
 		r = image_stream_finish(s, got_stored, got_diff, err, err_len);
 	image_stream_free(s);
@@ -108,7 +104,11 @@ int image_layer_make(struct image_store *s, const struct image_source *src, char
 /* What fd has, as a file of the store: shared with it where the file system can. */
 static int copy(int from, int to)
 {
+	int r;
+
 	for (;;) {
+		if ((r = image_room(to)) < 0)
+			return r;
 		ssize_t n = copy_file_range(from, NULL, to, NULL, COPY_MAX, 0);
 		if (n == 0)
 			return 0;
@@ -121,7 +121,9 @@ static int copy(int from, int to)
 	for (ssize_t n; (n = read(from, chunk, 1 << 20)) != 0;) {
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		int r = n > 0 ? fs_write_all(to, chunk, (size_t)n) : 0;
+		r = n > 0 ? fs_write_all(to, chunk, (size_t)n) : 0;
+		if (r == 0)
+			r = image_room(to);
 		if (r < 0)
 			return r;
 	}

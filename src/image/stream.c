@@ -16,6 +16,12 @@
 #define CHUNK (64u << 10)
 #define RING 8			 /* chunks in flight: 2 MB, what the slower side may lag */
 #define PLAIN_CHUNK (256u << 10) /* a wake-up for each would cost more with smaller ones */
+/*
+ * One entry's headers, all together: an extended header has at most 1 MB (libarchive), a map of a sparse file with
+ * 100,000 holes 2.5. libarchive keeps them in memory, and compressed they are small.
+ */
+#define HEADER_BYTES_MAX (4u << 20)
+#define INFLATE_FREE (1ull << 30) /* up to here nobody asks how well it was compressed */
 
 struct chunk {
 	size_t len;
@@ -26,6 +32,7 @@ struct image_stream {
 	struct image_source src;
 	struct archive *raw; /* the decompressing thread's */
 	EVP_MD_CTX *stored, *plain;
+	uint64_t stored_bytes, plain_bytes;
 	char in[CHUNK];
 	pthread_t threads[2];
 	int n_threads;
@@ -40,6 +47,8 @@ struct image_stream {
 	/* The caller's: the chunk it reads, and how far. */
 	bool holding;
 	size_t at;
+	uint64_t header_left; /* what the headers of the next entry may still have */
+	bool in_entry;
 };
 
 static EVP_MD_CTX *digest_new(void)
@@ -125,6 +134,7 @@ static la_ssize_t raw_read(struct archive *a, void *arg, const void **ret)
 		return -1;
 	}
 	EVP_DigestUpdate(s->stored, s->in, (size_t)n);
+	s->stored_bytes += (uint64_t)n;
 	*ret = s->in;
 	return n;
 }
@@ -163,6 +173,20 @@ static void count(struct image_stream *s, uint64_t *counter)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Bombs: little that becomes much. Bytes that nobody unpacks count, too: they cost time. */
+static int weigh(struct image_stream *s, size_t len)
+{
+	s->plain_bytes += len;
+	if (s->plain_bytes > IMAGE_BYTES_MAX)
+		archive_set_error(s->raw, E2BIG, "it has more than %llu bytes", (unsigned long long)IMAGE_BYTES_MAX);
+	else if (s->plain_bytes > INFLATE_FREE && s->plain_bytes / IMAGE_RATIO_MAX > s->stored_bytes)
+		archive_set_error(s->raw, E2BIG, "%llu bytes became more than %u times as many",
+				  (unsigned long long)s->stored_bytes, IMAGE_RATIO_MAX);
+	else
+		return 0;
+	return -1;
+}
+
 static int chunk_fill(struct image_stream *s, struct chunk *c)
 {
 	for (c->len = 0; c->len < PLAIN_CHUNK;) {
@@ -173,7 +197,7 @@ static int chunk_fill(struct image_stream *s, struct chunk *c)
 			break;
 		c->len += (size_t)n;
 	}
-	return 0;
+	return weigh(s, c->len);
 }
 
 static void produce_end(struct image_stream *s, int r)
@@ -181,12 +205,26 @@ static void produce_end(struct image_stream *s, int r)
 	pthread_mutex_lock(&s->lock);
 	if (r < 0) {
 		const char *why = archive_error_string(s->raw);
-		s->error = r;
+		s->error = archive_errno(s->raw) == E2BIG ? -E2BIG : r;
 		snprintf(s->why, sizeof(s->why), "%s", why ? why : "unknown compression");
 	}
 	s->end = true;
 	pthread_cond_broadcast(&s->moved);
 	pthread_mutex_unlock(&s->lock);
+}
+
+/* The decompressor stops at its own end; what followed would be in the digest and in nothing else. */
+static int nothing_left(struct image_stream *s)
+{
+	ssize_t n = s->src.read(s->src.arg, s->in, CHUNK);
+
+	if (n < 0)
+		archive_set_error(s->raw, (int)-n, "%s", strerror((int)-n));
+	else if (n > 0 || (s->stored_bytes && archive_filter_bytes(s->raw, -1) != (la_int64_t)s->stored_bytes))
+		archive_set_error(s->raw, EINVAL, "other bytes follow the compressed ones");
+	else
+		return 0;
+	return -1;
 }
 
 static void *produce(void *arg)
@@ -202,13 +240,8 @@ static void *produce(void *arg)
 			count(s, &s->made);
 		}
 	}
-	/* What the decompressor left unread (it stops at its own end) belongs to the stored bytes, too. */
-	for (ssize_t m; r == 0 && (m = s->src.read(s->src.arg, s->in, CHUNK)) != 0;) {
-		if (m < 0)
-			archive_set_error(s->raw, (int)-m, "%s", strerror((int)-m));
-		r = m < 0 ? -1 : 0;
-		EVP_DigestUpdate(s->stored, s->in, m < 0 ? 0 : (size_t)m);
-	}
+	if (r == 0)
+		r = nothing_left(s);
 	produce_end(s, r < 0 ? -EBADMSG : 0);
 	return NULL;
 }
@@ -325,8 +358,14 @@ static la_ssize_t tar_read(struct archive *a, void *arg, const void **ret)
 		archive_set_error(a, EINVAL, "%s", s->why);
 		return -1;
 	}
-	if (c)
+	if (c && c->len > s->header_left) {
+		archive_set_error(a, E2BIG, "Headers of one entry have more than %u bytes", HEADER_BYTES_MAX);
+		return -1;
+	}
+	if (c) {
 		s->at = c->len;
+		s->header_left -= c->len;
+	}
 	*ret = c ? c->data : NULL;
 	return c ? (la_ssize_t)c->len : 0;
 }
@@ -337,23 +376,34 @@ struct archive *image_stream_tar(struct image_stream *s)
 
 	archive_read_support_format_tar(a);
 	archive_read_support_format_empty(a);
+	s->header_left = UINT64_MAX;
 	archive_read_open(a, s, NULL, tar_read, NULL); /* a failure shows at the first header */
 	return a;
+}
+
+int image_stream_next(struct image_stream *s, struct archive *tar, struct archive_entry **ret)
+{
+	int r = s->in_entry ? archive_read_data_skip(tar) : ARCHIVE_OK;
+
+	s->in_entry = false;
+	if (r < ARCHIVE_WARN)
+		return r;
+	s->header_left = HEADER_BYTES_MAX;
+	r = archive_read_next_header(tar, ret);
+	s->header_left = UINT64_MAX;
+	s->in_entry = r == ARCHIVE_OK || r == ARCHIVE_WARN;
+	return s->in_entry ? ARCHIVE_OK : r;
 }
 
 int image_stream_finish(struct image_stream *s, char ret_stored[SHA256_HEX + 1], char ret_plain[SHA256_HEX + 1],
 			char *err, size_t err_len)
 {
-	uint64_t padding = 0;
-
-	/* Zeros may follow a tar's end. They unpack to nothing, so the digest is the only thing they can cost. */
-	for (struct chunk *c; (c = chunk_next(s));)
-		if ((padding += c->len) > IMAGE_BYTES_MAX)
-			return image_fail(err, err_len, -E2BIG, "more than %llu bytes follow the archive's end",
-					  (unsigned long long)IMAGE_BYTES_MAX);
+	while (chunk_next(s)) /* what may follow a tar's end */
+		;
 	join(s);
 	if (s->error)
-		return image_fail(err, err_len, s->error, "is damaged: %s", s->why);
+		return image_fail(err, err_len, s->error, s->error == -E2BIG ? "is too large: %s" : "is damaged: %s",
+				  s->why);
 	digest_end(s->stored, ret_stored);
 	digest_end(s->plain, ret_plain);
 	return 0;

@@ -16,6 +16,7 @@
 #include "image/image_internal.h"
 
 struct archive;
+struct archive_entry;
 struct image_stream;
 
 struct image_source {
@@ -32,9 +33,12 @@ int image_stream_new(const struct image_source *src, struct image_stream **ret, 
 void image_stream_free(struct image_stream *s); /* NULL-safe */
 /* A libarchive reader of the tar inside; free with archive_read_free before the stream. */
 struct archive *image_stream_tar(struct image_stream *s);
+/* Instead of archive_read_next_header, which takes headers of any length into memory. ARCHIVE_OK, ARCHIVE_EOF, worse.
+ */
+int image_stream_next(struct image_stream *s, struct archive *tar, struct archive_entry **ret);
 /*
  * Reads to the end and gives both digests: of the bytes stored and of those decompressed. -EBADMSG: cannot be
- * decompressed.
+ * decompressed; -E2BIG: a bomb.
  */
 int image_stream_finish(struct image_stream *s, char ret_stored[SHA256_HEX + 1], char ret_plain[SHA256_HEX + 1],
 			char *err, size_t err_len);

@@ -17,8 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <archive.h>
-
 #include "base/fs.h"
 #include "base/mem.h"
 #include "image/layer.h"
@@ -61,9 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(root >= 0 && fd >= 0 && fs_write_all(fd, data, size) == 0 && lseek(fd, 0, SEEK_SET) == 0);
 	struct image_source src = image_source_fd(&fd);
 	if (image_stream_new(&src, &s, err, sizeof(err)) == 0) {
-		struct archive *tar = image_stream_tar(s);
-		int r = image_layer_unpack(tar, root, &bytes, err, sizeof(err));
-		archive_read_free(tar);
+		int r = image_layer_unpack(s, root, &bytes, err, sizeof(err));
 		if (r == 0)
 			image_stream_finish(s, stored, plain, err, sizeof(err));
 		image_stream_free(s);

@@ -26,12 +26,13 @@ def entry(name, kind=tarfile.REGTYPE, data=b"", link="", mode=0o644, uid=0, gid=
     return e, data
 
 
-def tar(*entries):
+def tar(*entries, end=None):
     b = io.BytesIO()
     with tarfile.open(fileobj=b, mode="w", format=tarfile.PAX_FORMAT) as t:
         for e, data in entries:
             t.addfile(e, io.BytesIO(data))
-    return b.getvalue()
+        size = t.offset
+    return b.getvalue() if end is None else b.getvalue()[:size] + end
 
 
 def write(name, data):
@@ -172,6 +173,73 @@ write("evil-long.tar", tar(entry("n" * 300, data=b"y")))
 big, _ = entry("big")
 big.size = 1 << 50
 write("evil-huge.tar", big.tobuf(tarfile.PAX_FORMAT) + b"\0" * 1024)
+write("evil-hardlink-dir.tar", tar(entry("d", DIR), entry("link", LNK, link="d")))
+write("evil-hardlink-itself.tar", tar(entry("link", LNK, link="link")))
+write("evil-root-link.tar", tar(entry(".", SYM, link="/tmp")))
+write("evil-under-device.tar", tar(entry("null", CHR, dev=(1, 3)), entry("null/x", data=b"x")))
+write("evil-whiteout-root.tar", tar(entry("a/.wh..", data=b"")))
+write("evil-owner.tar", tar(entry("f", uid=1 << 40, data=b"x")))
+zero_end = b"\0" * 1024
+
+
+def header(**fields):
+    """A header with fields that tarfile would not write: name -> (offset, bytes)."""
+    h = bytearray(entry("f")[0].tobuf(tarfile.GNU_FORMAT)[:512])
+    for at, value in fields.values():
+        h[at:at + len(value)] = value
+    h[148:156] = b" " * 8
+    h[148:156] = b"%06o\0 " % sum(h)
+    return bytes(h)
+
+
+write("evil-negative.tar", header(size=(124, b"\xff" * 12)) + zero_end)
+write("evil-size-beyond.tar", header(size=(124, b"\x80" + b"\0" * 3 + b"\x7f" + b"\xff" * 7)) + zero_end)
+write("evil-header-chain.tar.gz", gzip.compress(tarfile.TarInfo.create_pax_global_header({"a": "b"}) * 10000 + lower))
+write("evil-header-huge.tar.gz", gzip.compress(tar(entry("f", pax={"comment": "x" * (8 << 20)})), 1))
+write("evil-xattrs.tar.gz", gzip.compress(tar(entry("f", pax={"SCHILY.xattr.user.%d" % i: "x" * 60000 for i in range(40)}))))
+# Maps of sparse files, which libarchive keeps in memory: from a program's point of view 78 kB became a gigabyte.
+sparse_map = (b"%d\n" % 2000000) + b"0\n0\n" * 2000000
+sparse_map += b"\0" * (-len(sparse_map) % 512)
+write("evil-sparse-map.tar.gz", gzip.compress(tar(entry("s", data=sparse_map, pax={
+    "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "s", "GNU.sparse.realsize": "1"})), 1))
+more = (b"00000000000\0" * 2) * 21 + b"\1" + b"\0" * 7
+old = header(kind=(156, b"S"), map=(386, b"00000000000\0" * 2), more=(482, b"\1"), real=(483, b"00000000001\0"))
+write("evil-sparse-old.tar.gz", gzip.compress(old + more * 100000 + zero_end, 1))
+write("evil-sparse-size.tar", tar(entry("s", data=b"1\n0\n0\n" + b"\0" * 506, pax={
+    "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "s", "GNU.sparse.realsize": str(1 << 50)})))
+deep = entry("/".join(["n" * 250] * 14) + "/", DIR)[0].tobuf(tarfile.GNU_FORMAT)
+write("evil-directories.tar.gz", gzip.compress(deep * 25000 + zero_end, 1))
+
+
+def zstd(data, block=100000):
+    """A frame of stored blocks (RFC 8878)."""
+    at = range(0, len(data), block)
+    blocks = [(data[i:i + block], i + block >= len(data)) for i in at] or [(b"", True)]
+    return b"\x28\xb5\x2f\xfd\x00\x58" + b"".join((len(d) << 3 | last).to_bytes(3, "little") + d for d, last in blocks)
+
+
+# Blocks of one byte repeated, after the archive's end, so that nothing but time could be lost.
+run = (131072 << 3 | 2).to_bytes(3, "little") + b"\0"
+bomb = b"\x28\xb5\x2f\xfd\x00\x58" + run * 9000 + (1).to_bytes(3, "little")
+write("evil-ratio.tar.zst", zstd(lower) + bomb)
+
+# Sound, and rarely seen: several members and frames, frames to be skipped (zstd:chunked, eStargz), nothing but directories.
+half = len(lower) // 1024 * 512
+skip = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"hello"
+write("sound-members.tar.gz", gzip.compress(lower[:half]) + gzip.compress(lower[half:]) + gzip.compress(b""))
+write("sound-frames.tar.zst", zstd(lower[:half]) + skip + zstd(lower[half:]) + skip)
+write("bad-gzip-garbage.tar", docker([gzip.compress(lower) + b"garbage after it"], config(lower)))
+write("bad-gzip-cut.tar", docker([gzip.compress(lower)[:-6]], config(lower)))
+write("odd.tar", tar(
+    entry("/abs/olute", data=b"x"),
+    entry("dir", DIR), entry("dir/own", data=b"1"), entry(".wh.dir"),
+    entry(".wh.later"), entry("later", DIR), entry("later/own", data=b"1"),
+    entry(".wh.file"), entry("file", data=b"1"),
+    entry("a/b/c/.wh.d"), entry("a/b/c/.wh..wh..opq"), entry("missing/.wh..wh..opq"),
+    entry("user", data=b"x", pax={"SCHILY.xattr.user.overlay.redirect": "/etc", "SCHILY.xattr.user.mine": "yes"}),
+    entry("times", data=b"x", mtime=1 << 40), entry("past", data=b"x", mtime=-(1 << 40)),
+    end=header(name=(0, b"l\xe4tin\0")) + zero_end))
+write("opaque-root.tar", docker([lower, tar(entry(".wh..wh..opq"), entry("alone", data=b"x"))]))
 write("harmless-symlink.tar", tar(
     entry("out", SYM, link="/"), entry("out/evil-marker", data=b"x"),
     entry("up", SYM, link="../../../../../.."), entry("up/evil-marker2", data=b"x"),

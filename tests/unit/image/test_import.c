@@ -248,9 +248,11 @@ static void damaged_and_hostile_archives_leave_nothing(void **state)
 		assert_non_null(strstr(err, e->d_name));
 		if (entries_in("tmp") + entries_in("layers") + entries_in("images"))
 			fail_msg("%s left something", e->d_name);
+		_cleanup_free_ char *blobs = xasprintf("%s/blobs", dir);
+		assert_int_equal(rmdir(blobs) | mkdir(blobs, 0700), 0);
 	}
 	closedir(d);
-	assert_int_equal(n, 22);
+	assert_int_equal(n, 40);
 }
 
 static void links_cannot_lead_out(void **state)
@@ -267,6 +269,71 @@ static void links_cannot_lead_out(void **state)
 	assert_true(S_ISREG(stat_in(i, 0, "evil-marker2").st_mode));
 	assert_true(S_ISREG(stat_in(i, 0, "f").st_mode));
 	image_free(i);
+}
+
+static bool is_opaque(const char *path)
+{
+	char y;
+	return getxattr(path, "trusted.overlay.opaque", &y, 1) == 1 && y == 'y';
+}
+
+static void odd_archives_mean_what_the_specification_says(void **state)
+{
+	struct image *i;
+	char text[8];
+	struct stat st;
+
+	(void)state;
+	if (import("odd.tar", "odd") != 0)
+		fail_msg("%s", err);
+	assert_int_equal(image_resolve(store, "odd", &i, err, sizeof(err)), 0);
+	assert_true(S_ISREG(stat_in(i, 0, "abs/olute").st_mode));
+	/* A whiteout speaks of lower layers, before or after what the layer has of that name. */
+	assert_true(S_ISREG(stat_in(i, 0, "dir/own").st_mode));
+	assert_true(is_opaque(in_layer(i, 0, "dir")));
+	assert_true(S_ISREG(stat_in(i, 0, "later/own").st_mode));
+	assert_true(is_opaque(in_layer(i, 0, "later")));
+	assert_true(S_ISREG(stat_in(i, 0, "file").st_mode));
+	st = stat_in(i, 0, "a/b/c/d");
+	assert_true(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+	assert_true(is_opaque(in_layer(i, 0, "a/b/c")) && is_opaque(in_layer(i, 0, "missing")));
+	assert_false(is_opaque(in_layer(i, 0, ".")) || is_opaque(in_layer(i, 0, "a")));
+	/* A mount with userxattr takes these for its own. */
+	assert_true(getxattr(in_layer(i, 0, "user"), "user.overlay.redirect", text, sizeof(text)) < 0);
+	if (getxattr(in_layer(i, 0, "user"), "user.mine", text, sizeof(text)) != 3)
+		assert_int_equal(errno, EOPNOTSUPP);
+	assert_true(S_ISREG(stat_in(i, 0, "times").st_mode) && S_ISREG(stat_in(i, 0, "past").st_mode));
+	assert_true(S_ISREG(stat_in(i, 0, "l\xe4tin").st_mode));
+	image_free(i);
+}
+
+static void nothing_shows_below_an_opaque_root(void **state)
+{
+	struct image *i;
+
+	(void)state;
+	assert_int_equal(import("opaque-root.tar", NULL), 0);
+	assert_int_equal(image_resolve(store, "web:1", &i, err, sizeof(err)), 0);
+	assert_int_equal(i->n_layers, 1);
+	assert_null(i->layers[1]);
+	assert_true(S_ISREG(stat_in(i, 0, "alone").st_mode));
+	image_free(i);
+}
+
+static void compressions_of_several_parts(void **state)
+{
+	static const char *const names[] = {"sound-members.tar.gz", "sound-frames.tar.zst"};
+	struct image *i;
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++) {
+		if (import(names[k], "parts") != 0)
+			fail_msg("%s", err);
+		assert_int_equal(image_resolve(store, "parts", &i, err, sizeof(err)), 0);
+		assert_true(S_ISDIR(stat_in(i, 0, "sock").st_mode)); /* the last entry */
+		image_free(i);
+	}
+	assert_int_equal(entries_in("layers"), 1);
 }
 
 static bool keep_none(void *arg, const char *id, const char *user)
@@ -343,6 +410,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(plain_root_filesystems, setup, teardown),
 	    cmocka_unit_test_setup_teardown(damaged_and_hostile_archives_leave_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(links_cannot_lead_out, setup, teardown),
+	    cmocka_unit_test_setup_teardown(odd_archives_mean_what_the_specification_says, setup, teardown),
+	    cmocka_unit_test_setup_teardown(nothing_shows_below_an_opaque_root, setup, teardown),
+	    cmocka_unit_test_setup_teardown(compressions_of_several_parts, setup, teardown),
 	    cmocka_unit_test_setup_teardown(removal_respects_use_and_sharing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(killed_importers_leave_a_sound_store, setup, teardown),
 	};
