@@ -288,6 +288,7 @@ static int start(struct node *n, const struct args *a, const struct material *m,
 				  .tls = {m->serving_cert, m->serving_key, m->ca},
 				  .cluster_cidr = c->cluster_cidr,
 				  .cluster_id = c->id,
+				  .pods_max = c->pods_max,
 				  .version = KUBERNETES_VERSION "+proa-" PROA_VERSION,
 				  .on_ready = on_ready,
 				  .on_failed = on_failed,
@@ -325,7 +326,8 @@ static int run(const struct args *a)
 	struct cluster_flags f = {.data_dir = args_value(a, "data-dir"),
 				  .run_dir = args_value(a, "run-dir"),
 				  .node_name = args_value(a, "node-name"),
-				  .node_ip = args_value(a, "node-ip")};
+				  .node_ip = args_value(a, "node-ip"),
+				  .pods_max = args_value(a, "max-pods")};
 	struct material m;
 
 	mallopt(M_ARENA_MAX, 2);
@@ -367,6 +369,7 @@ static const struct flag flags[] = {
     {"kubelet-listen", "ADDR:PORT", NULL, "Address of the node's own API; port 10250, or a free one when it is taken."},
     {"node-name", "NAME", NULL, "Name of this node; the host name if never given."},
     {"node-ip", "ADDR", NULL, "Address of this node; found by itself if not given."},
+    {"max-pods", "N", NULL, "How many pods this node runs at most; 110 if never given."},
     READY_FLAG,
     {0},
 };

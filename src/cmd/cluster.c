@@ -19,9 +19,11 @@
 #include "base/map.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "node/agent.h"
 
 #define CONFIG_MAX (64 * 1024)
 #define RANGES_TRIED 20
+#define NODE_CIDR_BITS 24 /* at least so large a range: what upstream gives a node with 110 pods */
 
 /* ---- ranges that nothing on this machine uses yet ---- */
 
@@ -179,6 +181,17 @@ static int check_listen(struct cluster *c, struct status *err)
 	return 0;
 }
 
+/* AGENT_PODS_MAX_DEFAULT unless said now or earlier. */
+static int pick_pods_max(struct cluster *c, const char *flag, const struct json *config, struct status *err)
+{
+	int64_t n = json_path_int(config, "maxPods", AGENT_PODS_MAX_DEFAULT);
+
+	if (flag && parse_int_range(flag, 1, CLUSTER_PODS_MAX, &n) < 0)
+		return status_set(err, 400, "--max-pods must be 1 to %d, not \"%s\"", CLUSTER_PODS_MAX, flag);
+	c->pods_max = (unsigned)MIN_OF(MAX_OF(n, 1), CLUSTER_PODS_MAX);
+	return 0;
+}
+
 int cluster_load(const struct cluster_flags *f, struct cluster *c, struct status *err)
 {
 	struct json *config;
@@ -212,7 +225,7 @@ int cluster_load(const struct cluster_flags *f, struct cluster *c, struct status
 		choose_ranges(c);
 	c->kubernetes_ip = nth_address(c, c->service_cidr, 1);
 	c->dns_ip = nth_address(c, c->service_cidr, 10);
-	return 0;
+	return pick_pods_max(c, f->pods_max, config, err);
 }
 
 int cluster_save(const struct cluster *c, struct status *err)
@@ -228,6 +241,7 @@ int cluster_save(const struct cluster *c, struct status *err)
 	json_set_str(&a, o, "nodeName", c->node_name);
 	json_set_str(&a, o, "clusterCIDR", c->cluster_cidr);
 	json_set_str(&a, o, "serviceCIDR", c->service_cidr);
+	json_set_int(&a, o, "maxPods", c->pods_max);
 	json_write_pretty(&text, o);
 	buf_addc(&text, '\n');
 	const char *path = arena_printf(&a, "%s/cluster.json", c->data_dir);
@@ -248,6 +262,15 @@ const char *cluster_path(struct cluster *c, const char *dir, const char *rest)
 int cluster_port(const struct cluster *c)
 {
 	return atoi(strrchr(c->listen, ':') + 1);
+}
+
+int cluster_node_cidr_bits(const struct cluster *c)
+{
+	int bits = NODE_CIDR_BITS;
+
+	while ((1u << (32 - bits)) - 2 < 2 * c->pods_max)
+		bits--;
+	return bits;
 }
 
 const char *cluster_host(struct cluster *c)

@@ -153,6 +153,7 @@ static void on_bootstrapped(void *arg, const struct status *err)
 	struct controllers_config c = {
 	    .client = p->controller_client,
 	    .cluster_cidr = p->cluster.cluster_cidr,
+	    .node_cidr_bits = cluster_node_cidr_bits(&p->cluster),
 	    .root_ca_pem = pki_ca_pem(p->pki),
 	    .ca = &p->ca,
 	    .token_signer = &p->token_signer,

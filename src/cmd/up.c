@@ -511,7 +511,8 @@ static int run(const struct args *a)
 				  .kubeconfig = args_value(a, "kubeconfig"),
 				  .listen = args_value(a, "listen"),
 				  .node_name = args_value(a, "node-name"),
-				  .node_ip = args_value(a, "node-ip")};
+				  .node_ip = args_value(a, "node-ip"),
+				  .pods_max = args_value(a, "max-pods")};
 
 	if (geteuid() != 0)
 		return command_fail("a cluster needs root for namespaces, mounts and cgroups: try 'sudo proa up'");
@@ -545,6 +546,8 @@ static const struct flag flags[] = {
     {"listen", "ADDR:PORT", NULL, "Address to serve the API on; " CLUSTER_LISTEN " if never given."},
     {"node-name", "NAME", NULL, "Name of this node; the host name if never given."},
     {"node-ip", "ADDR", NULL, "Address of this machine; found by itself if not given."},
+    {"max-pods", "N", NULL,
+     "How many pods this node runs at most; 110 if never given. A node that is there keeps its range."},
     SERVER_OPTION_FLAGS,
     {"detach", NULL, "false", "Return when the cluster is ready and leave it running in the background."},
     {0},

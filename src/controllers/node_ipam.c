@@ -16,6 +16,7 @@ struct node_ipam {
 	uint32_t base; /* host order */
 	int bits, node_bits;
 	struct map taken; /* "10.42.3.0/24" → node's name (owned) */
+	struct map odd;	  /* those of taken with another length: from before a larger or smaller one was asked for */
 };
 
 static int cidr_parse(const char *text, uint32_t *ret_base, int *ret_bits)
@@ -37,7 +38,22 @@ static int cidr_parse(const char *text, uint32_t *ret_base, int *ret_bits)
 
 static void take(struct node_ipam *c, const char *cidr, const char *node)
 {
+	uint32_t base;
+	int bits;
 	free(map_set(&c->taken, cidr, xstrdup(node)));
+	if (cidr_parse(cidr, &base, &bits) == 0 && bits != c->node_bits)
+		free(map_set(&c->odd, cidr, xstrdup(node)));
+}
+
+static bool overlaps_odd(const struct node_ipam *c, uint32_t base)
+{
+	MAP_EACH(s, &c->odd) {
+		uint32_t other;
+		int bits;
+		if (cidr_parse(s->key, &other, &bits) == 0 && (base ^ other) >> (32 - MIN_OF(bits, c->node_bits)) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* The lowest free range; false: all are taken. */
@@ -45,11 +61,12 @@ static bool allocate(struct node_ipam *c, char *out, size_t len)
 {
 	uint32_t n = 1u << (c->node_bits - c->bits);
 	for (uint32_t i = 0; i < n; i++) {
-		struct in_addr in = {.s_addr = htonl(c->base | (i << (32 - c->node_bits)))};
+		uint32_t base = c->base | (i << (32 - c->node_bits));
+		struct in_addr in = {.s_addr = htonl(base)};
 		char address[INET_ADDRSTRLEN];
 		inet_ntop(AF_INET, &in, address, sizeof(address));
 		snprintf(out, len, "%s/%d", address, c->node_bits);
-		if (!map_has(&c->taken, out))
+		if (!map_has(&c->taken, out) && !overlaps_odd(c, base))
 			return true;
 	}
 	return false;
@@ -119,6 +136,7 @@ static void node_deleted(void *arg, struct object *node)
 	while ((cidr = promised(c, node->name))) {
 		_cleanup_free_ char *key = xstrdup(cidr);
 		free(map_remove(&c->taken, key));
+		free(map_remove(&c->odd, key));
 	}
 	informer_each(c->nodes, enqueue_bare, c); /* somebody may wait for it */
 }
@@ -150,6 +168,7 @@ static void stop(void *arg)
 {
 	struct node_ipam *c = arg;
 	map_release(&c->taken, free);
+	map_release(&c->odd, free);
 	free(c);
 }
 

@@ -85,6 +85,27 @@ static void ranges_are_given_once(void **state)
 	world_stop(&w);
 }
 
+/* Nodes keep what they have when larger ranges are asked for, and no new one overlaps it. */
+static void ranges_of_other_sizes_are_kept_clear_of(void **state)
+{
+	(void)state;
+	struct world w;
+	world_start(&w, &(struct controllers_config){.cluster_cidr = "10.42.0.0/20", .node_cidr_bits = 22});
+	fake_api_create(w.api, "Node", "{\"metadata\":{\"name\":\"old\"},\"spec\":{\"podCIDR\":\"10.42.5.0/24\"}}");
+	fake_api_create(w.api, "Node", "{\"metadata\":{\"name\":\"wide\"},\"spec\":{\"podCIDR\":\"10.42.8.0/21\"}}");
+	sim_run_ms(w.loop, 100);
+	world_add_node(&w, "a", "1");
+	world_add_node(&w, "b", "1");
+	sim_run_ms(w.loop, 100);
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	assert_str(json_path_str(fake_api_tree(w.api, &a, "Node", NULL, "a"), "spec.podCIDR"), "10.42.0.0/22");
+	assert_null(json_path_str(fake_api_tree(w.api, &a, "Node", NULL, "b"), "spec.podCIDR"));
+	fake_api_delete(w.api, "Node", NULL, "old", NULL);
+	sim_run_ms(w.loop, 100);
+	assert_str(json_path_str(fake_api_tree(w.api, &a, "Node", NULL, "b"), "spec.podCIDR"), "10.42.4.0/22");
+	world_stop(&w);
+}
+
 static void pods_of_gone_nodes_go(void **state)
 {
 	(void)state;
@@ -132,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_silent_node_loses_its_pods),
 	    cmocka_unit_test(ranges_are_given_once),
+	    cmocka_unit_test(ranges_of_other_sizes_are_kept_clear_of),
 	    cmocka_unit_test(pods_of_gone_nodes_go),
 	    cmocka_unit_test(old_finished_pods_go),
 	};
