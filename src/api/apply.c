@@ -173,18 +173,10 @@ static struct json *without_identity(struct json *set)
 	return set->len ? set : NULL;
 }
 
-static struct json *comparable(struct arena *a, const struct json *obj)
-{
-	struct json *copy = obj ? json_clone(a, obj) : json_new(a, JSON_OBJECT), *meta = json_get(copy, "metadata");
-
-	json_remove(meta, "managedFields");
-	return copy;
-}
-
 static void compare(struct arena *a, const struct apply_request *r, const struct json *old, const struct json *new,
 		    struct json **ret_changed, struct json **ret_removed)
 {
-	fieldset_compare(a, r->resource->type, comparable(a, old), comparable(a, new), ret_changed, ret_removed);
+	fieldset_compare(a, r->resource->type, old, new, ret_changed, ret_removed);
 	*ret_changed = without_identity(*ret_changed);
 	*ret_removed = without_identity(*ret_removed);
 }
@@ -302,13 +294,21 @@ static bool same_but_times(const struct json *x, const struct json *y)
 	return true;
 }
 
+static struct json *without_managers(struct arena *a, const struct json *obj)
+{
+	struct json *copy = json_clone(a, obj);
+
+	json_remove(json_get(copy, "metadata"), "managedFields");
+	return copy;
+}
+
 void apply_ignore_times(struct arena *a, const struct json *old, struct json *tree)
 {
 	struct json *was = json_path(old, "metadata.managedFields"), *is = json_path(tree, "metadata.managedFields");
 
 	if (!was || !is || json_equal(was, is) || !same_but_times(was, is))
 		return;
-	struct json *x = comparable(a, old), *y = comparable(a, tree);
+	struct json *x = without_managers(a, old), *y = without_managers(a, tree);
 	json_remove(json_get(x, "metadata"), "resourceVersion");
 	json_remove(json_get(y, "metadata"), "resourceVersion");
 	if (json_equal(x, y))
@@ -454,7 +454,7 @@ static void refresh_last_applied(struct arena *a, const struct apply_request *r,
 {
 	if (!str_eq(r->manager, "kubectl") || !meta_annotation(merged, LAST_APPLIED))
 		return;
-	struct json *copy = comparable(a, applied);
+	struct json *copy = without_managers(a, applied);
 	meta_set_annotation(a, copy, LAST_APPLIED, NULL);
 	_cleanup_buf_ struct buf text = BUF_INIT;
 	json_write(&text, copy);

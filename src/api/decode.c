@@ -371,6 +371,14 @@ static void zero_element(const struct field *f, struct json *v)
 	}
 }
 
+/* For each member of each object that is read. */
+static void add_key(struct buf *path, const struct json *member)
+{
+	if (path->len)
+		buf_addc(path, '.');
+	buf_add(path, member->key, member->key_len);
+}
+
 /* v is of the field's shape from `level` on: elements of lists and maps are decoded one by one. */
 static int decode_shape(struct decoder *d, const struct place *p, struct json *v)
 {
@@ -386,7 +394,7 @@ static int decode_shape(struct decoder *d, const struct place *p, struct json *v
 		return wrong_type(d, p->in, f, p->level, v);
 	JSON_EACH(c, v) {
 		if (map)
-			buf_addf(&d->path, ".%s", c->key);
+			add_key(&d->path, c);
 		else
 			buf_addf(&d->path, "[%zu]", i++);
 		if (c->type == JSON_NULL && !(map && p->level == 0 && f->shape == SHAPE_MAP_OF_LISTS))
@@ -501,7 +509,7 @@ static int decode_member(struct decoder *d, const struct type *t, struct json *v
 	const struct field *f = type_field_n(t, m->key, m->key_len);
 	size_t path_len = d->path.len, fields_len = d->fields.len;
 
-	buf_addf(&d->path, "%s%s", path_len ? "." : "", m->key);
+	add_key(&d->path, m);
 	if (f)
 		report_repeated(d->report, buf_str(&d->path));
 	if (!f) {
@@ -513,7 +521,7 @@ static int decode_member(struct decoder *d, const struct type *t, struct json *v
 		json_remove_child(v, m);
 	} else {
 		struct place p = {t, f, 0};
-		buf_addf(&d->fields, "%s%s", fields_len ? "." : "", m->key);
+		add_key(&d->fields, m);
 		if (decode_shape(d, &p, m) < 0)
 			return -1;
 		if (d->report && d->report->n_repeated && f->kind != FIELD_STRUCT)

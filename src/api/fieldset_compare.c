@@ -49,13 +49,14 @@ static void compare(struct comparison *c, const struct shape *s, const struct js
 static void compare_child(struct comparison *c, const struct shape *s, char *element, const struct json *old,
 			  const struct json *new)
 {
-	bool empty = !json_len(old) && !json_len(new);
+	bool empty = !json_len(old) && !json_len(new), equal = json_equal(old, new);
 	bool null_or_looked_into =
 	    (shape_descends(s, old) || json_is(old, JSON_NULL)) && (shape_descends(s, new) || json_is(new, JSON_NULL));
 
+	if (equal) /* most of what is updated is as it was: without sets of it */
+		return;
 	if (s->kind == S_LEAF || empty || !null_or_looked_into) {
-		if (!json_equal(old, new))
-			fieldset_put(c->changed, element, json_new(c->arena, JSON_OBJECT));
+		fieldset_put(c->changed, element, json_new(c->arena, JSON_OBJECT));
 		return;
 	}
 	struct comparison below = {c->arena, json_new(c->arena, JSON_OBJECT), json_new(c->arena, JSON_OBJECT)};

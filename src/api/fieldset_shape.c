@@ -155,10 +155,20 @@ char *shape_item_element(struct arena *a, const struct shape *s, const struct js
 	return arena_strndup(a, buf_str(&b), b.len);
 }
 
+static char *field_element(struct arena *a, const struct json *member)
+{
+	char *e = arena_alloc(a, sizeof("f:") + member->key_len);
+
+	memcpy(e, "f:", 2);
+	memcpy(e + 2, member->key, member->key_len);
+	e[2 + member->key_len] = 0;
+	return e;
+}
+
 char *shape_element(struct arena *a, const struct shape *s, const struct json *child, size_t i)
 {
 	if (!shape_is_list(s))
-		return arena_printf(a, "f:%s", child->key);
+		return field_element(a, child);
 	char *e = shape_item_element(a, s, child, NULL);
 	return e ? e : arena_printf(a, "i:%zu", i);
 }

@@ -259,7 +259,7 @@ static uint64_t flow_hash(const struct flow_schema *s, const struct flow_request
 {
 	const char *value = s->by == FLOW_BY_USER ? r->user->name : s->by == FLOW_BY_NAMESPACE ? r->ns : "";
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	buf_addf(&b, "%s", s->name);
+	buf_adds(&b, s->name);
 	buf_addc(&b, 0);
 	buf_adds(&b, value);
 	return hash_bytes(b.data, b.len);

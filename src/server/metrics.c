@@ -51,6 +51,7 @@ static void series_free(void *p)
 void metrics_release(struct metrics *m)
 {
 	map_release(&m->series, series_free);
+	buf_release(&m->labels);
 }
 
 /* ---- counting ---- */
@@ -85,17 +86,28 @@ static const char *scope_label(const struct route *rt)
 
 static struct metric_series *series_of(struct metrics *m, const struct request *r)
 {
-	char labels[512];
 	const struct route *rt = &r->route;
 	bool known = rt->resource != NULL;
-	int n = snprintf(labels, sizeof(labels),
-			 "component=\"apiserver\",dry_run=\"%s\",group=\"%s\",resource=\"%s\",scope=\"%s\","
-			 "subresource=\"%s\",verb=\"%s\",version=\"%s\"",
-			 query_get(&r->query, "dryRun") ? "All" : "", known ? rt->group : "", known ? rt->plural : "",
-			 rt->verb ? scope_label(rt) : "", known && rt->sub ? rt->subresource : "",
-			 rt->verb ? verb_label(r) : "other", known ? rt->version : "");
-	if (n >= (int)sizeof(labels))
-		return NULL;
+	const char *const parts[] = {"component=\"apiserver\",dry_run=\"",
+				     query_get(&r->query, "dryRun") ? "All" : "",
+				     "\",group=\"",
+				     known ? rt->group : "",
+				     "\",resource=\"",
+				     known ? rt->plural : "",
+				     "\",scope=\"",
+				     rt->verb ? scope_label(rt) : "",
+				     "\",subresource=\"",
+				     known && rt->sub ? rt->subresource : "",
+				     "\",verb=\"",
+				     rt->verb ? verb_label(r) : "other",
+				     "\",version=\"",
+				     known ? rt->version : "",
+				     "\""};
+
+	buf_clear(&m->labels); /* built for each request: printf would be the dearest part of a get */
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		buf_adds(&m->labels, parts[i]);
+	const char *labels = buf_str(&m->labels);
 	struct metric_series *s = map_get(&m->series, labels);
 	if (s || m->series.n >= METRIC_SERIES_MAX)
 		return s;

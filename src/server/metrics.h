@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/map.h"
 
 struct buf;
@@ -20,6 +21,7 @@ struct server;
 
 struct metrics {
 	struct map series; /* by labels → struct metric_series */
+	struct buf labels; /* of the request that is counted now */
 	uint64_t authenticated, unauthenticated;
 	int64_t started_s;
 };
