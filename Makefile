@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front for meson: the commands that people and CI type. HACKING.md explains each.
 
-.PHONY: all build up down test test-vm bench fuzz clean packages format generate
+.PHONY: all build up down test test-kills test-vm bench fuzz clean packages format generate
 
 all: build
 
@@ -21,6 +21,10 @@ down:
 test:
 	@tools/install-packages build run test
 	@tools/run-tests
+
+# Slow: many SIGKILLs at random moments of everything that changes the image store.
+test-kills: build
+	@PROA_KILLS=$${PROA_KILLS:-150} tests/e2e/run --build build --only image_kills
 
 # Slow: a virtual machine with pure cgroup v2.
 test-vm: build

@@ -356,11 +356,9 @@ static int open_all(struct build *b)
 	b->context = open(o->context, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (b->context < 0)
 		return build_fail(b, NULL, -errno, "%s: %s", o->context, strerror(errno));
-	_cleanup_free_ char *base = xasprintf("%s/work", o->state_dir);
-	b->work = xasprintf("%s/%d-%llx", base, (int)getpid(), (unsigned long long)b->now_ns);
-	int r = fs_mkdir_p(b->work, 0700);
+	int r = work_open(b);
 	if (r < 0)
-		return build_fail(b, NULL, r, "%s: %s", b->work, strerror(-r));
+		return r;
 	r = image_import_begin(o->store);
 	b->importing = r == 0;
 	return r < 0 ? build_fail(b, NULL, r, "the image store cannot be locked") : 0;
@@ -389,11 +387,10 @@ static int build(struct build *b, char **ret_id)
 
 int build_image(const struct build_options *o, char **ret_id, char *err, size_t err_len)
 {
-	struct build b = {.o = o, .context = -1, .now_ns = now_ns(), .err = err, .err_len = err_len};
+	struct build b = {.o = o, .context = -1, .work_lock = -1, .now_ns = now_ns(), .err = err, .err_len = err_len};
 	int r = build(&b, ret_id);
 	runner_free(b.runner);
-	if (b.work)
-		fs_remove_tree(b.work);
+	work_close(&b);
 	if (b.importing)
 		image_import_end(o->store);
 	if (b.context >= 0)
@@ -403,7 +400,6 @@ int build_image(const struct build_options *o, char **ret_id, char *err, size_t 
 	VEC_RELEASE(&b.stages);
 	VEC_RELEASE(&b.globals);
 	dockerfile_release(&b.file);
-	free(b.work);
 	arena_release(&b.arena);
 	return r;
 }

@@ -112,6 +112,10 @@ void runner_free(struct runner *r); /* NULL-safe; removes what it made */
 /* Those that a needed stage mentions by --from: they are needed too. */
 void copy_needs(struct build *b, const struct dockerfile_instruction *i, void (*fn)(struct build *b, const char *from));
 
+/* ---- work.c ---- */
+int work_open(struct build *b); /* sets work and its lock */
+void work_close(struct build *b);
+
 /* ---- cache.c ---- */
 /* The image that a step led to, malloc'd; NULL: not known, or gone. */
 char *cache_get(struct build *b, const char *key);

@@ -27,6 +27,7 @@ int local_command_open(const struct args *a, struct arena *arena, struct local *
 		command_fail("%s", why);
 		return EXIT_OURS;
 	}
+	local_sweep(ret);
 	return 0;
 }
 

@@ -210,7 +210,7 @@ static void disconnect_network(struct local_container *c)
 	_cleanup_close_ int lock = lock_network();
 	struct network *n;
 	char why[256];
-	if (lock < 0 || str_empty(c->record->ip) || open_network(&n, why, sizeof(why)) < 0)
+	if (lock < 0 || !c->record->bridged || open_network(&n, why, sizeof(why)) < 0)
 		return;
 	network_detach(n, c->record->id);
 	network_free(n);
@@ -264,6 +264,7 @@ static int make(struct local_container *c, const struct local_options *o, char *
 		r = make_pod(c, &spec, o, err, err_len);
 	if (r == 0) {
 		rec->command = command_text(&rec->arena, spec.container.args);
+		rec->complete = true;
 		r = local_record_save(l, rec);
 		if (r < 0)
 			local_fail(err, err_len, r, "%s: %s", l->state_dir, strerror(-r));
@@ -276,6 +277,20 @@ static bool name_valid(const char *s)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
 	return n && !s[n] && n <= LOCAL_NAME_MAX && *s != '-' && *s != '.';
+}
+
+/* Nobody else has it from now on, and what is made is known to be of this process. */
+static int take_name(struct local_container *c, char *err, size_t err_len)
+{
+	struct local *l = c->local;
+	const struct local_record *rec = c->record;
+	if (!name_valid(rec->name))
+		return local_fail(err, err_len, -EINVAL, "invalid container name \"%s\"", rec->name);
+	_cleanup_close_ int all = local_lock_all(l);
+	if (all >= 0 && local_name_taken(l, rec->name))
+		return local_fail(err, err_len, -EEXIST, "the name \"%s\" is in use by another container", rec->name);
+	int r = all < 0 ? all : (c->lock = local_lock(l, rec->id, true)) < 0 ? c->lock : local_record_save(l, rec);
+	return r < 0 ? local_fail(err, err_len, r, "%s: %s", l->state_dir, strerror(-r)) : 0;
 }
 
 int local_create(struct local *l, const struct local_options *o, struct local_container **ret, char *err,
@@ -297,13 +312,8 @@ int local_create(struct local *l, const struct local_options *o, struct local_co
 	memcpy(rec->ports, o->ports, sizeof(rec->ports));
 	rec->n_ports = o->n_ports;
 	c->lock = -1;
-	int r = 0;
-	if (!name_valid(rec->name))
-		r = local_fail(err, err_len, -EINVAL, "invalid container name \"%s\"", rec->name);
-	else if (local_name_taken(l, rec->name))
-		r = local_fail(err, err_len, -EEXIST, "the name \"%s\" is in use by another container", rec->name);
-	else if ((c->lock = local_lock(l, rec->id)) < 0)
-		r = local_fail(err, err_len, c->lock, "%s: %s", l->state_dir, strerror(-c->lock));
+	rec->bridged = o->network == LOCAL_BRIDGE;
+	int r = take_name(c, err, err_len);
 	if (r == 0 && (r = make(c, o, err, err_len)) < 0)
 		local_discard(c);
 	if (r < 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Containers without a cluster: what `proa run`, ps, exec, logs, stop and rm work on. There is no daemon. A container
- * is STATE/<id>/record.json    what it is; written when it is complete STATE/<id>/{upper,work}   its files; log: its
+ * is STATE/<id>/record.json    what it is, and whether it is complete STATE/<id>/{upper,work}   its files; log: its
  * output, in the CRI's format LOCAL_RUN/<id>/           a runtime of its own with one pod of one container, whose shim
  * keeps it and its exit status Every command opens what it needs of that and leaves again. A shim that is gone (killed,
  * or the machine was started anew) makes the container an exited one.
@@ -67,6 +67,8 @@ struct local_record {
 	const char *name, *image, *image_id, *command, *ip;
 	int64_t created_ns;
 	bool remove, tty;
+	bool complete; /* made; false on disk: its maker lives, or it is to be removed */
+	bool bridged;  /* has, or may have, an address */
 	struct local_port ports[LOCAL_PORTS_MAX];
 	size_t n_ports;
 };
@@ -80,6 +82,8 @@ struct local {
 
 int local_open(struct local *l, const char *state_dir, const char *shim, char *err, size_t err_len);
 void local_close(struct local *l);
+/* Removes what commands left that were killed. l->images is open. */
+void local_sweep(struct local *l);
 
 /* ---- one container ---- */
 struct local_container {

@@ -24,8 +24,11 @@ char *local_path(const struct local *l, const char *id, const char *name); /* ST
 int local_record_save(struct local *l, const struct local_record *r);
 struct local_record *local_record_load(struct local *l, const char *id); /* NULL: there is none that is complete */
 void local_record_free(struct local_record *r);
-/* The lock of a container that is being made or removed; negative errno. */
-int local_lock(struct local *l, const char *id);
+/* The lock of a container that is being made, run by a command, or removed. make: its directory, too. Negative errno.
+ */
+int local_lock(struct local *l, const char *id, bool make);
+/* Held shortly: while a name is taken, or what is abandoned is found. A descriptor. */
+int local_lock_all(struct local *l);
 bool local_name_taken(struct local *l, const char *name);
 
 /* Connects to its shim, if it has one. */

@@ -51,9 +51,13 @@ int local_record_save(struct local *l, const struct local_record *r)
 	json_set_int(&a, o, "createdNs", r->created_ns);
 	json_set_bool(&a, o, "remove", r->remove);
 	json_set_bool(&a, o, "tty", r->tty);
+	json_set_bool(&a, o, "complete", r->complete);
+	json_set_bool(&a, o, "bridged", r->bridged);
 	json_set(&a, o, "ports", ports_json(&a, r));
 	json_write_pretty(&text, o);
-	return fs_write_atomic(path, buf_str(&text), text.len, 0600);
+	/* The first one only has to outlive this process. */
+	return r->complete ? fs_write_atomic(path, buf_str(&text), text.len, 0600)
+			   : fs_write_replace(path, buf_str(&text), text.len, 0600);
 }
 
 static const char *text_of(struct local_record *r, const struct json *o, const char *field)
@@ -81,6 +85,8 @@ struct local_record *local_record_load(struct local *l, const char *id)
 	r->created_ns = json_path_int(o, "createdNs", 0);
 	r->remove = json_path_bool(o, "remove", false);
 	r->tty = json_path_bool(o, "tty", false);
+	r->complete = json_path_bool(o, "complete", false);
+	r->bridged = json_path_bool(o, "bridged", false);
 	JSON_EACH(p, json_get(o, "ports")) {
 		if (r->n_ports == LOCAL_PORTS_MAX)
 			break;
@@ -98,13 +104,19 @@ void local_record_free(struct local_record *r)
 	free(r);
 }
 
-int local_lock(struct local *l, const char *id)
+int local_lock(struct local *l, const char *id, bool make)
 {
 	_cleanup_free_ char *dir = local_path(l, id, ""), *path = local_path(l, id, "lock");
-	int r = fs_mkdir_p(dir, 0700);
+	int r = make ? fs_mkdir_p(dir, 0700) : 0;
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : TAKE_FD(fd);
+}
+
+int local_lock_all(struct local *l)
+{
+	_cleanup_close_ int fd = open(l->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : TAKE_FD(fd);
 }
 
@@ -120,13 +132,15 @@ static int newest_first(const void *a, const void *b)
 	return x->created_ns > y->created_ns ? -1 : x->created_ns < y->created_ns;
 }
 
-static void read_all(struct local *l, struct found *f)
+static void read_all(struct local *l, struct found *f, bool also_incomplete)
 {
 	DIR *d = opendir(l->state_dir);
 	for (struct dirent *e; d && (e = readdir(d));) {
 		struct local_record *r = *e->d_name == '.' ? NULL : local_record_load(l, e->d_name);
-		if (r)
+		if (r && (r->complete || also_incomplete))
 			VEC_PUSH(&f->at, r);
+		else
+			local_record_free(r);
 	}
 	if (d)
 		closedir(d);
@@ -144,7 +158,7 @@ static void found_release(struct found *f)
 bool local_name_taken(struct local *l, const char *name)
 {
 	_cleanup_(found_release) struct found f = {0};
-	read_all(l, &f);
+	read_all(l, &f, true);
 	VEC_EACH(r, &f.at)
 		if (str_eq((*r)->name, name))
 			return true;
@@ -168,7 +182,7 @@ int local_find(struct local *l, const char *name, struct local_container **ret, 
 	_cleanup_(found_release) struct found f = {0};
 	struct local_record **best = NULL;
 	size_t len = strlen(name), n = 0;
-	read_all(l, &f);
+	read_all(l, &f, false);
 	VEC_EACH(r, &f.at) {
 		if (str_eq((*r)->name, name) || str_eq((*r)->id, name)) {
 			best = r;
@@ -194,7 +208,7 @@ int local_each(struct local *l, bool (*fn)(void *arg, struct local_container *c)
 	bool more = true;
 	(void)err;
 	(void)err_len;
-	read_all(l, &f);
+	read_all(l, &f, false);
 	for (size_t i = 0; i < f.at.n && more; i++) {
 		struct local_container *c = open_container(l, TAKE_PTR(f.at.at[i]));
 		more = fn(arg, c);
