@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands of proa-oci, as drivers use them."""
+import array
+import json
+import os
+import socket
+import subprocess
+import threading
+
+from bundle import expect
+
+
+def test_run_and_exit(o):
+    r = o.run(o.bundle("/bin/sh", "-c", "echo out; echo err >&2; exit 7"), code=7)
+    expect((r.stdout, r.stderr) == ("out\n", "err\n"), f"{r}")
+    expect(o.run(o.bundle("/bin/cat"), input="in").stdout == "in", "standard input")
+    o.run(o.bundle("/bin/sh", "-c", "kill -9 $$ ; sleep 1; exit 3"), code=3)  # the first process cannot kill itself
+    expect("not found" in o.refused(o.bundle("nothing")).stderr, "what is missing")
+    o.refused(o.bundle("/etc"), "/etc")
+    o.clean("after runs")
+
+
+def test_steps(o):
+    name, pid_file = o.name(), o.dir / "pid"
+    bundle = o.bundle("/bin/sh", "-c", "echo up; exec sleep 1000")
+    out = open(o.dir / "out", "w+")
+    subprocess.run([o.program, "--root", o.root, "create", "--bundle", bundle, "--pid-file", pid_file, name], check=True, stdout=out,
+                   stdin=subprocess.DEVNULL)
+    state = json.loads(o.do("state", name).stdout)
+    expect(state["status"] == "created" and state["id"] == name and state["bundle"] == str(bundle), f"{state}")
+    expect(state["pid"] == int(pid_file.read_text()) and state["ociVersion"].startswith("1."), f"{state}")
+    o.do("start", name)
+    expect(json.loads(o.do("state", name).stdout)["status"] == "running", "running")
+    o.do("start", name, code=1)
+    o.do("delete", name, code=1)
+    expect(o.do("exec", name, "/bin/sh", "-c", "echo in; exit 4", code=4).stdout == "in\n", "exec")
+    expect(o.do("exec", "--cwd=/tmp", "--env", "A=b", "--user=1000:1000", name, "/bin/sh", "-c", "echo $A $PWD $(id -u)").stdout
+           == "b /tmp 1000\n", "exec's flags")
+    expect(str(state["pid"]) in o.do("ps", name).stdout, "ps")
+    expect(name in o.do("list").stdout and json.loads(o.do("list", "--format=json").stdout)[0]["id"] == name, "list")
+    o.do("pause", name)
+    expect(json.loads(o.do("state", name).stdout)["status"] == "paused", "paused")
+    o.do("resume", name)
+    o.do("update", "--pids-limit=77", name)
+    stats = json.loads(o.do("events", "--stats", name).stdout)
+    expect(stats["type"] == "stats" and stats["data"]["pids"]["limit"] == 77, f"{stats}")
+    fd = os.pidfd_open(state["pid"])
+    o.do("kill", name, "KILL")
+    import select
+    expect(select.select([fd], [], [], 10)[0], "killed")
+    os.close(fd)
+    expect(json.loads(o.do("state", name).stdout)["status"] == "stopped", "stopped")
+    expect("not running" in o.do("exec", name, "/bin/true", code=None).stderr.lower(), "exec in a stopped one")
+    o.do("delete", name)
+    expect("does not exist" in o.do("state", name, code=1).stderr, "gone")
+    o.do("delete", "--force", name)
+    out.seek(0)
+    expect(out.read() == "up\n", "its output went where create's goes")
+    o.clean("after the steps")
+
+
+def test_console(o):
+    def terminal(config):
+        config["process"]["terminal"] = True
+        config["process"]["consoleSize"] = {"height": 11, "width": 33}
+    path = str(o.dir / "console.sock")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen(1)
+    got = {}
+
+    def accept():
+        s, _ = server.accept()
+        data, control, _, _ = s.recvmsg(4096, socket.CMSG_SPACE(4))
+        fds = array.array("i")
+        fds.frombytes(control[0][2][:4])
+        got["fd"] = fds[0]
+    thread = threading.Thread(target=accept)
+    thread.start()
+    name = o.name()
+    o.do("create", "--bundle", o.bundle("/bin/sh", "-c", "stty size; tty; sleep 1000", change=terminal), "--console-socket", path, name)
+    thread.join(10)
+    o.do("start", name)
+    seen = b""
+    while b"/dev/" not in seen:
+        seen += os.read(got["fd"], 1000)
+    expect(b"11 33" in seen, f"{seen}")
+    os.close(got["fd"])
+    server.close()
+    o.do("delete", "--force", name)
+    o.clean("after a terminal")
+
+
+def test_identity(o):
+    def change(c):
+        c["process"]["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [5, 6], "umask": 0o27}
+        c["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]
+        c["process"]["noNewPrivileges"] = True
+        c["hostname"] = "hal"
+        c["annotations"] = {"a": "b"}
+    r = o.run(o.bundle("/bin/sh", "-c", "id; umask; ulimit -n; hostname; grep -E 'CapInh|CapEff|NoNewPrivs|Seccomp:' /proc/self/status", change=change))
+    for part in ("uid=1000", "groups=5,6", "0027", "100", "hal", "CapInh:\t0000000000000000", "CapEff:\t0000000000000000",
+                 "NoNewPrivs:\t1"):
+        expect(part in r.stdout, f"{part!r} is not in {r.stdout}")
+
+
+def test_hooks(o):
+    log = o.dir / "hooks"
+
+    def change(c):
+        c["hooks"] = {point: [{"path": "/bin/sh", "args": ["sh", "-c", f"(echo {point}; cat; echo) >> {log}"]}]
+                      for point in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}
+        c["hooks"]["startContainer"] = [{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer > /tmp/hook"]}]
+    r = o.run(o.bundle("/bin/cat", "/tmp/hook", change=change))
+    expect(r.stdout == "startContainer\n", "the hook inside")
+    lines = log.read_text().split("\n")
+    expect([line for line in lines if line and not line.startswith("{")] ==
+           ["prestart", "createRuntime", "createContainer", "poststart", "poststop"], f"{lines}")
+    states = [json.loads(line) for line in lines if line.startswith("{")]
+    expect(len(states) == 5 and states[-1]["status"] == "stopped" and states[0]["status"] in ("creating", "created"), f"{states}")
+
+    def failing(c):
+        c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "echo refuse >&2; exit 1"]}]}
+    o.refused(o.bundle(change=failing))
+
+    def stalling(c):
+        c["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}
+    o.refused(o.bundle(change=stalling))
+    o.clean("after hooks that failed")
+
+
+def test_mounts(o):
+    (o.dir / "host").mkdir()
+    (o.dir / "host/file").write_text("shared")
+
+    def change(c):
+        c["mounts"] += [{"destination": "/mnt/dir", "type": "bind", "source": str(o.dir / "host"), "options": ["rbind", "ro"]},
+                        {"destination": "/mnt/file", "type": "bind", "source": str(o.dir / "host/file"), "options": ["bind"]},
+                        {"destination": "/mnt/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=64k", "mode=0711", "noexec"]}]
+        c["linux"]["maskedPaths"] = ["/proc/kcore", "/etc/passwd", "/absent"]
+        c["linux"]["readonlyPaths"] = ["/proc/sys", "/etc/group"]
+        c["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1"}
+    r = o.run(o.bundle("/bin/sh", "-c", """cat /mnt/dir/file /mnt/file; echo; touch /mnt/dir/x 2>&1; stat -c %a /mnt/tmp; wc -c < /etc/passwd
+touch /etc/group 2>&1; cat /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/kernel/domainname; grep ' /mnt/tmp ' /proc/mounts""", change=change), code=None)
+    for part in ("sharedshared", "x: Read-only file system", "711", "\n0\n", "group: Read-only file system", "\n1\n", "noexec"):
+        expect(part in r.stdout + r.stderr, f"{part!r} is not in {r.stdout}{r.stderr}")
+
+
+def test_namespaces_and_limits(o):
+    def user_namespace(c):
+        c["linux"]["namespaces"].append({"type": "user"})
+        c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    bundle = o.bundle("/bin/sh", "-c", "id -u; cat /proc/self/uid_map", change=user_namespace)
+    for path in [bundle / "rootfs", *(bundle / "rootfs").rglob("*")]:
+        os.lchown(path, 100000, 100000)
+    out = o.run(bundle).stdout.split()
+    expect(out[:4] == ["0", "0", "100000", "65536"], f"{out}")
+
+    def memory(c):
+        c["linux"]["resources"].update(memory={"limit": 16 << 20}, pids={"limit": 20})
+    r = o.run(o.bundle("/bin/sh", "-c", "x=$(head -c 64000000 /dev/zero | tr '\\0' x); echo survived", change=memory), code=None)
+    expect("survived" not in r.stdout and r.returncode != 0, f"{r}")
+
+    def time_namespace(c):
+        c["linux"]["namespaces"].append({"type": "time"})
+        c["linux"]["timeOffsets"] = {"boottime": {"secs": 864000}}
+    up = float(o.run(o.bundle("/bin/cat", "/proc/uptime", change=time_namespace)).stdout.split()[0])
+    expect(up > 864000, f"{up}")
+
+
+def test_seccomp(o):
+    def change(c):
+        c["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95},
+            {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 10, "op": "SCMP_CMP_EQ"}]}]}
+    r = o.run(o.bundle("/bin/sh", "-c", "mkdir /x; kill -USR1 1; kill -0 1 && echo fine; grep Seccomp: /proc/self/status", change=change))
+    expect("not supported" in r.stderr.lower() and "not permitted" in r.stderr.lower() and "fine" in r.stdout and "Seccomp:\t2" in r.stdout, f"{r}")

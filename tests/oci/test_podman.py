@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""podman with proa-oci as its runtime: its own store, no network."""
+import resource
+import shutil
+import subprocess
+
+from bundle import Skip, expect
+
+PODMAN_S = 120
+
+
+class Podman:
+    def __init__(self, o):
+        if not shutil.which("podman"):
+            raise Skip("podman is not installed")
+        self.o, self.dir = o, o.dir / "podman"
+        self.dir.mkdir()
+        # podman would raise limits to its own defaults, which not every root may: ours stay as they are.
+        limits = [f'"{name}={hard}:{hard}"' for name, hard in
+                  (("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)[1]), ("nproc", resource.getrlimit(resource.RLIMIT_NPROC)[1]))]
+        (self.dir / "containers.conf").write_text(f"[containers]\ndefault_ulimits = [{', '.join(limits)}]\n")
+        self.program = ["env", f"CONTAINERS_CONF={self.dir}/containers.conf", f"XDG_RUNTIME_DIR={self.dir}/xdg",
+                        "podman", f"--root={self.dir}/root", f"--runroot={self.dir}/run", f"--tmpdir={self.dir}/tmp",
+                        "--cgroup-manager=cgroupfs", "--storage-driver=vfs", "--events-backend=file", f"--runtime={o.for_drivers()}"]
+        self.run_words = ("run", "--network=none", "--cgroups=no-conmon", f"--cgroup-parent=/{o.word}", "--security-opt=seccomp=unconfined")
+        subprocess.run(["tar", "-C", str(o.dir / "base"), "-cf", str(self.dir / "base.tar"), "."], check=True)
+        self("import", self.dir / "base.tar", "bb")
+
+    def __call__(self, *words, code=0, both=False, **options):
+        r = subprocess.run([str(w) for w in (*self.program, *words)], capture_output=True, text=True, timeout=PODMAN_S, **options)
+        expect(r.returncode == code, f"podman {' '.join(map(str, words))}: exit {r.returncode}\n{r.stdout}{r.stderr}")
+        return r.stdout + r.stderr if both else r.stdout
+
+    def run(self, *words, **options):
+        return self(*self.run_words, *words, **options)
+
+    def stop(self):
+        self("rm", "--all", "--force", "--time=0")
+        self("pod", "rm", "--all", "--force")
+        self("rmi", "--all", "--force")
+        shutil.rmtree(self.dir)
+
+
+def test_podman(o):
+    p = Podman(o)
+    expect(p.run("--rm", "bb", "echo", "hello") == "hello\n", "run")
+    p.run("--rm", "bb", "sh", "-c", "exit 5", code=5)
+    p.run("--rm", "bb", "nothing", code=127)
+    p.run("--rm", "bb", "/etc", code=126)
+    p.run("-d", "--name=c", "bb", "sh", "-c", "echo up; exec sleep 1000")
+    expect(p("exec", "c", "sh", "-c", "echo in; id -u") == "in\n0\n", "exec")
+    p("exec", "c", "nothing", code=127)
+    p("stop", "-t", "1", "c")
+    expect("up" in p("logs", "c"), "logs")
+    p("rm", "c")
+    p.stop()
+    o.clean("after podman")
