@@ -86,13 +86,16 @@ char *arena_strdup(struct arena *a, const char *s)
 char *arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 {
 	assert(fmt);
+	char text[256]; /* of nearly all: so they are formatted once */
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
 	if (n < 0)
 		abort();
 	char *s = arena_alloc(a, (size_t)n + 1);
-	if (vsnprintf(s, (size_t)n + 1, fmt, again) != n)
+	if ((size_t)n < sizeof(text))
+		memcpy(s, text, (size_t)n + 1);
+	else if (vsnprintf(s, (size_t)n + 1, fmt, again) != n)
 		abort();
 	va_end(again);
 	return s;

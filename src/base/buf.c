@@ -74,16 +74,21 @@ void buf_addc(struct buf *b, char c)
 void buf_addf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap, again;
+	size_t room = b->failed || !b->data ? 0 : b->cap - b->len; /* for what is formatted, and its NUL */
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(room ? b->data + b->len : NULL, room, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		abort();
 	char *at = buf_reserve(b, (size_t)n);
-	if (at) {
-		vsnprintf(at, (size_t)n + 1, fmt, again);
+	if (!at) {
+		if (room)
+			b->data[b->len] = 0;
+	} else {
+		if ((size_t)n >= room)
+			vsnprintf(at, (size_t)n + 1, fmt, again);
 		b->len += (size_t)n;
 	}
 	va_end(again);

@@ -3,7 +3,6 @@
  * Parser: copies the text into the arena once and decodes strings in place. A closing quote or the byte after a number
  * is overwritten by a NUL once it has been read, so every string and number in the tree is a span of that one copy.
  */
-#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/json_index.h"
+#include "base/json_word.h"
 #include "base/map.h"
 #include "base/str.h"
 
@@ -127,32 +127,21 @@ static int unescape(struct parser *p, char **s, char **out)
 	return 0;
 }
 
-#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-#define HIGH_BITS EACH_BYTE(0x80)
-
-/* The high bits of the bytes of w that are less than n (at most 0x80); right up to the lowest, beyond it maybe not. */
-static inline uint64_t below(uint64_t w, uint64_t n)
-{
-	return (w - EACH_BYTE(n)) & ~w & HIGH_BITS;
-}
-
 /* The first byte from s on that doesn't stand for itself. Eight at a time: most of what a server reads is in strings.
  */
 static inline char *plain_end(char *s, bool *ascii)
 {
 	for (uint64_t seen = 0;;
 	     s += sizeof(seen)) { /* up to PARSE_SLACK bytes beyond the end, the first of which is a NUL */
-		uint64_t w;
-		memcpy(&w, s, sizeof(w));
-		w = le64toh(w);
-		uint64_t ends = below(w, 0x20) | below(w ^ EACH_BYTE('"'), 1) | below(w ^ EACH_BYTE('\\'), 1);
+		uint64_t w = json_word(s);
+		uint64_t ends = json_word_ends(w);
 		if (!ends) {
 			seen |= w;
 			continue;
 		}
 		uint64_t before = (ends & -ends) - 1; /* all bits of the bytes before it, and 7 of its own */
-		*ascii &= !((seen | (w & before)) & HIGH_BITS);
-		return s + __builtin_ctzll(ends) / 8;
+		*ascii &= !((seen | (w & before)) & JSON_HIGH_BITS);
+		return s + json_word_first(ends);
 	}
 }
 

@@ -4,18 +4,28 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_word.h"
+
+/* The first byte from s on that is to be escaped, or end. */
+static const char *plain_end(const char *s, const char *end)
+{
+	for (uint64_t ends; end - s >= 8; s += 8)
+		if ((ends = json_word_ends(json_word(s))))
+			return s + json_word_first(ends);
+	while (s < end && (unsigned char)*s >= 0x20 && *s != '"' && *s != '\\')
+		s++;
+	return s;
+}
 
 void json_write_string(struct buf *out, const char *s, size_t len)
 {
 	const char *end = s + len, *plain = s;
 
 	buf_addc(out, '"');
-	for (; s < end; s++) {
+	while ((s = plain_end(s, end)) < end) {
 		unsigned char c = (unsigned char)*s;
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
 		buf_add(out, plain, (size_t)(s - plain));
-		plain = s + 1;
+		plain = ++s;
 		switch (c) {
 		case '"':
 			buf_adds(out, "\\\"");
