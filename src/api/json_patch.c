@@ -11,7 +11,7 @@
 struct patcher {
 	struct arena *arena;
 	struct json *root;
-	size_t copied; /* nodes, against JSON_PATCH_COPY_NODES_MAX */
+	size_t copied; /* bytes, against JSON_PATCH_COPY_BYTES_MAX */
 	struct status *err;
 };
 
@@ -98,15 +98,6 @@ static int depth_of(const struct json *v)
 		deepest = MAX_OF(deepest, depth);
 	}
 	return deepest + 1;
-}
-
-static size_t nodes_of(const struct json *v)
-{
-	size_t n = 1;
-	if (v->type >= JSON_ARRAY)
-		JSON_EACH(c, v)
-			n += nodes_of(c);
-	return n;
 }
 
 static int add(struct patcher *p, const char *path, struct json *value)
@@ -199,8 +190,8 @@ static int copy(struct patcher *p, const char *from, const char *path)
 		return refuse(p, "copy operation does not apply: doc is missing from path", from);
 	if (!v) /* as upstream, what is absent is copied as null */
 		return add(p, path, json_new(p->arena, JSON_NULL));
-	p->copied += nodes_of(v);
-	if (p->copied > JSON_PATCH_COPY_NODES_MAX)
+	p->copied += json_text_bytes(v);
+	if (p->copied > JSON_PATCH_COPY_BYTES_MAX)
 		return refuse(p, "copy operation does not apply: too much is copied", path);
 	return add(p, path, json_clone(p->arena, v));
 }

@@ -10,7 +10,7 @@ struct json;
 struct status;
 
 #define JSON_PATCH_OPS_MAX 10000	     /* as upstream */
-#define JSON_PATCH_COPY_NODES_MAX (1u << 20) /* nodes made by all copy operations together */
+#define JSON_PATCH_COPY_BYTES_MAX (3u << 20) /* made by all copy operations together, as upstream */
 
 /*
  * Applies the operations in order to doc, which is edited in place (and must be thrown away on failure); the root may

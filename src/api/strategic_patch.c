@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "api/keyed_list.h"
 #include "api/type.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -74,67 +75,10 @@ static const struct json *item_key(const struct json *item, const char *merge_ke
 	return merge_key ? json_get(item, merge_key) : item;
 }
 
-static struct json *find_item(const struct json *list, const struct json *key, const char *merge_key)
-{
-	if (key)
-		JSON_EACH(c, list)
-			if (json_equal(item_key(c, merge_key), key))
-				return c;
-	return NULL;
-}
-
-static int index_in(const struct json *order, const struct json *key, const char *merge_key)
-{
-	int i = 0;
-	if (key && json_is(order, JSON_ARRAY))
-		JSON_EACH(c, order) {
-			if (json_equal(item_key(c, merge_key), key))
-				return i;
-			i++;
-		}
-	return -1;
-}
-
-/*
- * What the patch names, in its list or its $setElementOrder, comes in the patch's order; what only the server has keeps
- * its place relative to the named ones by the order of the list before the patch.
- */
-static struct json *reorder(struct merger *m, struct json *list, const struct json *order, const struct json *before,
-			    const char *merge_key)
-{
-	struct json *named = json_new(m->arena, JSON_ARRAY), *others = json_new(m->arena, JSON_ARRAY);
-	struct json *out = json_new(m->arena, JSON_ARRAY);
-
-	JSON_EACH(o, order) {
-		struct json *item;
-		while ((item = find_item(list, item_key(o, merge_key), merge_key))) {
-			json_remove_child(list, item);
-			json_append(named, item);
-		}
-	}
-	while (list->len) {
-		struct json *item = json_first(list);
-		json_remove_child(list, item);
-		json_append(others, item);
-	}
-	while (named->len || others->len) {
-		struct json *n = json_first(named), *o = json_first(others);
-		bool take_other = !n;
-		if (n && o) {
-			int ni = index_in(before, item_key(n, merge_key), merge_key);
-			int oi = index_in(before, item_key(o, merge_key), merge_key);
-			take_other = ni >= 0 && oi >= 0 && oi < ni;
-		}
-		json_remove_child(take_other ? others : named, take_other ? o : n);
-		json_append(out, take_other ? o : n);
-	}
-	return out;
-}
-
 static int merge_object(struct merger *m, const struct type *type, struct json *doc, const struct json *patch,
 			struct json **ret);
 
-static int merge_item(struct merger *m, const struct field *f, struct json *list, const struct json *item)
+static int merge_item(struct merger *m, const struct field *f, struct keyed_list *list, const struct json *item)
 {
 	const char *merge_key = f->patch_merge_key, *directive = json_path_str(item, "$patch");
 	const struct json *key = json_get(item, merge_key);
@@ -142,15 +86,13 @@ static int merge_item(struct merger *m, const struct field *f, struct json *list
 	if (!key)
 		return status_set(m->err, 422, "map: item of a list does not contain declared merge key: %s",
 				  merge_key);
-	struct json *found;
 	if (str_eq(directive, "delete")) {
-		while ((found = find_item(list, key, merge_key)))
-			json_remove_child(list, found);
+		keyed_list_remove(list, key);
 		return 0;
 	}
-	found = find_item(list, key, merge_key);
+	struct json *found = keyed_list_find(list, key);
 	if (!found) {
-		json_append(list, literal(m, item));
+		keyed_list_add(list, literal(m, item));
 		return 0;
 	}
 	struct json *merged;
@@ -195,18 +137,18 @@ static int merge_list(struct merger *m, const struct field *f, struct json *list
 		json_replace(list, without_replace_marks(m, patch));
 		return 0;
 	}
-	const struct json *before = json_clone(m->arena, list);
+	_cleanup_keyed_list_ struct keyed_list items = keyed_list_of(m->arena, list, f->patch_merge_key);
 	/* What is to be deleted goes first, wherever the patch says so. */
 	JSON_EACH(item, patch)
-		if (objects && json_get(item, "$patch") && merge_item(m, f, list, item) < 0)
+		if (objects && json_get(item, "$patch") && merge_item(m, f, &items, item) < 0)
 			return -1;
 	JSON_EACH(item, patch) {
-		if (objects && !json_get(item, "$patch") && merge_item(m, f, list, item) < 0)
+		if (objects && !json_get(item, "$patch") && merge_item(m, f, &items, item) < 0)
 			return -1;
-		if (!objects && !find_item(list, item, NULL))
-			json_append(list, json_clone(m->arena, item));
+		if (!objects && !keyed_list_find(&items, item))
+			keyed_list_add(&items, json_clone(m->arena, item));
 	}
-	json_replace(list, reorder(m, list, patch, before, f->patch_merge_key));
+	json_replace(list, keyed_list_ordered(&items, patch, &items));
 	return 0;
 }
 
@@ -240,28 +182,30 @@ static int retain_keys(struct merger *m, struct json *doc, const struct json *pa
 		return 0;
 	if (!json_is(keep, JSON_ARRAY))
 		return malformed(m, "%s: invalid value, expected a list of field names", "$retainKeys");
+	_cleanup_keyed_list_ struct keyed_list kept = keyed_list_of(m->arena, keep, NULL);
 	JSON_EACH(p, patch)
 		if (!is_directive(p->key) && p->type != JSON_NULL &&
-		    index_in(keep, json_new_str(m->arena, p->key), NULL) < 0)
+		    !keyed_list_find(&kept, json_new_str(m->arena, p->key)))
 			return malformed(m, "$retainKeys list doesn't match the patch: %s is not in it", p->key);
-	for (struct json *c = json_first(doc), *next; c; c = next) {
-		next = json_next(doc, c);
-		if (index_in(keep, json_new_str(m->arena, c->key), NULL) < 0)
-			json_remove_child(doc, c);
-	}
+	JSON_EACH(c, doc)
+		if (!keyed_list_find(&kept, json_new_str(m->arena, c->key)))
+			c->key = NULL;
+	json_drop_marked(doc);
 	return 0;
 }
 
 static int delete_from_list(struct merger *m, struct json *doc, const struct json *values, const char *name)
 {
-	struct json *list = json_get(doc, name), *found;
+	struct json *list = json_get(doc, name);
 
 	if (!json_is(values, JSON_ARRAY))
 		return malformed(m, "invalid value of $deleteFromPrimitiveList/%s: a list is expected", name);
-	if (json_is(list, JSON_ARRAY))
-		JSON_EACH(v, values)
-			while ((found = find_item(list, v, NULL)))
-				json_remove_child(list, found);
+	if (!json_is(list, JSON_ARRAY))
+		return 0;
+	_cleanup_keyed_list_ struct keyed_list items = keyed_list_of(m->arena, list, NULL);
+	JSON_EACH(v, values)
+		keyed_list_remove(&items, v);
+	json_replace(list, keyed_list_rest(&items));
 	return 0;
 }
 
@@ -305,8 +249,12 @@ static int order_list(struct merger *m, const struct type *type, struct json *do
 
 	if (!json_is(order, JSON_ARRAY))
 		return malformed(m, "invalid value of $setElementOrder/%s: a list is expected", name);
-	if (json_is(list, JSON_ARRAY) && f && f->patch_merge && f->shape == SHAPE_LIST)
-		json_set(m->arena, doc, name, reorder(m, list, order, json_get(before, name), f->patch_merge_key));
+	if (!json_is(list, JSON_ARRAY) || !f || !f->patch_merge || f->shape != SHAPE_LIST)
+		return 0;
+	_cleanup_keyed_list_ struct keyed_list items = keyed_list_of(m->arena, list, f->patch_merge_key);
+	_cleanup_keyed_list_ struct keyed_list was =
+	    keyed_list_of(m->arena, json_get(before, name), f->patch_merge_key);
+	json_set(m->arena, doc, name, keyed_list_ordered(&items, order, &was));
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #define YAML_BYTES_MAX (8u << 20) /* beyond the largest request body */
 #define YAML_DEPTH_MAX 128	  /* libyaml's time grows with the square of nesting */
 #define YAML_NODES_MAX 1000000	  /* nodes of the result, aliases expanded: the defence against exponential aliases */
+#define YAML_COPIED_BYTES_MAX (16u << 20) /* text that aliases repeat: one scalar may be long */
 
 struct yaml_error {
 	size_t line; /* from 1 */

@@ -18,7 +18,7 @@ struct reader {
 	yaml_event_t event; /* the current one, owned */
 	struct arena *arena;
 	struct map anchors; /* name -> struct json * of the document */
-	size_t nodes;
+	size_t nodes, copied;
 	int depth;
 	struct json *stack[YAML_DEPTH_MAX]; /* open containers; a member is named in keys[] while it is read */
 	const char *keys[YAML_DEPTH_MAX];
@@ -265,7 +265,9 @@ static int read_alias(struct reader *r, struct json **ret)
 	if (!target)
 		return fail(r, "unknown anchor (or one that contains itself)");
 	r->nodes += count_nodes(target);
-	if (r->nodes > YAML_NODES_MAX || r->depth + depth_below(target) > YAML_DEPTH_MAX)
+	r->copied += json_text_bytes(target);
+	if (r->nodes > YAML_NODES_MAX || r->copied > YAML_COPIED_BYTES_MAX ||
+	    r->depth + depth_below(target) > YAML_DEPTH_MAX)
 		return fail(r, "document contains excessive aliasing");
 	*ret = json_clone(r->arena, target);
 	return 0;

@@ -244,6 +244,17 @@ struct json *json_clone(struct arena *a, const struct json *v)
 	return copy;
 }
 
+size_t json_text_bytes(const struct json *v)
+{
+	size_t n = 4 + (v->key ? v->key_len : 0);
+
+	if (v->type < JSON_ARRAY)
+		return n + (v->type == JSON_NUMBER || v->type == JSON_STRING ? v->len : 0);
+	JSON_EACH(c, v)
+		n += json_text_bytes(c);
+	return n;
+}
+
 struct json *json_append(struct json *parent, struct json *value)
 {
 	if (parent->last) {

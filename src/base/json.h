@@ -95,6 +95,9 @@ const char *json_path_str(const struct json *v, const char *path); /* NULL when 
 int64_t json_path_int(const struct json *v, const char *path, int64_t fallback);
 bool json_path_bool(const struct json *v, const char *path, bool fallback);
 
+/* About the bytes that v takes when written, from below: what bounds on copies count, since one node may be long. */
+size_t json_text_bytes(const struct json *v);
+
 /* Same value: numbers by value, members in any order. */
 bool json_equal(const struct json *a, const struct json *b);
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/json_patch.h"
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
 #include "testing.h"
 
 static const struct {
@@ -98,6 +102,17 @@ static void test_limits(void **state)
 	/* Each copy doubles the depth and the size: refused before either hurts. */
 	op = "{'op':'copy','from':'','path':'/a'}";
 	assert_int_equal(json_patch_apply(&a, tree(&a, "{'b':[1,2,3]}"), many(&a, 5000, op), &out, &err), -1);
+	assert_int_equal(err.code, 422);
+	/* Few nodes, but a long one. */
+	char *text = xmalloc(1 << 20);
+	memset(text, 'x', (1 << 20) - 1);
+	text[(1 << 20) - 1] = 0;
+	struct json *doc = tree(&a, "{'c':[]}");
+	json_set_str(&a, doc, "a", text);
+	free(text);
+	op = "{'op':'copy','from':'/a','path':'/c/-'}";
+	assert_int_equal(json_patch_apply(&a, json_clone(&a, doc), many(&a, 2, op), &out, &err), 0);
+	assert_int_equal(json_patch_apply(&a, doc, many(&a, 3, op), &out, &err), -1);
 	assert_int_equal(err.code, 422);
 	op = "{'op':'copy','from':'/a','path':'/a/-'}";
 	assert_int_equal(json_patch_apply(&a, tree(&a, "{'a':[1]}"), many(&a, 100, op), &out, &err), -1);

@@ -114,6 +114,16 @@ static void test_limits(void **state)
 	}
 	assert_true(yaml_parse(&a, buf_str(&b), b.len, NULL, NULL, &v, &err) < 0);
 	expect_contains(err.message, "aliasing");
+	/* few nodes, but long ones */
+	buf_clear(&b);
+	buf_adds(&b, "a: &a ");
+	for (int i = 0; i < 100000; i++)
+		buf_addc(&b, 'x');
+	buf_adds(&b, "\nb:\n");
+	for (int i = 0; i < 1000; i++)
+		buf_adds(&b, "- *a\n");
+	assert_true(yaml_parse(&a, buf_str(&b), b.len, NULL, NULL, &v, &err) < 0);
+	expect_contains(err.message, "aliasing");
 	/* nesting */
 	buf_clear(&b);
 	for (int i = 0; i < 100000; i++)
