@@ -8,11 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
+
+#define FILES_MAX 65536 /* several times the connections that a server takes */
 
 int fs_read(const char *path, size_t max, struct buf *out)
 {
@@ -35,6 +38,16 @@ int fs_read(const char *path, size_t max, struct buf *out)
 		if (!n)
 			return 0;
 	}
+}
+
+void fs_raise_file_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = MIN_OF(files.rlim_max, (rlim_t)FILES_MAX);
+	setrlimit(RLIMIT_NOFILE, &files);
 }
 
 int fs_write_all(int fd, const void *p, size_t len)

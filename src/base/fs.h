@@ -17,6 +17,8 @@ int fs_write_replace(const char *path, const void *p, size_t len, mode_t mode);
 int fs_mkdir_p(const char *path, mode_t mode);
 /* Removes a tree without following symlinks or crossing mounts; a missing path is not an error. */
 int fs_remove_tree(const char *path);
+/* As many descriptors as the hard limit gives: the usual soft one, 1,024, is for programs that use select(). */
+void fs_raise_file_limit(void);
 /* Writes all bytes, continuing after EINTR and short writes. */
 int fs_write_all(int fd, const void *p, size_t len);
 

@@ -347,6 +347,7 @@ static int run(const struct args *a)
 				  .node_ip = args_value(a, "node-ip")};
 
 	mallopt(M_ARENA_MAX, 2);
+	fs_raise_file_limit();
 	if (server_options_load(a, ISSUER, &p.options, &err) < 0 || oidc_new(&p.options.authn, &p.oidc, &err) < 0 ||
 	    cluster_load(&f, &p.cluster, &err) < 0 || prepare(&p, &err) < 0 || load_tls(&p, &err) < 0)
 		return command_fail("%s", err.message);

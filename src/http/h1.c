@@ -99,7 +99,7 @@ static int on_body(http_parser *p, const char *at, size_t len)
 {
 	struct http_conn *c = p->data;
 	if (!c->h1->r->refused)
-		buf_add(&c->h1->r->body, at, len);
+		http_request_add_body(c->h1->r, at, len);
 	return 0;
 }
 
@@ -133,6 +133,12 @@ static void refuse(struct http_conn *c, int code, const char *message)
 	h->deadline_ms = 0;
 	log_debug("request refused peer=%s code=%d message=\"%s\"", stream_peer_address(c->stream), code, message);
 	http_request_refuse(h->r, code, message);
+}
+
+static void h1_refuse_body(struct http_conn *c, struct http_request *r, int code, const char *message)
+{
+	http_request_drop_body(r);
+	refuse(c, code, message);
 }
 
 static void refuse_parse(struct http_conn *c)
@@ -593,5 +599,6 @@ const struct http_conn_ops h1_ops = {
     .deadline = h1_deadline,
     .expired = h1_expired,
     .drain = h1_drain,
+    .refuse_body = h1_refuse_body,
     .free = h1_stop,
 };

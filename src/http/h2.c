@@ -213,6 +213,13 @@ static void cut(struct http_conn *c, struct http_request *r)
 	http_conn_dirty(c);
 }
 
+static void h2_refuse_body(struct http_conn *c, struct http_request *r, int code, const char *message)
+{
+	c->h2->receiving_bytes -= r->body.len;
+	http_request_drop_body(r);
+	http_request_refuse(r, code, message);
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t len, void *arg)
 {
 	struct http_conn *c = arg;
@@ -227,18 +234,12 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 			cut(c, r);
 		return 0;
 	}
-	buf_add(&r->body, p, len);
-	if (buf_failed(&r->body)) {
-		c->h2->receiving_bytes -= r->body.len;
-		buf_release(&r->body);
-		http_request_refuse(r, 413, "the request is too large");
-		return 0;
-	}
 	c->h2->receiving_bytes += len;
-	if (c->h2->receiving_bytes > c->server->limits.body_bytes_max * BODIES_FACTOR) {
-		c->h2->receiving_bytes -= r->body.len;
-		buf_release(&r->body);
-		http_request_refuse(r, 429, "too many request bodies at once on this connection");
+	if (!http_request_add_body(r, p, len)) {
+		c->h2->receiving_bytes -= len; /* not in the body */
+		h2_refuse_body(c, r, 413, "the request is too large");
+	} else if (c->h2->receiving_bytes > c->server->limits.body_bytes_max * BODIES_FACTOR && !r->refused) {
+		h2_refuse_body(c, r, 429, "too many request bodies at once on this connection");
 	}
 	return 0;
 }
@@ -500,12 +501,10 @@ static void h2_expired(struct http_conn *c)
 			cut(c, r);
 			continue;
 		}
-		h->receiving_bytes -= r->body.len;
-		buf_release(&r->body);
 		r->started_ms = now; /* as long again for what it still sends */
 		list_remove(&r->receiving);
 		list_add_tail(&h->receiving, &r->receiving);
-		http_request_refuse(r, 408, "the request was not complete in time");
+		h2_refuse_body(c, r, 408, "the request was not complete in time");
 	}
 }
 
@@ -588,5 +587,6 @@ const struct http_conn_ops h2_ops = {
     .deadline = h2_deadline,
     .expired = h2_expired,
     .drain = h2_drain,
+    .refuse_body = h2_refuse_body,
     .free = h2_free,
 };

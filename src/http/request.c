@@ -24,7 +24,9 @@ struct http_request *http_request_new(struct http_conn *c)
 	r->started_ms = loop_now_ms(c->server->loop);
 	list_init(&r->dirty);
 	list_init(&r->receiving);
+	list_init(&r->large);
 	list_add_tail(&c->requests, &r->link);
+	list_remove(&c->idle);
 	return r;
 }
 
@@ -33,10 +35,12 @@ void http_request_free(struct http_request *r)
 	list_remove(&r->link);
 	list_remove(&r->dirty);
 	list_remove(&r->receiving);
+	if (list_empty(&r->conn->requests) && r->conn->server && !r->conn->dead)
+		list_add_tail(&r->conn->server->idle, &r->conn->idle);
+	http_request_drop_body(r);
 	for (size_t i = r->part_at; i < r->parts.n; i++)
 		bytes_unref(r->parts.at[i].b);
 	VEC_RELEASE(&r->parts);
-	buf_release(&r->body);
 	free(r->remote);
 	struct arena a = r->arena;
 	arena_release(&a);
@@ -50,6 +54,46 @@ void http_request_finish(struct http_request *r, bool aborted)
 	if (r->on_close)
 		r->on_close(r->on_close_arg, aborted);
 	http_request_free(r);
+}
+
+/* Who began first has had the most time. */
+static void refuse_oldest_body(struct http_server *s)
+{
+	LIST_EACH(l, &s->large) {
+		struct http_request *r = LIST_ENTRY(l, struct http_request, large);
+		if (r->received)
+			continue; /* being worked on */
+		log_debug("request refused path=%s: bodies of %zu bytes at hand", r->path, s->large_bytes);
+		r->conn->ops->refuse_body(r->conn, r, 429, "too many large request bodies at once");
+		return;
+	}
+}
+
+bool http_request_add_body(struct http_request *r, const void *p, size_t len)
+{
+	struct http_server *s = r->conn->server;
+
+	buf_add(&r->body, p, len);
+	if (buf_failed(&r->body))
+		return false;
+	if (r->body.len <= SMALL_BODY_BYTES)
+		return true;
+	if (list_empty(&r->large))
+		list_add_tail(&s->large, &r->large);
+	s->large_bytes += r->body.cap - r->large_bytes;
+	r->large_bytes = r->body.cap;
+	if (s->large_bytes > s->limits.bodies_bytes_max)
+		refuse_oldest_body(s);
+	return true;
+}
+
+void http_request_drop_body(struct http_request *r)
+{
+	if (!list_empty(&r->large) && r->conn->server)
+		r->conn->server->large_bytes -= r->large_bytes;
+	list_remove(&r->large);
+	r->large_bytes = 0;
+	buf_release(&r->body);
 }
 
 bool http_request_add_header(struct http_request *r, const char *name, size_t name_len, const char *value,

@@ -21,6 +21,7 @@
 const struct http_limits http_limits_default = {
     .header_bytes_max = 64 * 1024,
     .body_bytes_max = 3 * 1024 * 1024,
+    .bodies_bytes_max = 64 * 1024 * 1024,
     .connections_max = 10000,
     .streams_max = 250,
     .idle_ms_max = 180 * 1000,
@@ -41,6 +42,7 @@ static void conn_free(struct http_conn *c)
 	if (c->ops)
 		c->ops->free(c);
 	list_remove(&c->link);
+	list_remove(&c->idle);
 	list_remove(&c->dirty);
 	loop_timer_free(c->timer);
 	free(c);
@@ -239,6 +241,7 @@ static void on_accept(void *arg, struct stream *stream)
 	list_init(&c->requests);
 	list_init(&c->dirty_requests);
 	list_add_tail(&s->conns, &c->link);
+	list_add_tail(&s->idle, &c->idle);
 	c->timer = loop_timer_new(s->loop, on_timer, c);
 	stream_set_events(stream, &events, c);
 	if (str_eq(stream_alpn(stream), "h2")) {
@@ -251,6 +254,19 @@ static void on_accept(void *arg, struct stream *stream)
 	}
 	http_conn_update_timer(c);
 	stream_read_start(stream);
+}
+
+static bool close_longest_idle(void *arg)
+{
+	struct http_server *s = arg;
+
+	if (list_empty(&s->idle))
+		return false;
+	struct http_conn *c = LIST_ENTRY(s->idle.next, struct http_conn, idle);
+	list_remove(&c->idle);
+	log_debug("idle connection makes room peer=%s", stream_peer_address(c->stream));
+	http_conn_close(c);
+	return true;
 }
 
 /* ---- the server ---- */
@@ -266,7 +282,11 @@ int http_server_new(const struct http_server_config *cfg, struct http_server **r
 	s->arg = cfg->arg;
 	list_init(&s->conns);
 	list_init(&s->dirty);
-	struct listener_limits ll = {.connections_max = limits->connections_max, .handshake_ms_max = HANDSHAKE_MS_MAX};
+	list_init(&s->idle);
+	list_init(&s->large);
+	struct listener_limits ll = {.connections_max = limits->connections_max,
+				     .handshake_ms_max = HANDSHAKE_MS_MAX,
+				     .make_room = close_longest_idle};
 	int r = listener_new(cfg->loop, cfg->address, cfg->tls, &ll, on_accept, s, &s->listener);
 	if (r < 0) {
 		free(s);
@@ -331,6 +351,7 @@ void http_server_free(struct http_server *s)
 	while (!list_empty(&s->conns)) {
 		struct http_conn *c = LIST_ENTRY(s->conns.next, struct http_conn, link);
 		list_remove(&c->link);
+		list_remove(&c->idle);
 		list_remove(&c->dirty);
 		http_conn_enter(c);
 		while (!list_empty(&c->requests))

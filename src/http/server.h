@@ -26,7 +26,8 @@ struct websocket;
 struct http_limits {
 	size_t header_bytes_max;       /* 64 KiB: bearer tokens and impersonation headers included */
 	size_t body_bytes_max;	       /* 3 MiB, as upstream */
-	unsigned connections_max;      /* 10,000 */
+	size_t bodies_bytes_max;       /* 64 MiB for all bodies at hand together, small ones (64 kB) not counted */
+	unsigned connections_max;      /* 10,000; beyond, the longest idle one makes room */
 	unsigned streams_max;	       /* 250 concurrent HTTP/2 streams a connection, as upstream */
 	unsigned idle_ms_max;	       /* 3 minutes without a request */
 	unsigned header_ms_max;	       /* 32 s for a complete header */

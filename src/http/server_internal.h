@@ -24,6 +24,7 @@
 #define WRITE_STALL_MS_MAX 60000    /* a peer that takes nothing for this long is gone */
 #define LINGER_BYTES_MAX (8u << 20) /* what we read and drop so that an error reply survives */
 #define LINGER_MS_MAX 2000	    /* after an error reply we read on, so that a reset doesn't destroy the reply */
+#define SMALL_BODY_BYTES 65536	    /* always taken: nearly every request, and streams and seats bound their number */
 #define REQUEST_HEADERS_MAX 256	    /* fields; a browser sends 20, impersonation with many groups a hundred */
 
 struct http_conn;
@@ -35,6 +36,8 @@ struct http_conn_ops {
 	int64_t (*deadline)(struct http_conn *c); /* of the protocol's waits, monotonic ms; 0: none */
 	void (*expired)(struct http_conn *c);	  /* that deadline passed */
 	void (*drain)(struct http_conn *c);
+	/* Answers a request whose body is being received, and drops that body. */
+	void (*refuse_body)(struct http_conn *c, struct http_request *r, int code, const char *message);
 	void (*free)(struct http_conn *c);
 };
 
@@ -46,6 +49,9 @@ struct http_server {
 	http_handler handler;
 	void *arg;
 	struct list conns;
+	struct list idle;  /* connections without a request, the longest idle one first */
+	struct list large; /* requests with a large body, the oldest first */
+	size_t large_bytes;
 	struct list dirty; /* connections with work for server_flush */
 	struct loop_defer *flush;
 	struct buf head; /* scratch for response heads */
@@ -62,7 +68,7 @@ struct http_conn {
 	struct http_server *server;	 /* NULL once the server was freed */
 	struct stream *stream;		 /* NULL once hijacked */
 	const struct http_conn_ops *ops; /* NULL until the protocol is known */
-	struct list link, dirty;
+	struct list link, idle, dirty;
 	struct list requests;	    /* all that live */
 	struct list dirty_requests; /* those with recorded work (HTTP/2) */
 	struct loop_timer *timer;
@@ -86,6 +92,8 @@ struct http_request {
 	struct http_conn *conn;
 	struct list link, dirty;
 	struct list receiving; /* HTTP/2: in h2->receiving until the body is complete */
+	struct list large;     /* in server->large */
+	size_t large_bytes;    /* counted there */
 	struct arena arena;    /* holds this struct too */
 	const char *method, *path, *query, *upgrade;
 	struct http_header_pair *headers;
@@ -134,6 +142,9 @@ void http_server_check_drained(struct http_server *s);
 /* ---- request.c ---- */
 struct http_request *http_request_new(struct http_conn *c);
 void http_request_free(struct http_request *r);
+/* False: over body_bytes_max. It may also have been refused meanwhile, since there are too many bodies. */
+bool http_request_add_body(struct http_request *r, const void *p, size_t len);
+void http_request_drop_body(struct http_request *r);
 /* Tells on_close and frees. */
 void http_request_finish(struct http_request *r, bool aborted);
 /* name must be lower case; both are copied. False when over the bounds. */

@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,6 +21,10 @@
 #define KEEPALIVE_S 30
 #define HANDSHAKE_MS_DEFAULT 10000
 #define CONNECTIONS_DEFAULT 10000
+#define HANDSHAKES_PART 4 /* when more than this part of all connections is in its handshake, those make room */
+/* Of the descriptors this part, at most so many, is not for connections: the store's, watches of files, proxies. */
+#define FILES_RESERVED_PART 4
+#define FILES_RESERVED_MAX 1024
 
 struct listener {
 	union {
@@ -35,7 +40,7 @@ struct listener {
 	void *arg;
 	char *address;
 	bool pipe, freed, closed;
-	unsigned streams;
+	unsigned streams, n_handshaking;
 	struct list handshaking; /* oldest first: they all have the same time */
 	struct loop_timer *timer;
 };
@@ -55,16 +60,25 @@ static void on_listener_closed(uv_handle_t *h)
 	maybe_free(l);
 }
 
+static void handshake_over(struct listener *l, struct stream *s)
+{
+	if (list_empty(&s->waiting))
+		return;
+	list_remove(&s->waiting);
+	l->n_handshaking--;
+}
+
 void listener_stream_gone(struct stream *s)
 {
 	struct listener *l = TAKE_PTR(s->listener);
 	l->streams--;
+	handshake_over(l, s);
 	maybe_free(l);
 }
 
 void listener_stream_open(struct stream *s)
 {
-	list_remove(&s->waiting);
+	handshake_over(s->listener, s);
 	s->listener->fn(s->listener->arg, s);
 }
 
@@ -89,6 +103,35 @@ static void wait_handshake(struct listener *l, struct stream *s)
 	if (list_empty(&l->handshaking))
 		loop_timer_start(l->timer, l->limits.handshake_ms_max);
 	list_add_tail(&l->handshaking, &s->waiting);
+	l->n_handshaking++;
+}
+
+static bool end_oldest_handshake(struct listener *l)
+{
+	if (list_empty(&l->handshaking))
+		return false;
+	struct stream *s = LIST_ENTRY(l->handshaking.next, struct stream, waiting);
+	handshake_over(l, s);
+	stream_fail(s, -EBUSY);
+	return true;
+}
+
+/* A flood of connections that do nothing must not shut out those that come after it. */
+static bool make_room(struct listener *l)
+{
+	if (l->n_handshaking > l->limits.connections_max / HANDSHAKES_PART && end_oldest_handshake(l))
+		return true;
+	return (l->limits.make_room && l->limits.make_room(l->arg)) || end_oldest_handshake(l);
+}
+
+static unsigned connections_max(unsigned wanted)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == RLIM_INFINITY)
+		return wanted;
+	rlim_t reserved = MIN_OF(files.rlim_cur / FILES_RESERVED_PART, (rlim_t)FILES_RESERVED_MAX);
+	return (unsigned)MIN_OF((rlim_t)wanted, files.rlim_cur - reserved);
 }
 
 static void on_connection(uv_stream_t *h, int status)
@@ -101,7 +144,7 @@ static void on_connection(uv_stream_t *h, int status)
 	}
 	struct stream *s = stream_alloc(l->loop, l->pipe);
 	int r = uv_accept(&l->uv.stream, &s->uv.stream);
-	if (r == 0 && l->streams >= l->limits.connections_max) {
+	if (r == 0 && l->streams >= l->limits.connections_max && !make_room(l)) {
 		log_debug("connection refused address=%s connections=%u", l->address, l->streams);
 		r = -EBUSY;
 	}
@@ -172,7 +215,9 @@ int listener_new(struct loop *loop, const char *address, struct tls_context *tls
 
 	struct listener *l = NEW(struct listener);
 	*l = (struct listener){.loop = loop, .tls = tls, .fn = fn, .arg = arg, .pipe = a.path[0] != 0};
-	l->limits.connections_max = limits && limits->connections_max ? limits->connections_max : CONNECTIONS_DEFAULT;
+	l->limits.make_room = limits ? limits->make_room : NULL;
+	l->limits.connections_max =
+	    connections_max(limits && limits->connections_max ? limits->connections_max : CONNECTIONS_DEFAULT);
 	l->limits.handshake_ms_max =
 	    limits && limits->handshake_ms_max ? limits->handshake_ms_max : HANDSHAKE_MS_DEFAULT;
 	list_init(&l->handshaking);

@@ -59,8 +59,13 @@ bool stream_peer_rejected(const struct stream *s);
 struct listener;
 typedef void (*listener_fn)(void *arg, struct stream *s); /* set events on s and start reading; TLS is complete */
 struct listener_limits {
-	unsigned connections_max;  /* beyond: accepted and closed at once */
+	unsigned connections_max;  /* also never more than the descriptors there are, less some for other work */
 	unsigned handshake_ms_max; /* TLS must be complete by then */
+	/*
+	 * With connections_max there, who connects takes the place of the longest handshake, or of one that the owner
+	 * closes now: false when it has none to spare, or there is no such function, and the new one is closed.
+	 */
+	bool (*make_room)(void *arg);
 };
 int listener_new(struct loop *l, const char *address, struct tls_context *tls, const struct listener_limits *limits,
 		 listener_fn fn, void *arg, struct listener **ret); /* -EADDRINUSE, … */
