@@ -173,10 +173,14 @@ static int open_tty(const struct user *u)
 {
 	struct statfs fs;
 	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* The container may have put anything there: it must be a devpts, before and after it is opened. */
+	int look = root_open(root, "/dev/pts/ptmx", O_PATH);
+	if (look < 0 || fstatfs(look, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
+		fail(500, 128, look < 0 ? look : 0, "opening a terminal");
 	int master = root_open(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
-	/* The container may have put anything there: it must be a devpts. */
 	if (master < 0 || fstatfs(master, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
 		fail(500, 128, master < 0 ? master : 0, "opening a terminal");
+	close(look);
 	int unlock = 0;
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		fail(500, 128, -errno, "unlocking the terminal");
@@ -265,7 +269,7 @@ static void set_rlimits(const struct container_spec *s)
 			fail(400, 128, 0, "rlimit \"%s\" is not known", str_or(s->rlimits[i].name, ""));
 		struct rlimit limit = {s->rlimits[i].soft < 0 ? RLIM_INFINITY : (rlim_t)s->rlimits[i].soft,
 				       s->rlimits[i].hard < 0 ? RLIM_INFINITY : (rlim_t)s->rlimits[i].hard};
-		if (setrlimit((__rlimit_resource_t)resource, &limit) < 0 && errno != EPERM)
+		if (setrlimit((__rlimit_resource_t)resource, &limit) < 0)
 			fail(500, 128, -errno, "setting %s", s->rlimits[i].name);
 	}
 }
@@ -348,8 +352,7 @@ static void drop_privileges(const struct container_spec *s, const struct user *u
 	    setresgid(u->gid, u->gid, u->gid) < 0 || setresuid(u->uid, u->uid, u->uid) < 0)
 		fail(500, 128, -errno, "becoming user %u", u->uid);
 	set_caps(c.effective | (have & (1ull << CAP_SETPCAP) & c.permitted), c.permitted);
-	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
-	set_caps(c.effective, c.permitted);
+	set_caps(c.effective, c.permitted); /* exec clears KEEPCAPS */
 	if (s->no_new_privileges) {
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 			fail(500, 128, -errno, "no_new_privs");
@@ -404,6 +407,17 @@ static void run(char *const *args, char *const *env)
 	fail(400, 126, -found, "exec: \"%s\"", args[0]);
 }
 
+/*
+ * Closed, not only close-on-exec: an image chooses the path that is executed, and /proc/self/fd/N/../.. through a
+ * directory of the host's that is still open would be a file of the host (CVE-2024-21626). The last one is the socket.
+ */
+static void close_all_but_sync(void)
+{
+	if ((sync_fd > 3 && syscall(SYS_close_range, 3, sync_fd - 1, 0) < 0) ||
+	    syscall(SYS_close_range, sync_fd + 1, ~0u, 0) < 0)
+		fail(500, 128, -errno, "close_range");
+}
+
 /* Handlers end with exec; what is ignored (here: by the shim, see shim.c) and blocked would stay so. */
 static void reset_signals(void)
 {
@@ -429,7 +443,8 @@ void inside(const struct launch *l, int sync, bool v2_joined)
 	struct sock_fprog filter = {0};
 	sync_fd = sync;
 	/* Until exec nobody in the container may look into this process, whose file is the host's. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		fail(500, 128, -errno, "making the process undumpable");
 	reset_signals();
 	setsid();
 	umask(022);
@@ -453,9 +468,11 @@ void inside(const struct launch *l, int sync, bool v2_joined)
 	enter_cwd(str_empty(p->cwd) ? (p != c && !str_empty(c->cwd) ? c->cwd : "/") : p->cwd, p == c);
 	set_stdio(l, &user);
 	set_rlimits(c);
-	/* Not permitted by an outer filter or unknown to the kernel: the session keyring is then the shim's, empty one.
+	/* Unknown to the kernel, or forbidden by an outer filter that forbids it to the container, too: no keyrings
+	 * then.
 	 */
-	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, c->id);
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, c->id) < 0 && errno != ENOSYS && errno != EPERM)
+		fail(500, 128, -errno, "making a session keyring");
 	char **env = make_env(l, &user);
 	if (l->gate) {
 		char go;
@@ -464,9 +481,9 @@ void inside(const struct launch *l, int sync, bool v2_joined)
 			_exit(1);
 	}
 	drop_privileges(c, &user, &filter);
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-		fail(500, 128, -errno, "close_range");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		fail(500, 128, -errno, "binding the process to its shim");
+	close_all_but_sync();
 	run((char *const *)p->args, env);
 	_exit(128);
 }

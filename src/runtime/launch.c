@@ -41,8 +41,8 @@ int launch(const struct launch *l, pid_t *ret_pid, int *ret_sync)
 		inside(l, theirs, group >= 0);
 	if (pid < 0)
 		r = -errno;
-	if (own_ns >= 0 && setns(own_ns, CLONE_NEWPID) < 0 && r == 0)
-		r = -errno;
+	if (own_ns >= 0 && setns(own_ns, CLONE_NEWPID) < 0)
+		_exit(1); /* every further child would be born into that container; the agent clears up after us */
 	if (r < 0)
 		return r;
 	*ret_pid = pid;

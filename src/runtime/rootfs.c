@@ -131,11 +131,19 @@ int root_create_file(int root, const char *path)
 int root_read_file(int root, const char *path, size_t max, char **ret)
 {
 	struct stat st;
-	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP) {
+	/* Looked at before it is opened: opening a device may already do something. */
+	_cleanup_close_ int look = root_open(root, path, O_PATH);
+	if (look == -ENOENT || look == -ENOTDIR || look == -ELOOP) {
 		*ret = xstrdup("");
 		return 0;
 	}
+	if (look < 0)
+		return look;
+	if (fstat(look, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	_cleanup_close_ int fd = root_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
