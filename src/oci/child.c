@@ -3,7 +3,7 @@
  * The container's side of the clone. For a first process, in this order:
  *   groups, namespaces joined | user namespace mapped | time and cgroup namespaces | names, limits, sysctls |
  *   mounts | hooks | root entered | terminal | working directory, executable | waits to be started |
- *   hooks | privileges dropped | exec.
+ *   privileges dropped | hooks, whose files are the container's | exec.
  * A copy of the runtime: memory is not freed, every failure is told and ends the process.
  */
 #include <errno.h>
@@ -98,6 +98,17 @@ static int unsupported(const struct container *c)
 
 /* ---- namespaces ---- */
 
+/*
+ * Until exec nobody in a container may look into this process, whose file and descriptors are the host's: before it is
+ * in any of its namespaces. Who is without privileges writes its own id maps, for which it has to be dumpable longer.
+ */
+static int hide(const struct maker *m)
+{
+	if (options.rootless && m->ns.create & CLONE_NEWUSER && m->target < 0)
+		return 0;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? oci_fail(-errno, "making the process undumpable") : 0;
+}
+
 static int join(struct maker *m, bool v2_joined)
 {
 	int r = group_join(&m->c->group, v2_joined);
@@ -114,7 +125,9 @@ static int join(struct maker *m, bool v2_joined)
 _Noreturn void child_stage(struct maker *m, bool v2_joined)
 {
 	process_reset_signals();
-	int r = group_join(&m->c->group, v2_joined);
+	int r = hide(m);
+	if (r == 0)
+		r = group_join(&m->c->group, v2_joined);
 	if (r == 0 && m->target >= 0 && setns(m->target, (int)m->ns.join) < 0)
 		r = oci_fail(-errno, "entering the container's namespaces");
 	else if (r == 0 && m->target < 0)
@@ -144,8 +157,8 @@ static int enter_new_namespaces(struct maker *m)
 		if (m->ns.create & CLONE_NEWUSER)
 			process_become_root();
 	}
-	/* Until exec nobody in the container may look into this process, whose file is the host's. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) /* see hide */
+		return oci_fail(-errno, "making the process undumpable");
 	if (m->ns.create & NEWTIME)
 		r = time_namespace_enter(json_path(m->c->config, "linux.timeOffsets"));
 	if (r == 0 && m->ns.create & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
@@ -230,7 +243,6 @@ static int wait_for_start(struct maker *m)
 
 static int enter_container(struct maker *m)
 {
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (m->target_root >= 0 && (fchdir(m->target_root) < 0 || chroot(".") < 0))
 		return oci_fail(-errno, "entering the container's root");
 	m->mounts.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -256,7 +268,9 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 	process_reset_signals();
 	setsid();
 	umask(022);
-	int r = staged ? 0 : join(m, v2_joined);
+	int r = hide(m);
+	if (r == 0 && !staged)
+		r = join(m, v2_joined);
 	if (r == 0 && m->target < 0) {
 		r = enter_new_namespaces(m);
 		if (r == 0)
@@ -275,10 +289,11 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 	r = wait_for_start(m);
 	if (r < 0)
 		_exit(1);
-	if (m->target < 0)
-		r = hooks_run(c, "startContainer", "created");
-	if (r == 0 && step_send(m->child_sync, STEP_EXEC, 0) < 0)
+	if (step_send(m->child_sync, STEP_EXEC, 0) < 0)
 		_exit(1); /* whoever started us is gone: so is what we were started for */
+	r = process_drop(&m->process, m->child_sync);
+	if (r == 0 && m->target < 0)
+		r = hooks_run(c, "startContainer", "created");
 	if (r == 0)
 		r = process_exec(&m->process);
 	give_up(m->child_sync, r);

@@ -32,13 +32,28 @@ bool container_id_valid(const char *id)
 	return n && !id[n] && n <= CONTAINER_ID_MAX && strcmp(id, ".") && strcmp(id, "..");
 }
 
+/*
+ * What is remembered here is believed: hooks are run of it, groups are killed. Nobody else may have made it (/tmp is
+ * everybody's) or may write to it.
+ */
+static int check_root(void)
+{
+	struct stat link, st;
+	if (lstat(options.root, &link) < 0 || stat(options.root, &st) < 0)
+		return errno == ENOENT ? 0 : oci_fail(-errno, "%s", options.root);
+	bool ours = (st.st_uid == geteuid() || !st.st_uid) && (link.st_uid == geteuid() || !link.st_uid);
+	if (!S_ISDIR(st.st_mode) || !ours || st.st_mode & 022)
+		return oci_fail(-EPERM, "%s is another user's, or others may write to it", options.root);
+	return 0;
+}
+
 static int name_it(struct container *c, const char *id)
 {
 	if (!container_id_valid(id))
 		return oci_fail(0, "invalid container id \"%s\": letters, digits, '_', '.', '+' and '-' only", id);
 	c->id = arena_strdup(&c->arena, id);
 	c->dir = arena_printf(&c->arena, "%s/%s", options.root, id);
-	return 0;
+	return check_root();
 }
 
 static int open_dir(struct container *c, bool lock)

@@ -132,7 +132,7 @@ static int remember(struct container *c, const struct maker *m)
 	c->start_time = state_start_time(m->pid);
 	c->created = time_format_nano(now_ns(), now);
 	c->owner = geteuid();
-	return c->start_time < 0 ? oci_fail(-ESRCH, "the container's process died while it was being made") : 0;
+	return c->start_time < 0 ? -ESRCH : 0;
 }
 
 static int make(struct maker *m, const char *id, bool run)
@@ -172,10 +172,12 @@ static int make(struct maker *m, const char *id, bool run)
 		r = mounts_prepare(&c->arena, c, &m->ns, &m->mounts);
 	if (r == 0)
 		r = maker_clone(m);
-	if (r == 0)
-		r = remember(c, m);
-	if (r == 0)
-		r = maker_until_created(m);
+	if (r == 0) {
+		int alive = remember(c, m);
+		r = maker_until_created(m); /* one that has died already said why */
+		if (r == 0 && alive < 0)
+			r = oci_fail(alive, "the container's process died while it was being made");
+	}
 	if (r == 0) {
 		c->creating = false;
 		r = container_save(c);

@@ -45,9 +45,12 @@ int maker_process(struct maker *m, const struct json *process, int preserve_fds,
 	p->spec = process;
 	p->preserve_fds = preserve_fds;
 	p->keyring = new_keyring ? arena_printf(&c->arena, "_ses.%s", c->id) : NULL;
-	for (int fd = 3; fd < 3 + preserve_fds; fd++)
-		if (fcntl(fd, F_GETFD) < 0)
-			return oci_fail(-errno, "--preserve-fds: descriptor %d", fd);
+	/* What we were started with doesn't close on exec, what we opened does. */
+	for (int fd = 3; fd < 3 + preserve_fds; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+		if (flags < 0 || flags & FD_CLOEXEC)
+			return oci_fail(-EBADF, "--preserve-fds: descriptor %d", fd);
+	}
 	int r = no_filter ? 0 : filter_prepare(&c->arena, seccomp, &p->filter);
 	if (r == 0 && p->filter.notify) {
 		p->notify_socket = connect_listener(json_path_str(seccomp, "listenerPath"));

@@ -6,7 +6,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -154,9 +153,10 @@ int process_prepare(struct arena *a, struct process *p, int root)
 	int r = enter_cwd(p, root);
 	if (r == 0)
 		r = make_env(a, p, root);
-	/* Not every kernel has keyrings, not every caller may have one. */
-	if (r == 0 && p->keyring)
-		(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, p->keyring);
+	/* Not every kernel has keyrings; and who may not call keyctl has none to share with the container. */
+	if (r == 0 && p->keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, p->keyring) < 0 &&
+	    errno != ENOSYS && errno != EPERM)
+		r = oci_fail(-errno, "making a session keyring");
 	return r < 0 ? r : look_up(a, p);
 }
 
@@ -330,7 +330,26 @@ static int install_filter(const struct process *p)
 
 /* ---- the end ---- */
 
-int process_exec(struct process *p)
+/*
+ * Closed, not only close-on-exec: the path that is executed may be an image's choice, and /proc/self/fd/N/../.. through
+ * an open directory of the host's would be a file of the host (CVE-2024-21626). Before the filter, which may not know
+ * close_range. Left are sockets.
+ */
+static int close_others(const struct process *p, int sync)
+{
+	int keep[2] = {MIN_OF(sync, p->notify_socket), MAX_OF(sync, p->notify_socket)};
+	int first = 3 + p->preserve_fds;
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		if (keep[i] < first)
+			continue;
+		if (keep[i] > first && syscall(SYS_close_range, first, keep[i] - 1, 0) < 0)
+			return oci_fail(-errno, "close_range");
+		first = keep[i] + 1;
+	}
+	return syscall(SYS_close_range, first, ~0u, 0) < 0 ? oci_fail(-errno, "close_range") : 0;
+}
+
+int process_drop(struct process *p, int sync)
 {
 	struct sets s = {0};
 	uint64_t have = 0;
@@ -340,11 +359,10 @@ int process_exec(struct process *p)
 		r = read_sets(p->spec, &s, &have);
 	if (r == 0)
 		r = drop_bounding(s.bounding);
-	/* Every descriptor of ours ends with exec; before the filter, which may not know close_range. */
-	if (r == 0 && syscall(SYS_close_range, 3 + p->preserve_fds, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-		r = oci_fail(-errno, "close_range");
 	if (r == 0)
 		r = become_user(p);
+	if (r == 0)
+		r = close_others(p, sync);
 	if (r < 0)
 		return r;
 	/* Without no_new_privs installing a filter needs CAP_SYS_ADMIN: the one capability that is dropped after it. */
@@ -361,8 +379,11 @@ int process_exec(struct process *p)
 		r = install_filter(p);
 	if (r == 0 && admin)
 		r = put_caps(s.effective, s.permitted, s.inheritable);
-	if (r < 0)
-		return r;
+	return r;
+}
+
+int process_exec(const struct process *p)
+{
 	execve(p->path, (char *const *)(uintptr_t)p->args, (char *const *)(uintptr_t)p->env);
 	return oci_fail(-errno, "exec: \"%s\"", p->path);
 }

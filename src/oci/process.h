@@ -32,8 +32,10 @@ void process_become_root(void); /* of the user namespace just entered, where it 
 int process_limits(const struct process *p);
 /* In the container's root: cwd, environment, and the executable looked up. root: O_PATH of /. */
 int process_prepare(struct arena *a, struct process *p, int root);
-/* Privileges dropped, filter installed, exec. Returns on failure only. */
-int process_exec(struct process *p);
+/* Privileges dropped, descriptors but sync closed, filter installed: what follows is the container's. */
+int process_drop(struct process *p, int sync);
+/* Returns on failure only. */
+int process_exec(const struct process *p);
 /* Masks of a list of names; unknown ones are a warning, as the specification has it. */
 unsigned long long process_caps(const struct json *list);
 /* "0-3,5" for sched_setaffinity of the calling process. */

@@ -269,26 +269,68 @@ int cgroup_create(const struct cgroup_layout *l, const char *path)
 	return 0;
 }
 
-/* Calls fn for each group below dir, deepest first, then for dir itself by its parent's name. */
-static int remove_tree(int parent, const char *name, int depth)
+/* The first group below dir; false: there is none. */
+static bool first_child(int dir, char name[NAME_MAX + 1])
 {
-	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-		return 0;
-	if ((errno != EBUSY && errno != ENOTEMPTY) || depth == DEPTH_MAX)
-		return -errno;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -errno;
-	DIR *d = fdopendir(fd);
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool found = false;
 	if (!d) {
-		close(fd);
-		return -ENOMEM;
+		if (fd >= 0)
+			close(fd);
+		return false;
 	}
-	for (struct dirent *e; (e = readdir(d));)
-		if (e->d_type == DT_DIR && strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			remove_tree(fd, e->d_name, depth + 1);
+	for (struct dirent *e; !found && (e = readdir(d));)
+		if (e->d_type == DT_DIR && strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) {
+			snprintf(name, NAME_MAX + 1, "%s", e->d_name);
+			found = true;
+		}
 	closedir(d);
-	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+	return found;
+}
+
+/* However deep a container has made its own: down to a leaf, remove it, up again. */
+static int remove_below(int top)
+{
+	char name[NAME_MAX + 1], below[NAME_MAX + 1];
+	_cleanup_close_ int at = openat(top, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t depth = 0; at >= 0;) {
+		int next;
+		if (!first_child(at, name)) {
+			if (!depth)
+				return 0;
+			depth--;
+			next = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		} else if (unlinkat(at, name, AT_REMOVEDIR) == 0 || errno == ENOENT) {
+			continue;
+		} else {
+			int r = -errno;
+			depth++;
+			next = openat(at, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+			if (next >= 0 && !first_child(next, below)) { /* processes are in it */
+				close(next);
+				return r;
+			}
+		}
+		if (next < 0)
+			return -errno;
+		close(at);
+		at = next;
+	}
+	return -errno;
+}
+
+static int remove_tree(int parent, const char *path)
+{
+	if (unlinkat(parent, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EBUSY && errno != ENOTEMPTY)
+		return -errno;
+	_cleanup_close_ int fd = openat(parent, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r = fd < 0 ? -errno : remove_below(fd);
+	if (r < 0)
+		return r;
+	return unlinkat(parent, path, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 int cgroup_remove(const struct cgroup_layout *l, const char *path)
@@ -296,7 +338,7 @@ int cgroup_remove(const struct cgroup_layout *l, const char *path)
 	int result = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_close_ int root = open(l->h[i].mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		int r = root < 0 ? -errno : remove_tree(root, path, 0);
+		int r = root < 0 ? -errno : remove_tree(root, path);
 		if (r < 0)
 			result = r;
 	}

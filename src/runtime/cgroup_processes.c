@@ -15,7 +15,7 @@
 #include "base/vec.h"
 #include "runtime/cgroup_internal.h"
 
-#define DEPTH_MAX 16	      /* levels that containers make below theirs */
+#define DEPTH_MAX 200	      /* levels that containers make below theirs: two descriptors each */
 #define FREEZE_TRIES_MAX 1000 /* v1 has no event for it; each try lets the processes run that are to stop */
 #define EMPTY_WAIT_MS 10000   /* killed processes are gone in milliseconds; one in an uninterruptible sleep is not */
 
