@@ -43,6 +43,7 @@ struct log_reader {
 	char *path;
 	VEC(int) fds; /* still to be read, oldest first */
 	off_t offset; /* in the first of them */
+	bool rotated; /* the last of them has another name now: nothing is written to it any more */
 	struct buf line;
 	bool continued; /* the last record was a part: no time stamp before the next */
 	int64_t left;	/* of limitBytes; -1: no limit */
@@ -153,10 +154,68 @@ static bool still_alive(const struct log_reader *l)
 	return pc && str_eq(pc->c.id, l->id) && container_is_alive(&pc->c);
 }
 
-/* After a rotation PATH is another file than the one at hand: it comes next. */
+/* PATH, PATH.1 and so on. */
+static char *file_name(const struct log_reader *l, int i)
+{
+	return i ? xasprintf("%s.%d", l->path, i) : xstrdup(l->path);
+}
+
+static bool same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+/* Which of the names an open file has now; -1: none, it was the oldest and is deleted. */
+static int find_name(const struct log_reader *l, const struct stat *file)
+{
+	for (int i = 0; i <= LOG_FILES_MAX; i++) {
+		_cleanup_free_ char *name = file_name(l, i);
+		struct stat st;
+
+		if (stat(name, &st) == 0 && same(&st, file))
+			return i;
+	}
+	return -1;
+}
+
+static int open_oldest(const struct log_reader *l)
+{
+	for (int i = LOG_FILES_MAX; i >= 0; i--) {
+		_cleanup_free_ char *name = file_name(l, i);
+		int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+		if (fd >= 0)
+			return fd;
+	}
+	return -ENOENT;
+}
+
+/* The file that was begun when this one was full. All may be renamed at any moment: it counts if ours was not. */
+static int open_successor(const struct log_reader *l, const struct stat *file)
+{
+	for (int tries = 0; tries < LOG_FILES_MAX; tries++) {
+		int i = find_name(l, file);
+
+		if (i == 0)
+			return -EAGAIN;
+		if (i < 0)
+			return open_oldest(l);
+		_cleanup_free_ char *name = file_name(l, i - 1);
+		int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0)
+			return -errno; /* between two renames; the second will wake us */
+		if (find_name(l, file) == i)
+			return fd;
+		close(fd);
+	}
+	return -EAGAIN;
+}
+
+/* What was read is at its end: whether there is more to read, now. */
 static bool next_file(struct log_reader *l)
 {
-	struct stat here, there;
+	struct stat here;
 	int fd;
 
 	if (l->fds.n > 1) {
@@ -165,12 +224,18 @@ static bool next_file(struct log_reader *l)
 		l->offset = 0;
 		return true;
 	}
-	if (!l->o.follow || stat(l->path, &there) < 0)
+	if (!l->o.follow)
 		return false;
-	if (l->fds.n == 1 && fstat(l->fds.at[0], &here) == 0 && here.st_ino == there.st_ino &&
-	    here.st_dev == there.st_dev)
-		return false;
-	fd = open(l->path, O_RDONLY | O_CLOEXEC);
+	if (l->fds.n == 1) {
+		if (fstat(l->fds.at[0], &here) < 0)
+			return false;
+		/* What was written between our last read and the rotation comes first. */
+		if (!l->rotated)
+			return l->rotated = find_name(l, &here) != 0;
+		fd = open_successor(l, &here);
+	} else {
+		fd = open_oldest(l);
+	}
 	if (fd < 0)
 		return false;
 	if (l->fds.n == 1) {
@@ -179,6 +244,7 @@ static bool next_file(struct log_reader *l)
 	}
 	VEC_PUSH(&l->fds, fd);
 	l->offset = 0;
+	l->rotated = false;
 	return true;
 }
 
@@ -253,15 +319,29 @@ void kubelet_logs_wake(struct kubelet_api *k, const char *uid)
 
 /* ---- starting ---- */
 
+/* From the newest on: a rotation meanwhile then shows a file twice, which is seen, and hides none. */
 static void open_files(struct log_reader *l)
 {
-	for (int i = LOG_FILES_MAX; i >= 0; i--) {
-		_cleanup_free_ char *path = i ? xasprintf("%s.%d", l->path, i) : xstrdup(l->path);
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
+	VEC(int) found = {0};
+	struct stat last = {0};
 
-		if (fd >= 0)
-			VEC_PUSH(&l->fds, fd);
+	for (int i = 0; i <= LOG_FILES_MAX; i++) {
+		_cleanup_free_ char *name = file_name(l, i);
+		int fd = open(name, O_RDONLY | O_CLOEXEC);
+		struct stat st;
+
+		if (fd < 0)
+			continue;
+		if (fstat(fd, &st) == 0 && same(&st, &last)) {
+			close(fd);
+			continue;
+		}
+		last = st;
+		VEC_PUSH(&found, fd);
 	}
+	for (size_t i = found.n; i > 0; i--)
+		VEC_PUSH(&l->fds, found.at[i - 1]);
+	VEC_RELEASE(&found);
 }
 
 /* Skips to the last tail_lines lines: whole files from the oldest on, then into one of them. */

@@ -141,9 +141,14 @@ int frame_flush(struct frame_conn *c)
 	return 0;
 }
 
+bool frame_known(int type, int protocol)
+{
+	return protocol > 1 || type <= FRAME_TYPE_LAST_1;
+}
+
 int frame_check(const struct frame_header *h, size_t len, int n_fds)
 {
-	if (len < sizeof(*h) || h->magic != FRAME_MAGIC || !h->type || h->type > FRAME_TYPE_LAST)
+	if (len < sizeof(*h) || h->magic != FRAME_MAGIC || !h->type)
 		return -EBADMSG;
 	if (h->in_memfd > 1 || h->n_fds > FRAME_FDS_MAX || h->n_fds + (int)h->in_memfd != n_fds)
 		return -EBADMSG;

@@ -19,6 +19,16 @@
 #include "base/list.h"
 
 #define FRAME_MAGIC 0x31617270u /* "pra1": the protocol's version; a change that older ones cannot skip changes it */
+/*
+ * What requests and members there are. Shims are as old as their pods, agents come and go: HELLO tells each the other's
+ * number ({"protocol": n}, absent: 1), and either may be the older one. Who is asked for something it does not know
+ * says so (501) and does nothing; an event or a reply's member that is not known is skipped.
+ *   1  ended the connection at a type it did not know, so it is never sent one
+ *   2  answers 501 to it, and to a spec with a member that it does not know
+ */
+#ifndef FRAME_PROTOCOL
+#define FRAME_PROTOCOL 2
+#endif
 #define FRAME_INLINE_MAX (32u << 10) /* well below the socket's send buffer; most container specs are 2-5 kB */
 #define FRAME_BODY_MAX (4u << 20)    /* an object is at most 1.5 MiB, and JSON escapes can double it */
 #define FRAME_FDS_MAX 64	     /* subPath mounts and stdio; the kernel allows 253 a packet */
@@ -43,7 +53,7 @@ enum frame_type {
 	FRAME_EXEC_KILL,
 	FRAME_ATTACH,
 	FRAME_REOPEN_LOG,
-	FRAME_TYPE_LAST = FRAME_REOPEN_LOG,
+	FRAME_TYPE_LAST_1 = FRAME_REOPEN_LOG, /* the last that protocol 1 had */
 };
 
 struct frame_header {
@@ -82,6 +92,8 @@ static inline bool frame_pending(const struct frame_conn *c)
 /* 1: a frame; 0: nothing to read now; -EPIPE: the peer closed; -EBADMSG: not our protocol. */
 int frame_receive(struct frame_conn *c, struct frame *ret);
 void frame_release(struct frame *f);
+/* Whether a peer of that protocol can be sent this type: it answers, if only that it does not know it. */
+bool frame_known(int type, int protocol);
 /* The pure check of a header that came with `len` bytes and n_fds descriptors: 0 or -EBADMSG. */
 int frame_check(const struct frame_header *h, size_t len, int n_fds);
 

@@ -141,6 +141,12 @@ void call_later(struct runtime *r, runtime_done_fn done, void *arg, int code, co
 
 /* ---- pods ---- */
 
+bool pod_uid_valid(const char *s)
+{
+	size_t n = s ? strspn(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") : 0;
+	return n && !s[n] && n <= 64;
+}
+
 struct pod *pod_find(struct runtime *r, const char *uid)
 {
 	struct pod *p = uid ? map_get(&r->pods, uid) : NULL;
@@ -154,6 +160,7 @@ struct pod *pod_new(struct runtime *r, const char *uid)
 	p->uid = xstrdup(uid);
 	p->dir = xasprintf("%s/%s", r->pods_dir, uid);
 	p->pidfd = -1;
+	p->protocol = FRAME_PROTOCOL; /* it comes with us, unless it is taken over and says otherwise */
 	frame_conn_init(&p->frames, -1);
 	list_init(&p->requests);
 	map_set(&r->pods, uid, p);
@@ -270,6 +277,7 @@ static void on_reply(struct pod *p, struct request *q, const struct json *body, 
 	if (q->type == FRAME_HELLO) {
 		JSON_EACH(c, json_get(body, "containers"))
 			take_status(p, c);
+		p->protocol = (int)json_path_int(body, "protocol", 1);
 		list_remove(&q->link);
 		free(q);
 		recover_answered(p, body);
@@ -378,6 +386,10 @@ int pod_watch(struct pod *p, int pidfd, int conn)
 struct request *pod_call(struct pod *p, int type, struct arena *a, struct json *body, const int *fds, int n_fds,
 			 runtime_done_fn done, void *arg)
 {
+	if (!frame_known(type, p->protocol)) {
+		call_later(p->r, done, arg, 501, "the pod's shim is too old for this; it is new when the pod is");
+		return NULL;
+	}
 	struct request *q = NEW(struct request);
 	const char *text = body ? json_to_string(a, body) : "";
 	q->id = ++p->r->last_id;
@@ -398,12 +410,6 @@ struct request *pod_call(struct pod *p, int type, struct arena *a, struct json *
 }
 
 /* ---- creation ---- */
-
-static bool valid_uid(const char *s)
-{
-	size_t n = s ? strspn(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") : 0;
-	return n && !s[n] && n <= 64;
-}
 
 /* The shims' group beside the pods; see shim_pod.c. -1: there is no cgroup v2. */
 static int open_shims_group(struct runtime *r)
@@ -500,7 +506,7 @@ void runtime_pod_create(struct runtime *r, const struct pod_spec *s, runtime_don
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	const char *step;
-	if (!valid_uid(s->uid)) {
+	if (!pod_uid_valid(s->uid)) {
 		call_later(r, done, arg, 400, "the pod's uid is not valid");
 		return;
 	}

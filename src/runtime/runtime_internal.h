@@ -54,6 +54,7 @@ struct pod {
 	struct list requests;
 	struct map containers; /* id -> struct container_status, malloc'd */
 	bool created, removing, dead;
+	int protocol; /* frame.h; of its shim */
 	/* Told once the shim and all traces are gone. */
 	runtime_done_fn gone;
 	void *gone_arg;
@@ -64,6 +65,7 @@ struct pod {
 };
 
 /* runtime.c */
+bool pod_uid_valid(const char *s);
 struct pod *pod_find(struct runtime *r, const char *uid);
 struct pod *pod_new(struct runtime *r, const char *uid);
 int pod_watch(struct pod *p, int pidfd, int conn);

@@ -92,16 +92,26 @@ static int take_over(struct pod *p)
 	pidfd = conn = -1;
 	int r = pod_watch(p, watched, socket);
 	p->created = true;
-	if (r == 0 && !pod_call(p, FRAME_HELLO, &a, NULL, NULL, 0, NULL, NULL))
+	struct json *hello = json_new(&a, JSON_OBJECT);
+	json_set_str(&a, hello, "version", PROA_VERSION);
+	json_set_int(&a, hello, "protocol", FRAME_PROTOCOL);
+	if (r == 0 && !pod_call(p, FRAME_HELLO, &a, hello, NULL, 0, NULL, NULL))
 		r = -EPIPE;
 	return r;
+}
+
+/* Below our root and named after the pod: what a state file names is killed when the pod cannot be taken over. */
+static bool own_group(const struct runtime *r, const struct pod_state *s)
+{
+	const char *rest = str_after(s->cgroup, r->cgroup_root), *last = strrchr(s->cgroup, '/');
+	return rest && *rest == '/' && str_has_prefix(last, "/pod") && !strcmp(last + 4, s->uid);
 }
 
 static void recover_pod(struct runtime *r, const char *uid)
 {
 	struct pod *p = pod_new(r, uid);
 	int result = state_read(p->dir, &p->state);
-	if (result == 0 && strcmp(p->state.uid, uid))
+	if (result == 0 && (strcmp(p->state.uid, uid) || !own_group(r, &p->state)))
 		result = -EBADMSG;
 	if (result < 0) {
 		memset(&p->state, 0, sizeof(p->state));
@@ -125,6 +135,9 @@ void recover_answered(struct pod *p, const struct json *body)
 	if (!str_eq(json_path_str(body, "uid"), p->uid)) {
 		give_up(p, "its shim is another pod's");
 	} else if (r->on_pod) {
+		if (p->protocol != FRAME_PROTOCOL)
+			log_info("pod taken over from another version pod=%s version=%s protocol=%d", p->uid,
+				 str_or(json_path_str(body, "version"), ""), p->protocol);
 		struct container_status *list = xcalloc(p->containers.n + 1, sizeof(*list));
 		int n = 0;
 		MAP_EACH(s, &p->containers)
@@ -152,8 +165,10 @@ void runtime_recover(struct runtime *r, runtime_recovered_fn on_pod, runtime_don
 	r->recovering = 1;
 	DIR *d = opendir(r->pods_dir);
 	for (struct dirent *e; d && (e = readdir(d));)
-		if (e->d_name[0] != '.')
+		if (pod_uid_valid(e->d_name))
 			recover_pod(r, e->d_name);
+		else if (e->d_name[0] != '.')
+			log_warn("what is no pod's directory is left alone path=%s/%s", r->pods_dir, e->d_name);
 	if (d)
 		closedir(d);
 	recover_step(r);

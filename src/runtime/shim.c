@@ -178,6 +178,8 @@ static void hello(struct reply_to to)
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct json *o = json_new(&a, JSON_OBJECT);
 	json_set_str(&a, o, "version", PROA_VERSION);
+	if (FRAME_PROTOCOL > 1)
+		json_set_int(&a, o, "protocol", FRAME_PROTOCOL);
 	json_set_str(&a, o, "uid", str_or(shim.pod.uid, ""));
 	json_set_int(&a, o, "pid", getpid());
 	json_set_bool(&a, o, "hostNetwork", shim.pod.host_network);
@@ -248,7 +250,7 @@ static void on_container(int type, struct json *body, struct container *c, struc
 		return;
 	}
 	case FRAME_REOPEN_LOG:
-		r = c->log.path ? log_rotate(&c->log) : 0;
+		r = log_reopen(&c->log);
 		break;
 	}
 	if (r < 0)
@@ -269,6 +271,11 @@ static void handle(struct conn *conn, struct frame *f)
 	}
 	if (f->type == FRAME_HELLO) {
 		hello(to);
+		return;
+	}
+	if (f->type > FRAME_TYPE_LAST_1 || f->type < FRAME_HELLO) {
+		reply_error(to, 501, NULL, "the pod's shim, version %s, does not know request %d", PROA_VERSION,
+			    f->type);
 		return;
 	}
 	if (f->type == FRAME_POD_CREATE) {
@@ -316,7 +323,10 @@ static void on_conn(struct source *s, uint32_t events)
 	if (r == 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		struct frame f;
 		r = frame_receive(&c->frames, &f);
-		if (r > 0) {
+		if (r > 0 && FRAME_PROTOCOL == 1 && !frame_known(f.type, 1)) {
+			frame_release(&f);
+			r = -EBADMSG;
+		} else if (r > 0) {
 			handle(c, &f);
 			frame_release(&f);
 		}

@@ -227,8 +227,11 @@ void container_create(struct json *body, const int *fds, int n_fds, struct reply
 	c->gate = !json_path_bool(body, "start", true);
 	c->own_pid_ns = !shim.pod.host_pid && shim.pid_ns < 0;
 	int r = container_spec_from_json(&c->arena, json_get(body, "spec"), &c->spec);
-	if (r < 0 || !valid_id(c->spec.id) || !c->spec.args || !c->spec.args[0] || c->spec.n_mounts > SPEC_MOUNTS_MAX ||
-	    c->spec.n_groups > SPEC_GROUPS_MAX) {
+	if (r == -EOPNOTSUPP) {
+		reply_error(to, 501, NULL, "the pod's shim, version %s, does not know \"%s\"", PROA_VERSION,
+			    str_or(container_spec_unknown(json_get(body, "spec")), ""));
+	} else if (r < 0 || !valid_id(c->spec.id) || !c->spec.args || !c->spec.args[0] ||
+		   c->spec.n_mounts > SPEC_MOUNTS_MAX || c->spec.n_groups > SPEC_GROUPS_MAX) {
 		reply_error(to, 400, NULL, "the container's description is not valid");
 	} else if (id_taken(c->spec.id)) {
 		reply_error(to, 409, NULL, "container \"%s\" exists", c->spec.id);
@@ -341,7 +344,7 @@ void container_exited(struct container *c, int status)
 	c->status.finished_at_ns = now_ns();
 	c->status.state = CONTAINER_EXITED;
 	source_close(&c->sync);
-	io_release(c);
+	io_end(c);
 	if (cgroup_remove(&shim.layout, c->cgroup) == 0)
 		c->has_cgroup = false; /* else once its last processes are gone, with the container */
 	broadcast_status(&c->status);

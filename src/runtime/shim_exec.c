@@ -143,8 +143,14 @@ void exec_start(struct json *body, int *fds, int n_fds, struct reply_to to)
 	e->kill_on_close = json_path_bool(body, "killOnClose", false);
 	list_add_tail(&shim.execs, &e->link);
 	shim.n_execs++;
-	if (container_spec_from_json(&e->arena, json_get(body, "spec"), &e->spec) < 0 || !e->spec.args ||
-	    !e->spec.args[0]) {
+	int decoded = container_spec_from_json(&e->arena, json_get(body, "spec"), &e->spec);
+	if (decoded == -EOPNOTSUPP) {
+		reply_error(to, 501, NULL, "the pod's shim, version %s, does not know \"%s\"", PROA_VERSION,
+			    str_or(container_spec_unknown(json_get(body, "spec")), ""));
+		exec_free(e);
+		return;
+	}
+	if (decoded < 0 || !e->spec.args || !e->spec.args[0]) {
 		reply_error(to, 400, NULL, "the command is not valid");
 		exec_free(e);
 		return;

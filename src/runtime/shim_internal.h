@@ -59,13 +59,17 @@ struct log {
 	char *path;
 	int64_t size, size_max;
 	int files_max;
-	bool mid_line[2];	 /* the stream's last record was partial: no rotation now */
+	bool mid_line[2];   /* the stream's last record was partial: no rotation now */
+	bool reopen;	    /* asked for, and waits for the end of a line */
+	int64_t not_before; /* a rotation failed: not again before the file has this size */
+	int64_t lost;	    /* bytes of output since writing fails, with this error */
+	int error;
 	struct log_part part[2]; /* stdout, stderr */
 };
 int log_open(struct log *l, const char *path, int64_t size_max, int files_max);
 void log_write(struct log *l, int stream, const char *data, size_t len); /* stream: 0 stdout, 1 stderr */
 void log_finish(struct log *l, int stream); /* the stream ended: what is left is its last line */
-int log_rotate(struct log *l);
+int log_reopen(struct log *l);		    /* a new file now, or when the line that is being written ends */
 void log_close(struct log *l);
 
 /* ---- containers ---- */
@@ -166,6 +170,7 @@ int open_seccomp(const struct container_spec *s, int *ret); /* *ret: -1 without 
 int io_prepare(struct container *c, int child[3]); /* pipes: our ends into c, the child's into child */
 void io_take_tty(struct container *c, int master);
 void io_drain(struct container *c); /* what the ended container had written; closes everything */
+void io_end(struct container *c);   /* it ended: attached clients take what is left, everything else is closed */
 void io_release(struct container *c);
 void attach_start(struct container *c, const int fds[3], struct reply_to to);
 void attach_timers(struct container *c, int64_t now_ms);

@@ -41,6 +41,12 @@ static void balance(struct container *c)
 		source_set(&c->out[i], blocked[i] ? 0 : EPOLLIN);
 }
 
+/* Its container has ended and it has everything. */
+static bool done(const struct attach *a)
+{
+	return a->c->status.state == CONTAINER_EXITED && !a->pending_len[0] && !a->pending_len[1];
+}
+
 /* Writes what it takes; false when the reader is gone. */
 static bool push(struct attach *a, int i)
 {
@@ -69,7 +75,7 @@ static void on_attach_out(struct attach *a, int i, uint32_t events)
 	bool alive = !(events & (EPOLLHUP | EPOLLERR));
 	if (alive && a->pending_len[i])
 		alive = push(a, i);
-	if (!alive)
+	if (!alive || done(a))
 		attach_free(a);
 	balance(c);
 }
@@ -312,6 +318,20 @@ void io_drain(struct container *c)
 		if (c->out[i].fd >= 0)
 			end_stream(c, i);
 	}
+}
+
+void io_end(struct container *c)
+{
+	LIST_EACH_SAFE(l, &c->attaches) {
+		struct attach *a = LIST_ENTRY(l, struct attach, link);
+		source_close(&a->in);
+		if (done(a))
+			attach_free(a); /* the others when they have it all, or after ATTACH_STALL_MS */
+	}
+	close_stdin(c);
+	source_close(&c->out[0]);
+	source_close(&c->out[1]);
+	log_close(&c->log);
 }
 
 void io_release(struct container *c)

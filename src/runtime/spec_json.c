@@ -35,6 +35,7 @@ struct table {
 	size_t size;
 	const struct field *fields;
 	size_t n;
+	bool open; /* members that aren't here are skipped: what a newer peer tells; what it asks for must be known */
 };
 
 #define F(type, member, kind)                                                                                          \
@@ -59,7 +60,7 @@ struct table {
 	}
 #define TABLE(type, fields)                                                                                            \
 	{                                                                                                              \
-		sizeof(type), fields, ARRAY_SIZE(fields)                                                               \
+		sizeof(type), fields, ARRAY_SIZE(fields), false                                                        \
 	}
 
 static const struct field resources_fields[] = {
@@ -175,7 +176,8 @@ static const struct field status_fields[] = {
     F(struct container_status, started_at_ns, INT64),
     F(struct container_status, finished_at_ns, INT64),
 };
-static const struct table status_table = TABLE(struct container_status, status_fields);
+static const struct table status_table = {sizeof(struct container_status), status_fields, ARRAY_SIZE(status_fields),
+					  true};
 
 #define AT(base, offset, type) (*(type *)((char *)(base) + (offset)))
 #define CAT(base, offset, type) (*(__typeof__(type) const *)((const char *)(base) + (offset)))
@@ -323,13 +325,45 @@ static int decode(struct arena *a, const struct table *t, const struct json *o, 
 	memset(s, 0, t->size);
 	if (!json_is(o, JSON_OBJECT))
 		return -EINVAL;
+	size_t known = 0;
 	for (const struct field *f = t->fields; f < t->fields + t->n; f++) {
 		const struct json *v = json_get(o, f->name);
+		known += v != NULL;
 		int r = v && !json_is(v, JSON_NULL) ? decode_field(a, f, v, s) : 0;
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return known < json_len(o) && !t->open ? -EOPNOTSUPP : 0;
+}
+
+static const struct field *find(const struct table *t, const char *name)
+{
+	for (const struct field *f = t->fields; f < t->fields + t->n; f++)
+		if (!strcmp(f->name, name))
+			return f;
+	return NULL;
+}
+
+static const char *unknown(const struct table *t, const struct json *o)
+{
+	const char *name = NULL;
+	JSON_EACH(v, o) {
+		const struct field *f = find(t, v->key);
+		if (!f)
+			return v->key;
+		if (f->kind == OBJECT)
+			name = unknown(f->of, v);
+		for (size_t i = 0; f->kind == OBJECTS && !name && i < json_len(v); i++)
+			name = unknown(f->of, json_at(v, i));
+		if (name)
+			return name;
+	}
+	return NULL;
+}
+
+const char *container_spec_unknown(const struct json *v)
+{
+	return unknown(&container_table, v);
 }
 
 #define CODEC(name, type, table)                                                                                       \

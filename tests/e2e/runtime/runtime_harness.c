@@ -92,7 +92,12 @@ static int answer(struct answer *a)
 
 void runtime_start(void)
 {
-	struct runtime_config c = {.run_dir = h.run_dir, .cgroup_root = h.cgroup_root, .shim = getenv("PROA_SHIM")};
+	runtime_start_with(getenv("PROA_SHIM"));
+}
+
+void runtime_start_with(const char *shim)
+{
+	struct runtime_config c = {.run_dir = h.run_dir, .cgroup_root = h.cgroup_root, .shim = shim};
 	struct runtime_events ev = {on_container, on_lost};
 	struct status err = STATUS_INIT;
 	struct answer a = {0};

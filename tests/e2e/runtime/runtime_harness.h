@@ -29,7 +29,8 @@ extern struct harness h;
 int harness_setup(void **state);    /* group setup: 0, or skips without root */
 int harness_teardown(void **state); /* removes everything, and fails when something was left */
 void runtime_start(void);
-void runtime_stop(void); /* as when the agent ends: pods go on */
+void runtime_start_with(const char *shim); /* another executable for new pods */
+void runtime_stop(void);		   /* as when the agent ends: pods go on */
 void run_until(bool (*fn)(void *), void *arg, int seconds);
 
 /* Each waits for the answer: 0, or the error's code with its text in last_error. */

@@ -555,6 +555,10 @@ static void test_big_spec(void **state)
 	free(big);
 }
 
+/* supervisor_test.c */
+extern const struct CMUnitTest supervisor_tests[];
+extern const size_t n_supervisor_tests;
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,5 +575,10 @@ int main(int argc, char **argv)
 	};
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+	struct CMUnitTest all[64];
+	size_t n = sizeof(tests) / sizeof(*tests);
+	assert_true(n + n_supervisor_tests <= 64);
+	memcpy(all, tests, sizeof(tests));
+	memcpy(all + n, supervisor_tests, n_supervisor_tests * sizeof(*all));
+	return _cmocka_run_group_tests("runtime", all, n + n_supervisor_tests, harness_setup, harness_teardown);
 }
