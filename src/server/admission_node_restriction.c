@@ -117,6 +117,11 @@ static int check_node(const struct view *v)
 		return admission_forbid(a, v->err, "node \"%s\" is not allowed to set a configSource", v->node);
 	if (v->old && !same(json_path(v->old, "spec.taints"), json_get(spec, "taints")))
 		return admission_forbid(a, v->err, "node \"%s\" is not allowed to modify taints", v->node);
+	/* An owner that isn't there would have the node deleted, and made anew by itself without its taints and labels.
+	 */
+	if (v->old &&
+	    !same(json_path(v->old, "metadata.ownerReferences"), json_path(a->object, "metadata.ownerReferences")))
+		return admission_forbid(a, v->err, "node \"%s\" is not allowed to modify ownerReferences", v->node);
 	const char *labels =
 	    forbidden_changes(a->arena, json_path(v->old, "metadata.labels"), json_path(a->object, "metadata.labels"));
 	if (!*labels)

@@ -227,8 +227,8 @@ static int split_name(struct request *r, struct proxied *ret, struct status *err
 }
 
 /*
- * A pod's address comes from its status, which node agents write: it must not lead back to this machine's own
- * services.
+ * A pod's address comes from its status, which node agents write, a service's from slices: neither must lead back to
+ * this machine's own services.
  */
 static bool may_proxy_to(const char *ip)
 {
@@ -299,7 +299,7 @@ static bool find_endpoint(void *arg, struct object *o)
 	int64_t port = slice_port(slice, f->port_name);
 	JSON_EACH(e, json_get(slice, "endpoints")) {
 		const char *ip = json_str(json_at(json_get(e, "addresses"), 0));
-		if (!port || !ip || !json_path_bool(e, "conditions.ready", true))
+		if (!port || !ip || !may_proxy_to(ip) || !json_path_bool(e, "conditions.ready", true))
 			continue;
 		f->target->host = ip;
 		f->target->address = join_address(a, ip, arena_printf(a, "%" PRId64, port));
@@ -607,12 +607,27 @@ static void start(struct request *r, const struct target *t)
 	}
 }
 
+/*
+ * A WebSocket begins with a GET: it takes the right to create all the same, or whoever may read everything could run
+ * commands.
+ */
+static int check_upgrade(struct request *r, struct status *err)
+{
+	struct authz_attributes at = request_attributes(r);
+	at.verb = "create";
+	return request_check_access(r, &at, err);
+}
+
 void handle_proxy(struct request *r)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
 	static const char *const streams[] = {"exec", "attach", "portforward", NULL};
 	struct target t = {0};
 	bool plain = str_eq(r->route.subresource, "proxy");
+	if (str_in(r->route.subresource, streams) && check_upgrade(r, &err) < 0) {
+		reply_status(r, &err);
+		return;
+	}
 	if ((plain ? proxy_target(r, &t, &err) : agent_target(r, &t, &err)) == 0) {
 		if (str_in(r->route.subresource, streams) && !http_upgrade(r->http))
 			status_set(&err, 400, "Upgrade request required");

@@ -742,11 +742,36 @@ static enum store_error modify_once(struct write_op *op, const struct subresourc
 	return STORE_OK;
 }
 
+/* The right to patch or update what is there is not the right to create it. */
+static int may_create(struct write_op *op, struct status *err)
+{
+	const struct resource *r = op->req.resource;
+	char reason[AUTHZ_REASON_MAX];
+	struct authz_attributes at = {.user = op->req.user,
+				      .verb = "create",
+				      .group = r->group,
+				      .version = r->version,
+				      .resource = r->plural,
+				      .subresource = "",
+				      .ns = op->ns,
+				      .name = op->name,
+				      .path = "",
+				      .resource_request = true};
+	if (!op->req.user || auth_allowed(op->reg->auth, &at, reason))
+		return 0;
+	status_set(err, 403, "%s", auth_forbidden_message(op->arena, &at, reason));
+	return status_details(err, r->group, r->plural, op->name), -1;
+}
+
 /* apply, and update of the few kinds that allow it, create what isn't there. */
 static void create_instead(struct write_op *op, const struct body_kind *kind)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
 	struct json *tree = NULL;
+	if (may_create(op, &err) < 0) {
+		op_fail(op, &err);
+		return;
+	}
 	if (op->req.verb == WRITE_PATCH) {
 		if (!str_empty(json_path_str(op->req.body, "metadata.uid")))
 			status_conflict(

@@ -744,13 +744,14 @@ def test_stopping_while_controllers_write(server, admin):
             s.stop()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(description=__doc__, functions=None):
+    """Runs the test_ functions of this or another file against a server of its own."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--build", default="build")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
     server, failed = Server(options.build), 0
-    tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and options.only in n]
+    tests = [(n, f) for n, f in (functions or globals()).items() if n.startswith("test_") and options.only in n]
     try:
         server.start()
         for name, function in tests:
