@@ -77,6 +77,17 @@ void process_end(int pidfd, int signum, int64_t ms)
 	wait_gone(pidfd, 10000);
 }
 
+const char *process_self(struct arena *a)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (len <= 0)
+		return NULL;
+	self[len] = 0;
+	return access(self, X_OK) == 0 ? arena_strdup(a, self) : NULL;
+}
+
 const char *process_beside(struct arena *a, const char *name)
 {
 	char self[PATH_MAX];

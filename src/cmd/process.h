@@ -16,8 +16,10 @@ int process_find(const char *path, pid_t *ret_pid);
 /* Sends signum and waits until the process is gone, at most ms; then SIGKILL, and waits again. pidfd stays open. */
 void process_end(int pidfd, int signum, int64_t ms);
 
-/* The program of that name in the directory of this one; in a. */
+/* Where this program was found, its name included; NULL: not there any more. In a. */
 struct arena;
+const char *process_self(struct arena *a);
+/* The program of that name in the directory of this one; in a. */
 const char *process_beside(struct arena *a, const char *name);
 
 #endif

@@ -65,6 +65,7 @@ struct supervisor {
 	struct cluster cluster;
 	char *options[SERVER_OPTIONS_MAX]; /* "--name=value", for the server */
 	size_t n_options;
+	const char *exe; /* where this program was found; NULL: nobody knows */
 	struct loop *loop;
 	struct child server, agent;
 	struct usable *usable;
@@ -253,7 +254,10 @@ static int spawn_child(struct child *c, int ready_fd, pid_t *ret)
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP); /* Ctrl-C is for us alone */
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setpgroup(&attr, 0);
-	int r = -posix_spawn(ret, "/proc/self/exe", NULL, &attr, argv, environ);
+	/* By name, so that a child that ends after an upgrade comes back as what was installed since. */
+	int r = c->owner->exe ? -posix_spawn(ret, c->owner->exe, NULL, &attr, argv, environ) : -ENOENT;
+	if (r < 0)
+		r = -posix_spawn(ret, "/proc/self/exe", NULL, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
 	return r;
 }
@@ -522,6 +526,7 @@ static int run(const struct args *a)
 	if (cluster_load(&f, &s.cluster, &err) < 0 || claim(&s, &err) < 0)
 		return command_fail("%s", err.message);
 	collect_options(&s, a);
+	s.exe = process_self(&s.cluster.arena);
 	printf("Starting the cluster in %s …\n", s.cluster.data_dir);
 	fflush(stdout);
 	if (args_switch(a, "detach") && detach(&s) != 0)

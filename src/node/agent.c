@@ -42,6 +42,7 @@ struct recovered {
 
 struct agent_start_state {
 	struct map recovered; /* uid -> struct recovered */
+	struct map lost;      /* uid -> why it could not be taken over (owned), until its pod appears */
 	struct client_watch *node_watch;
 	char *node_selector, *pods_selector;
 };
@@ -106,6 +107,7 @@ static void destroy(struct agent *a)
 	image_store_close(a->images);
 	release_config(&a->cfg);
 	map_release(&start_state(a)->recovered, free);
+	map_release(&start_state(a)->lost, free);
 	free(start_state(a)->node_selector);
 	free(start_state(a)->pods_selector);
 	free(a);
@@ -194,6 +196,7 @@ static bool pod_is_over(const struct object *o)
 static void pod_appears(struct agent *a, const struct object *o)
 {
 	struct recovered *r = map_remove(&start_state(a)->recovered, o->uid);
+	_cleanup_free_ char *lost = map_remove(&start_state(a)->lost, o->uid);
 	struct pod *p = pod_worker_new(a, o);
 	bool known = pod_record_load(p);
 
@@ -213,6 +216,9 @@ static void pod_appears(struct agent *a, const struct object *o)
 		else
 			pod_take_history(p);
 		log_info("pod accepted pod=%s/%s uid=%s", p->ns, p->name, p->uid);
+		if (lost)
+			pod_event(p, NULL, "Warning", "SandboxChanged",
+				  "Pod sandbox changed, it will be killed and re-created: %s.", lost);
 	}
 	free(r);
 	pod_wake(p);
@@ -234,6 +240,8 @@ static void list_complete(struct agent *a)
 	}
 	map_release(&s->recovered, free);
 	s->recovered = (struct map)MAP_INIT;
+	map_release(&s->lost, free);
+	s->lost = (struct map)MAP_INIT;
 	if (!a->pods_synced)
 		collect(a);
 	a->pods_synced = true;
@@ -388,6 +396,8 @@ static void on_pod_lost(void *arg, const char *uid, const char *why)
 	free(map_remove(&start_state(a)->recovered, uid));
 	if (p)
 		pod_sandbox_lost(p, why);
+	else if (!a->pods_synced)
+		free(map_set(&start_state(a)->lost, uid, xstrdup(why)));
 }
 
 /* ---- life ---- */

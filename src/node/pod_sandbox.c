@@ -171,7 +171,7 @@ void pod_sandbox_lost(struct pod *p, const char *why)
 	p->status_dirty = true;
 	if (p->state == POD_RUNNING) {
 		pod_event(p, NULL, "Normal", "SandboxChanged",
-			  "Pod sandbox changed, it will be killed and re-created.");
+			  "Pod sandbox changed, it will be killed and re-created: %s.", why);
 		pod_move(p, POD_VOLUMES);
 	}
 	pod_wake(p);
