@@ -125,7 +125,7 @@ static int add_layer(struct build *b, struct stage *s, struct step *step, const 
 		if (s->n_layers == IMAGE_LAYERS_MAX)
 			return build_fail(b, step->ins, -E2BIG, "the image has more than %d layers", IMAGE_LAYERS_MAX);
 		lseek(file, 0, SEEK_SET);
-		r = image_layer_add(b->o->store, file, d.hex, diff, &d.size, why, sizeof(why));
+		r = image_layer_add(b->o->store, file, true, d.hex, diff, &d.size, why, sizeof(why));
 	}
 	if (r < 0)
 		return build_fail(b, step->ins, r, "%s", why);

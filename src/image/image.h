@@ -137,9 +137,9 @@ int image_blob_read(const struct image_store *s, const char *hex, struct buf *ou
 /*
  * Reads a tar (plain, gzip or zstd) from fd into the store: as a blob and unpacked. stored and diff (65 bytes each):
  * hex digests of the bytes as they are and of the plain tar; what they must be, or "" for any, and filled in. ret_size:
- * bytes of the blob.
+ * bytes of the blob. own: the file is the caller's, who won't change it any more.
  */
-int image_layer_add(struct image_store *s, int fd, char *stored, char *diff, uint64_t *ret_size, char *err,
+int image_layer_add(struct image_store *s, int fd, bool own, char *stored, char *diff, uint64_t *ret_size, char *err,
 		    size_t err_len);
 
 /* Another name for an image; replaces what had the name. */

@@ -95,7 +95,7 @@ static const char *layer_media_type(int fd)
 						       : MEDIA_OCI_LAYER;
 }
 
-int import_layer(struct importer *im, int fd, char diff[SHA256_HEX + 1], struct descriptor *d)
+int import_layer(struct importer *im, int fd, bool own, char diff[SHA256_HEX + 1], struct descriptor *d)
 {
 	char why[400];
 	unsigned n = im->n_layers++;
@@ -103,7 +103,7 @@ int import_layer(struct importer *im, int fd, char diff[SHA256_HEX + 1], struct 
 	if (str_empty(d->media_type))
 		d->media_type = layer_media_type(fd);
 	uint64_t size = d->size;
-	int r = image_layer_add(im->store, fd, d->hex, diff, &size, why, sizeof(why));
+	int r = image_layer_add(im->store, fd, own, d->hex, diff, &size, why, sizeof(why));
 	if (r < 0)
 		return IMPORT_FAIL(im, r, "layer %u %s", n, why);
 	if (d->sized && d->size != size)
@@ -171,7 +171,7 @@ int import_add_name(struct importer *im, struct imported *i, const char *ref)
 	return 0;
 }
 
-int import_rootfs(struct importer *im, int fd)
+int import_rootfs(struct importer *im, int fd, bool own)
 {
 	char diff_id[SHA256_HEX + 1] = "";
 	struct descriptor layer = {.media_type = ""};
@@ -179,7 +179,7 @@ int import_rootfs(struct importer *im, int fd)
 
 	if (str_empty(im->options->name))
 		return IMPORT_FAIL(im, -EINVAL, "a plain root filesystem needs a name (--name)");
-	int r = import_layer(im, fd, diff_id, &layer);
+	int r = import_layer(im, fd, own, diff_id, &layer);
 	if (r < 0)
 		return r;
 	struct arena *a = &im->arena;
@@ -199,6 +199,7 @@ int import_rootfs(struct importer *im, int fd)
 
 /* ---- archives ---- */
 
+#define ENOUGH 1 /* an entry_fn wants no more */
 typedef int (*entry_fn)(struct importer *im, struct archive *tar, struct archive_entry *e, const char *path, void *arg);
 
 static int each_entry(struct importer *im, int fd, entry_fn fn, void *arg)
@@ -212,7 +213,7 @@ static int each_entry(struct importer *im, int fd, entry_fn fn, void *arg)
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return IMPORT_FAIL(im, -errno, "cannot be read twice: %s", strerror(errno));
 	struct image_source src = image_source_fd(&fd);
-	r = image_stream_new(&src, &s, im->err, im->err_len);
+	r = image_stream_open(&src, false, &s, im->err, im->err_len);
 	if (r < 0)
 		return r;
 	struct archive *tar = image_stream_tar(s);
@@ -227,7 +228,7 @@ static int each_entry(struct importer *im, int fd, entry_fn fn, void *arg)
 		k = IMPORT_FAIL(im, -EBADMSG, "is not a sound tar archive: %s", str_or(archive_error_string(tar), ""));
 	archive_read_free(tar);
 	image_stream_free(s);
-	return k;
+	return k == ENOUGH ? 0 : k;
 }
 
 struct seen {
@@ -237,6 +238,7 @@ struct seen {
 static int see_entry(struct importer *im, struct archive *tar, struct archive_entry *e, const char *path, void *arg)
 {
 	static const char *const tops[] = {"bin", "dev", "etc", "lib", "proc", "root", "sbin", "usr", "var", NULL};
+	_cleanup_free_ char *top = xstrndup(path, strcspn(path, "/"));
 	struct seen *seen = arg;
 
 	(void)im, (void)tar, (void)e;
@@ -244,8 +246,8 @@ static int see_entry(struct importer *im, struct archive *tar, struct archive_en
 	seen->oci_layout |= str_eq(path, "oci-layout");
 	seen->index |= str_eq(path, "index.json");
 	seen->manifest |= str_eq(path, "manifest.json");
-	seen->rootfs |= str_in(path, tops); /* neither format has such entries */
-	return 0;
+	seen->rootfs |= str_in(top, tops); /* neither format has such entries */
+	return seen->rootfs ? ENOUGH : 0;
 }
 
 /* In memory: names of files and links. */
@@ -326,7 +328,7 @@ static int import_archive(struct importer *im, int fd)
 	if (seen.rootfs || (!oci && !seen.manifest)) {
 		if (lseek(fd, 0, SEEK_SET) < 0)
 			return -errno;
-		return import_rootfs(im, fd);
+		return import_rootfs(im, fd, false);
 	}
 	r = each_entry(im, fd, extract_entry, &bytes);
 	if (r < 0)
@@ -354,7 +356,7 @@ static int import_directory(struct importer *im, const char *path)
 	int r = import_tar_of_directory(im, path, fd);
 	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
 		r = -errno;
-	return r < 0 ? r : import_rootfs(im, fd);
+	return r < 0 ? r : import_rootfs(im, fd, true);
 }
 
 /* ---- writing down ---- */

@@ -24,7 +24,7 @@ static int import_layers(struct importer *im, const struct json *layers, const s
 		if (fd < 0)
 			return fd;
 		strcpy(diff_id, diff_ids[k]);
-		int r = import_layer(im, fd, diff_id, &(*ret)[k++]);
+		int r = import_layer(im, fd, im->dir < 0, diff_id, &(*ret)[k++]);
 		if (r < 0)
 			return r;
 	}

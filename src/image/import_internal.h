@@ -55,7 +55,7 @@ int import_read_json(struct importer *im, const char *path, const char *hex, str
  * Takes a layer into the store. diff: expected digest of the plain tar, or "" for any, filled in; d->hex: expected
  * digest of the bytes as they are, or "", filled in, with size and (when it has none) media type.
  */
-int import_layer(struct importer *im, int fd, char diff[SHA256_HEX + 1], struct descriptor *d);
+int import_layer(struct importer *im, int fd, bool own, char diff[SHA256_HEX + 1], struct descriptor *d);
 /* The configuration wants another platform than asked for. */
 bool import_platform_wanted(const struct importer *im, const struct json *config);
 /*
@@ -67,7 +67,7 @@ int import_add_name(struct importer *im, struct imported *i, const char *ref);
 
 int import_oci(struct importer *im);	/* import_oci.c */
 int import_docker(struct importer *im); /* import_docker.c */
-int import_rootfs(struct importer *im, int fd);
+int import_rootfs(struct importer *im, int fd, bool own);
 /* Writes the directory as a tar into fd, in order of name, so that the same tree gives the same bytes. rootfs_tar.c */
 int import_tar_of_directory(struct importer *im, const char *path, int fd);
 

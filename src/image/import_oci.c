@@ -27,7 +27,7 @@ static int import_layers(struct importer *im, struct manifest *m, const struct j
 		if (fd < 0)
 			return fd;
 		strcpy(diff_id, diff_ids[k]);
-		int r = import_layer(im, fd, diff_id, &m->parts[k]);
+		int r = import_layer(im, fd, im->dir < 0, diff_id, &m->parts[k]);
 		if (r < 0)
 			return r;
 	}

@@ -140,7 +140,16 @@ static int add_copy(struct image_store *s, const char *tmp, int fd, char *stored
 	return r < 0 ? r : image_blob_adopt(s, tmp, stored);
 }
 
-int image_layer_add(struct image_store *s, int fd, char *stored, char *diff, uint64_t *ret_size, char *err,
+/* A file that nobody else writes to gets another name instead of being copied, where both are on one file system. */
+static int take(int fd, const char *to)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, AT_FDCWD, to, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+int image_layer_add(struct image_store *s, int fd, bool own, char *stored, char *diff, uint64_t *ret_size, char *err,
 		    size_t err_len)
 {
 	if (*diff && *stored && image_layer_there(s, diff) && image_blob_there(s, stored, ret_size))
@@ -150,11 +159,19 @@ int image_layer_add(struct image_store *s, int fd, char *stored, char *diff, uin
 	struct stat st;
 	if (to < 0)
 		return image_fail(err, err_len, -errno, "%s cannot be created: %s", tmp, strerror(errno));
-	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : copy(fd, to);
-	if (r == 0 && fstat(to, &st) < 0)
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
+	bool taken = r == 0 && own && unlink(tmp) == 0 && take(fd, tmp) == 0;
+	if (r == 0 && own && !taken) { /* another file system, or a file that cannot have a name */
+		close(TAKE_FD(to));
+		to = open(tmp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		r = to < 0 ? -errno : 0;
+	}
+	if (r == 0 && !taken)
+		r = copy(fd, to);
+	if (r == 0 && fstat(fd, &st) < 0)
 		r = -errno;
 	r = r < 0 ? image_fail(err, err_len, r, "cannot be copied: %s", strerror(-r))
-		  : add_copy(s, tmp, to, stored, diff, err, err_len);
+		  : add_copy(s, tmp, taken ? fd : to, stored, diff, err, err_len);
 	if (r < 0)
 		unlink(tmp);
 	else

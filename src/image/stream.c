@@ -31,6 +31,7 @@ struct chunk {
 struct image_stream {
 	struct image_source src;
 	struct archive *raw; /* the decompressing thread's */
+	bool digests;	     /* are wanted */
 	EVP_MD_CTX *stored, *plain;
 	uint64_t stored_bytes, plain_bytes;
 	char in[CHUNK];
@@ -133,7 +134,8 @@ static la_ssize_t raw_read(struct archive *a, void *arg, const void **ret)
 		archive_set_error(a, (int)-n, "%s", strerror((int)-n));
 		return -1;
 	}
-	EVP_DigestUpdate(s->stored, s->in, (size_t)n);
+	if (s->digests)
+		EVP_DigestUpdate(s->stored, s->in, (size_t)n);
 	s->stored_bytes += (uint64_t)n;
 	*ret = s->in;
 	return n;
@@ -158,7 +160,7 @@ static int raw_open(struct image_stream *s)
 static struct chunk *chunk_free(struct image_stream *s)
 {
 	pthread_mutex_lock(&s->lock);
-	while (!s->stop && (s->made - s->taken >= RING || s->made - s->digested >= RING))
+	while (!s->stop && (s->made - s->taken >= RING || (s->digests && s->made - s->digested >= RING)))
 		pthread_cond_wait(&s->moved, &s->lock);
 	struct chunk *c = s->stop ? NULL : s->ring[s->made % RING];
 	pthread_mutex_unlock(&s->lock);
@@ -269,19 +271,27 @@ static void *digest(void *arg)
 
 int image_stream_new(const struct image_source *src, struct image_stream **ret, char *err, size_t err_len)
 {
+	return image_stream_open(src, true, ret, err, err_len);
+}
+
+int image_stream_open(const struct image_source *src, bool digests, struct image_stream **ret, char *err,
+		      size_t err_len)
+{
 	static void *(*const run[])(void *) = {produce, digest};
+	const int threads = digests ? 2 : 1;
 	struct image_stream *s = NEW(struct image_stream);
 	int r = 0;
 
 	s->src = *src;
 	s->raw = archive_read_new();
+	s->digests = digests;
 	s->stored = digest_new();
 	s->plain = digest_new();
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->moved, NULL);
 	for (int i = 0; i < RING; i++)
 		s->ring[i] = xmalloc(sizeof(struct chunk));
-	for (; r == 0 && s->n_threads < 2; s->n_threads += r == 0)
+	for (; r == 0 && s->n_threads < threads; s->n_threads += r == 0)
 		r = pthread_create(&s->threads[s->n_threads], NULL, run[s->n_threads], s);
 	if (r) {
 		image_stream_free(s);

@@ -30,6 +30,9 @@ struct image_source {
 struct image_source image_source_fd(const int *fd);
 
 int image_stream_new(const struct image_source *src, struct image_stream **ret, char *err, size_t err_len);
+/* digests false: whoever only looks doesn't pay for them; no image_stream_finish. */
+int image_stream_open(const struct image_source *src, bool digests, struct image_stream **ret, char *err,
+		      size_t err_len);
 void image_stream_free(struct image_stream *s); /* NULL-safe */
 /* A libarchive reader of the tar inside; free with archive_read_free before the stream. */
 struct archive *image_stream_tar(struct image_stream *s);
