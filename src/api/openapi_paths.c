@@ -121,7 +121,7 @@ static void schema_of(struct openapi *o, const struct target *t, const struct op
 	_cleanup_buf_ struct buf name = BUF_INIT;
 	const struct type *type = t->s ? t->s->type : t->r->type;
 
-	if (op->verb == VERB_DELETE || op->verb == VERB_DELETECOLLECTION) {
+	if ((op->verb == VERB_DELETE && !t->r->returns_deleted) || op->verb == VERB_DELETECOLLECTION) {
 		openapi_ref(o, "schema", meta_type("Status"));
 	} else if (t->r->custom && (!t->s || !t->s->kind)) {
 		openapi_custom_name(t->r, op->verb == VERB_LIST ? "List" : "", &name);

@@ -51,7 +51,8 @@ struct resource {
 	    *selectable_fields; /* dotted paths besides metadata.name and metadata.namespace; NULL-terminated */
 	bool has_status;	/* spec and status are written separately, metadata.generation counts spec changes */
 	bool has_generation;
-	const void *custom; /* custom resources: their definition (server/crd.h) */
+	bool returns_deleted; /* DELETE answers with the object that is gone, not with a Status */
+	const void *custom;   /* custom resources: their definition (server/crd.h) */
 };
 
 extern const struct resource resource_table[];

@@ -176,7 +176,7 @@ static enum store_error delete_once(struct write_op *op, const struct delete_opt
 		op_finish(op, 200, op->old);
 		return STORE_OK;
 	}
-	if (op->removing && !op->strategy->returns_deleted)
+	if (op->removing && !op->row->returns_deleted)
 		op->answer = deleted_status(op);
 	if (!op->removing && o->wait_for_dependents)
 		op->code = 202;

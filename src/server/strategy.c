@@ -32,6 +32,7 @@ static const struct strategy *const strategies[] = {
     &strategy_self_subject_rules,
     &strategy_token_reviews,
     &strategy_self_subject,
+    &strategy_definitions,
 };
 
 const struct strategy *strategy_find(const struct resource *row)

@@ -315,5 +315,30 @@ const struct strategy strategy_serviceaccounts = {.group = "",
 						  .plural = "serviceaccounts",
 						  .prepare_create = keep_secret_names,
 						  .prepare_update = keep_secret_names,
-						  .returns_deleted = true,
 						  .subresources = sa_subresources};
+
+/* ---- custom resource definitions ---- */
+
+/* The version that is stored from now on is one that objects may be stored in. */
+static void record_stored_version(struct write_op *op)
+{
+	struct json *stored = json_path(op->tree, "status.storedVersions");
+	const char *storage = NULL;
+
+	JSON_EACH(v, json_path(op->tree, "spec.versions"))
+		if (!storage && json_path_bool(v, "storage", false))
+			storage = json_path_str(v, "name");
+	if (!storage)
+		return;
+	JSON_EACH(s, stored)
+		if (str_eq(json_str(s), storage))
+			return;
+	if (!stored)
+		stored = json_set_path(op->arena, op->tree, "status.storedVersions", json_new(op->arena, JSON_ARRAY));
+	json_append(stored, json_new_str(op->arena, storage));
+}
+
+const struct strategy strategy_definitions = {.group = "apiextensions.k8s.io",
+					      .plural = "customresourcedefinitions",
+					      .prepare_create = record_stored_version,
+					      .prepare_update = record_stored_version};

@@ -65,6 +65,5 @@ const struct strategy strategy_namespaces = {
     .prepare_update = prepare_update,
     .may_remove = may_remove,
     .begin_delete = begin_delete,
-    .returns_deleted = true,
     .subresources = subresources,
 };

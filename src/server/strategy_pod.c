@@ -209,6 +209,5 @@ const struct strategy strategy_pods = {
     .plural = "pods",
     .prepare_create = pod_prepare_create,
     .grace = grace,
-    .returns_deleted = true,
     .subresources = subresources,
 };

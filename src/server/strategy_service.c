@@ -340,5 +340,4 @@ const struct strategy strategy_services = {
     .prepare_update = prepare_update,
     .allocate = allocate,
     .settled = settled,
-    .returns_deleted = true,
 };

@@ -40,11 +40,8 @@ static struct json *merge_volume_status(struct write_op *op, const struct json *
 
 static const struct subresource_ops volume_subresources[] = {{.name = "status", .merge = merge_volume_status}, {0}};
 
-const struct strategy strategy_pvs = {.group = "",
-				      .plural = "persistentvolumes",
-				      .prepare_create = prepare_volume,
-				      .returns_deleted = true,
-				      .subresources = volume_subresources};
+const struct strategy strategy_pvs = {
+    .group = "", .plural = "persistentvolumes", .prepare_create = prepare_volume, .subresources = volume_subresources};
 
 /* ---- claims ---- */
 
@@ -87,8 +84,5 @@ static void prepare_claim(struct write_op *op)
 	settle_sources(op);
 }
 
-const struct strategy strategy_pvcs = {.group = "",
-				       .plural = "persistentvolumeclaims",
-				       .prepare_create = prepare_claim,
-				       .prepare_update = settle_sources,
-				       .returns_deleted = true};
+const struct strategy strategy_pvcs = {
+    .group = "", .plural = "persistentvolumeclaims", .prepare_create = prepare_claim, .prepare_update = settle_sources};

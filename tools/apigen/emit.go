@@ -224,6 +224,9 @@ func (e *Emitter) resources(gvs []GroupVersion, kinds []Kind, types map[reflect.
 			if len(r.Fields) > 0 {
 				fmt.Fprintf(&rows, "\t\t.selectable_fields = %s,\n", cStrings(r.Fields))
 			}
+			if r.Deleted {
+				rows.WriteString("\t\t.returns_deleted = true,\n")
+			}
 			if r.Status || r.Generation {
 				fmt.Fprintf(&rows, "\t\t.has_status = %v, .has_generation = %v,\n", r.Status, r.Generation)
 			}

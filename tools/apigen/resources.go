@@ -60,6 +60,7 @@ type Resource struct {
 	Status     bool                   `json:"status"`
 	Scale      bool                   `json:"scale"`
 	Generation bool                   `json:"generation"`
+	Deleted    bool                   `json:"deleted"`
 	Sub        map[string]Subresource `json:"sub"`
 }
 

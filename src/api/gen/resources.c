@@ -192,6 +192,7 @@ const struct resource resource_table[] = {
 		.type = &type_core_v1_Namespace, .list_type = &type_core_v1_NamespaceList,
 		.storage_prefix = "namespaces", .storage_version = true,
 		.selectable_fields = (const char *const[]){ "status.phase", NULL },
+		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
 	},
 	{
@@ -209,6 +210,7 @@ const struct resource resource_table[] = {
 		.subresources = sub_core_v1_PersistentVolumeClaim, .n_subresources = 1,
 		.type = &type_core_v1_PersistentVolumeClaim, .list_type = &type_core_v1_PersistentVolumeClaimList,
 		.storage_prefix = "persistentvolumeclaims", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
 	},
 	{
@@ -217,6 +219,7 @@ const struct resource resource_table[] = {
 		.subresources = sub_core_v1_PersistentVolume, .n_subresources = 1,
 		.type = &type_core_v1_PersistentVolume, .list_type = &type_core_v1_PersistentVolumeList,
 		.storage_prefix = "persistentvolumes", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
 	},
 	{
@@ -226,6 +229,7 @@ const struct resource resource_table[] = {
 		.type = &type_core_v1_Pod, .list_type = &type_core_v1_PodList,
 		.storage_prefix = "pods", .storage_version = true,
 		.selectable_fields = (const char *const[]){ "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName", NULL },
+		.returns_deleted = true,
 		.has_status = true, .has_generation = true,
 	},
 	{
@@ -233,6 +237,7 @@ const struct resource resource_table[] = {
 		.namespaced = true, .verbs = VERBS_ALL,
 		.type = &type_core_v1_PodTemplate, .list_type = &type_core_v1_PodTemplateList,
 		.storage_prefix = "podtemplates", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = false, .has_generation = true,
 	},
 	{
@@ -250,6 +255,7 @@ const struct resource resource_table[] = {
 		.subresources = sub_core_v1_ResourceQuota, .n_subresources = 1,
 		.type = &type_core_v1_ResourceQuota, .list_type = &type_core_v1_ResourceQuotaList,
 		.storage_prefix = "resourcequotas", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
 	},
 	{
@@ -265,6 +271,7 @@ const struct resource resource_table[] = {
 		.subresources = sub_core_v1_ServiceAccount, .n_subresources = 1,
 		.type = &type_core_v1_ServiceAccount, .list_type = &type_core_v1_ServiceAccountList,
 		.storage_prefix = "serviceaccounts", .storage_version = true,
+		.returns_deleted = true,
 	},
 	{
 		.group = "", .version = "v1", .plural = "services", .singular = "service", .kind = "Service",
@@ -273,6 +280,7 @@ const struct resource resource_table[] = {
 		.type = &type_core_v1_Service, .list_type = &type_core_v1_ServiceList,
 		.storage_prefix = "services/specs", .storage_version = true,
 		.selectable_fields = (const char *const[]){ "spec.clusterIP", "spec.type", NULL },
+		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
 	},
 	{
@@ -490,6 +498,7 @@ const struct resource resource_table[] = {
 		.namespaced = false, .verbs = VERBS_ALL,
 		.type = &type_storage_v1_CSIDriver, .list_type = &type_storage_v1_CSIDriverList,
 		.storage_prefix = "csidrivers", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = false, .has_generation = true,
 	},
 	{
@@ -497,6 +506,7 @@ const struct resource resource_table[] = {
 		.namespaced = false, .verbs = VERBS_ALL,
 		.type = &type_storage_v1_CSINode, .list_type = &type_storage_v1_CSINodeList,
 		.storage_prefix = "csinodes", .storage_version = true,
+		.returns_deleted = true,
 	},
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "csistoragecapacities", .singular = "csistoragecapacity", .kind = "CSIStorageCapacity",
@@ -509,6 +519,7 @@ const struct resource resource_table[] = {
 		.namespaced = false, .verbs = VERBS_ALL, .short_names = (const char *const[]){ "sc", NULL },
 		.type = &type_storage_v1_StorageClass, .list_type = &type_storage_v1_StorageClassList,
 		.storage_prefix = "storageclasses", .storage_version = true,
+		.returns_deleted = true,
 	},
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "volumeattachments", .singular = "volumeattachment", .kind = "VolumeAttachment",
@@ -516,6 +527,7 @@ const struct resource resource_table[] = {
 		.subresources = sub_storage_v1_VolumeAttachment, .n_subresources = 1,
 		.type = &type_storage_v1_VolumeAttachment, .list_type = &type_storage_v1_VolumeAttachmentList,
 		.storage_prefix = "volumeattachments", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
 	},
 	{
@@ -523,6 +535,7 @@ const struct resource resource_table[] = {
 		.namespaced = false, .verbs = VERBS_ALL, .short_names = (const char *const[]){ "vac", NULL },
 		.type = &type_storage_v1_VolumeAttributesClass, .list_type = &type_storage_v1_VolumeAttributesClassList,
 		.storage_prefix = "volumeattributesclasses", .storage_version = true,
+		.returns_deleted = true,
 	},
 	{
 		.group = "admissionregistration.k8s.io", .version = "v1", .plural = "mutatingadmissionpolicies", .singular = "mutatingadmissionpolicy", .kind = "MutatingAdmissionPolicy",
@@ -622,6 +635,7 @@ const struct resource resource_table[] = {
 		.namespaced = false, .verbs = VERBS_ALL,
 		.type = &type_resource_v1_DeviceClass, .list_type = &type_resource_v1_DeviceClassList,
 		.storage_prefix = "deviceclasses", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = false, .has_generation = true,
 	},
 	{
@@ -638,6 +652,7 @@ const struct resource resource_table[] = {
 		.subresources = sub_resource_v1_ResourceClaim, .n_subresources = 1,
 		.type = &type_resource_v1_ResourceClaim, .list_type = &type_resource_v1_ResourceClaimList,
 		.storage_prefix = "resourceclaims", .storage_version = true,
+		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
 	},
 	{
@@ -645,6 +660,7 @@ const struct resource resource_table[] = {
 		.namespaced = true, .verbs = VERBS_ALL,
 		.type = &type_resource_v1_ResourceClaimTemplate, .list_type = &type_resource_v1_ResourceClaimTemplateList,
 		.storage_prefix = "resourceclaimtemplates", .storage_version = true,
+		.returns_deleted = true,
 	},
 	{
 		.group = "resource.k8s.io", .version = "v1", .plural = "resourceslices", .singular = "resourceslice", .kind = "ResourceSlice",
@@ -652,6 +668,7 @@ const struct resource resource_table[] = {
 		.type = &type_resource_v1_ResourceSlice, .list_type = &type_resource_v1_ResourceSliceList,
 		.storage_prefix = "resourceslices", .storage_version = true,
 		.selectable_fields = (const char *const[]){ "spec.driver", "spec.nodeName", NULL },
+		.returns_deleted = true,
 		.has_status = false, .has_generation = true,
 	},
 	{
