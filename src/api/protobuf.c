@@ -17,6 +17,7 @@
 /* Field numbers of runtime.Unknown and runtime.TypeMeta, and of metav1.WatchEvent. */
 enum { UNKNOWN_TYPE_META = 1, UNKNOWN_RAW = 2, UNKNOWN_ENCODING = 3, UNKNOWN_CONTENT_TYPE = 4 };
 enum { META_API_VERSION = 1, META_KIND = 2 };
+enum { LIST_ITEMS = 2 }; /* of every list, behind its metadata */
 enum { EVENT_TYPE = 1, EVENT_OBJECT = 2, RAW_EXTENSION_RAW = 1 };
 
 bool protobuf_is_envelope(const void *p, size_t len)
@@ -136,31 +137,78 @@ int protobuf_decode(struct arena *a, const void *p, size_t len, const struct typ
 	return 0;
 }
 
-int protobuf_encode(const struct json *tree, const struct type *type, struct buf *out)
+/* The type and the envelope up to its raw member. */
+static int begin_envelope(const struct json *tree, const struct type **type, struct buf *out)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	const char *version = str_or(json_path_str(tree, "apiVersion"), ""),
 		   *kind = str_or(json_path_str(tree, "kind"), "");
-	size_t start = out->len, begin;
-	int r;
+	size_t begin;
 
-	if (!type)
-		type = type_of(&a, version, kind);
-	if (!type)
+	if (!*type)
+		*type = type_of(&a, version, kind);
+	if (!*type)
 		return -ENOENT;
 	buf_add(out, PROTOBUF_ENVELOPE, PROTOBUF_ENVELOPE_LEN);
 	begin = wire_begin(out, UNKNOWN_TYPE_META);
 	wire_put_bytes(out, META_API_VERSION, version, strlen(version));
 	wire_put_bytes(out, META_KIND, kind, strlen(kind));
 	wire_end(out, begin);
+	return 0;
+}
+
+static void end_envelope(struct buf *out)
+{
+	wire_put_bytes(out, UNKNOWN_ENCODING, "", 0);
+	wire_put_bytes(out, UNKNOWN_CONTENT_TYPE, "", 0);
+}
+
+int protobuf_encode(const struct json *tree, const struct type *type, struct buf *out)
+{
+	size_t start = out->len, begin;
+	int r = begin_envelope(tree, &type, out);
+
+	if (r < 0)
+		return r;
 	begin = wire_begin(out, UNKNOWN_RAW);
 	r = protobuf_encode_at(tree, type, 0, out);
 	wire_end(out, begin);
-	wire_put_bytes(out, UNKNOWN_ENCODING, "", 0);
-	wire_put_bytes(out, UNKNOWN_CONTENT_TYPE, "", 0);
+	end_envelope(out);
 	if (r < 0 && !buf_failed(out))
 		out->len = start;
 	return r;
+}
+
+int protobuf_list_head(const struct json *list, size_t items_len, struct buf *out)
+{
+	_cleanup_buf_ struct buf message = BUF_INIT;
+	const struct type *type = NULL;
+	int r = begin_envelope(list, &type, out);
+
+	if (r == 0)
+		r = protobuf_encode_message(list, type, &message);
+	if (r < 0)
+		return r;
+	wire_put_tag(out, UNKNOWN_RAW, WIRE_BYTES);
+	wire_put_varint(out, message.len + items_len);
+	buf_add(out, message.data, message.len);
+	return 0;
+}
+
+int protobuf_list_item(const struct json *tree, const struct type *type, struct buf *out)
+{
+	size_t start = out->len, begin = wire_begin(out, LIST_ITEMS);
+	int r = protobuf_encode_at(tree, type, 1, out);
+
+	wire_end(out, begin);
+	if (r < 0 && !buf_failed(out))
+		out->len = start;
+	return r;
+}
+
+void protobuf_list_tail(struct buf *out)
+{
+	end_envelope(out);
 }
 
 void protobuf_watch_frame(const char *event_type, const void *envelope, size_t len, struct buf *out)

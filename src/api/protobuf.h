@@ -42,6 +42,14 @@ int protobuf_encode(const struct json *tree, const struct type *type, struct buf
 int protobuf_encode_message(const struct json *tree, const struct type *type, struct buf *out);
 
 /*
+ * A list in pieces, which follow each other: the head, knowing how many bytes the items have together; each item; the
+ * tail. list is the list without items. As above -ENOENT, -EINVAL.
+ */
+int protobuf_list_head(const struct json *list, size_t items_len, struct buf *out);
+int protobuf_list_item(const struct json *tree, const struct type *type, struct buf *out);
+void protobuf_list_tail(struct buf *out);
+
+/*
  * One frame of a watch stream: four bytes of length, most significant first, then a WatchEvent {type, object} whose
  * object is an enveloped body.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Get and list. A list is a frame around the stored bytes of its objects: nothing is encoded again.
+ * Get and list: what is in the answer (list_write.c: how it is written).
  *
  * Chunks (limit, continue): the token is base64url of {"v":"meta.k8s.io/v1","rv":N,"start":KEY}; all chunks show the
  * state at revision N, as long as the store's window reaches back to it. After that: 410 Expired with a token of rv -1,
@@ -9,21 +9,18 @@
 #include <inttypes.h>
 
 #include "api/object.h"
-#include "api/protobuf.h"
 #include "api/resource.h"
 #include "api/selector.h"
 #include "api/table.h"
 #include "base/buf.h"
-#include "base/bytes.h"
 #include "base/env.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "http/server.h"
 #include "server/component_status.h"
-#include "server/encode.h"
 #include "server/list.h"
+#include "server/list_write.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
 #include "store/store.h"
@@ -187,119 +184,6 @@ static void reply_expired(struct request *r, const struct scope *s, const char *
 	reply_tree(r, 410, tree);
 }
 
-/* ---- writing ---- */
-
-static void write_list_meta(struct buf *out, const struct table_meta *m)
-{
-	buf_addf(out, "{\"resourceVersion\":\"%" PRIu64 "\"", m->rev);
-	if (m->next)
-		buf_addf(out, ",\"continue\":\"%s\"", m->next);
-	if (m->next && m->remaining > 0)
-		buf_addf(out, ",\"remainingItemCount\":%" PRId64, m->remaining);
-	buf_addc(out, '}');
-}
-
-static void write_list_head(struct request *r, const struct table_meta *m, struct buf *out)
-{
-	const struct resource *row = r->route.resource;
-	_cleanup_buf_ struct buf version = BUF_INIT;
-	if (r->out.as == AS_PARTIAL_LIST || r->out.as == AS_PARTIAL) {
-		buf_addf(out, "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":",
-			 str_or(r->out.as_version, "v1"));
-	} else {
-		resource_api_version(row, &version);
-		buf_addf(out, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":", row->kind, buf_str(&version));
-	}
-	write_list_meta(out, m);
-	buf_adds(out, ",\"items\":[");
-}
-
-/* Head, objects with commas between, tail: each object's bytes as they are stored. */
-static void reply_shared(struct request *r, struct collected *c, const struct table_meta *m)
-{
-	_cleanup_buf_ struct buf head = BUF_INIT;
-	_cleanup_bytes_ struct bytes *comma = bytes_new(",", 1), *tail = bytes_new("]}\n", 3);
-	struct bytes **parts = xcalloc(c->found.n * 2 + 2, sizeof(*parts));
-	size_t n = 0;
-	write_list_head(r, m, &head);
-	parts[n++] = bytes_from_buf(&head);
-	VEC_EACH(o, &c->found) {
-		if (n > 1)
-			parts[n++] = bytes_ref(comma);
-		parts[n++] = registry_bytes(*o, r->route.resource);
-	}
-	parts[n++] = bytes_ref(tail);
-	reply_parts(r, 200, "application/json", parts, n);
-	for (size_t i = 0; i < n; i++)
-		bytes_unref(parts[i]);
-	free(parts);
-}
-
-static void reply_table(struct request *r, struct collected *c, const struct table_meta *m)
-{
-	_cleanup_buf_ struct buf out = BUF_INIT;
-	struct table t;
-	enum table_include include = TABLE_METADATA;
-	int64_t now = now_ns();
-	table_include_parse(query_get(&r->query, "includeObject"), &include);
-	table_begin(&t, r->route.resource, NULL, 0, include, str_or(r->out.as_version, "v1"), m, &out);
-	VEC_EACH(o, &c->found)
-		table_row(&t, *o, now, &out);
-	table_end(&t, &out);
-	_cleanup_bytes_ struct bytes *body = bytes_from_buf(&out);
-	reply_parts(r, 200, "application/json", &body, 1);
-}
-
-static void reply_partial(struct request *r, struct collected *c, const struct table_meta *m)
-{
-	_cleanup_buf_ struct buf out = BUF_INIT;
-	bool first = true;
-	write_list_head(r, m, &out);
-	VEC_EACH(o, &c->found) {
-		_cleanup_arena_ struct arena a = ARENA_INIT;
-		if (!first)
-			buf_addc(&out, ',');
-		first = false;
-		json_write(&out, partial_metadata(&a, object_tree(*o, &a), str_or(r->out.as_version, "v1")));
-	}
-	buf_adds(&out, "]}\n");
-	_cleanup_bytes_ struct bytes *body = bytes_from_buf(&out);
-	reply_parts(r, 200, "application/json", &body, 1);
-}
-
-/* YAML, protobuf, pretty: forms that need a tree of everything. */
-static void reply_list_tree(struct request *r, struct collected *c, const struct table_meta *m)
-{
-	_cleanup_buf_ struct buf head = BUF_INIT;
-	struct json *list;
-	struct json_error bad;
-	bool partial = r->out.as == AS_PARTIAL_LIST || r->out.as == AS_PARTIAL;
-	write_list_head(r, m, &head);
-	buf_adds(&head, "]}");
-	if (json_parse(&r->arena, buf_str(&head), head.len, &list, &bad) < 0)
-		return;
-	struct json *items = json_get(list, "items");
-	VEC_EACH(o, &c->found) {
-		struct json *tree = registry_tree(*o, r->route.resource, &r->arena);
-		json_append(items, partial ? partial_metadata(&r->arena, tree, str_or(r->out.as_version, "v1")) : tree);
-	}
-	r->out.as = AS_OBJECT;
-	reply_tree(r, 200, list);
-}
-
-static void reply_list(struct request *r, struct collected *c, const struct table_meta *m)
-{
-	bool plain = r->out.format == OUTPUT_JSON && !r->out.pretty;
-	if (r->out.as == AS_TABLE)
-		reply_table(r, c, m);
-	else if (!plain)
-		reply_list_tree(r, c, m);
-	else if (r->out.as == AS_OBJECT)
-		reply_shared(r, c, m);
-	else
-		reply_partial(r, c, m);
-}
-
 /* A list that can only have one object: metadata.name is given, and the namespace or none is needed. */
 static bool collect_one(struct request *r, const struct scope *s, struct collected *c)
 {
@@ -332,7 +216,7 @@ static void list_computed(struct request *r)
 		collect(&c, status);
 		object_unref(status);
 	}
-	reply_list(r, &c, &(struct table_meta){.rev = store_revision(r->server->store)});
+	list_reply(r, c.found.at, c.found.n, &(struct table_meta){.rev = store_revision(r->server->store)});
 	collected_release(&c);
 }
 
@@ -363,6 +247,6 @@ void handle_list(struct request *r)
 	if (c.more)
 		m.next = continue_token(&r->arena, (int64_t)rev,
 					arena_printf(&r->arena, "%s" AFTER_KEY, c.last + strlen(buf_str(&prefix))));
-	reply_list(r, &c, &m);
+	list_reply(r, c.found.at, c.found.n, &m);
 	collected_release(&c);
 }

@@ -19,6 +19,7 @@
 #include "http/server.h"
 #include "server/audit.h"
 #include "server/encode.h"
+#include "server/offload.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
 
@@ -62,6 +63,69 @@ static bool gzip_parts(struct bytes *const *parts, size_t n, struct buf *out)
 	return ok && n > 0;
 }
 
+struct zipping {
+	int code;
+	char *content_type;
+	struct bytes **parts;
+	size_t n;
+	bool ok;
+	struct buf out;
+};
+
+static void zip(void *arg)
+{
+	struct zipping *z = arg;
+	z->ok = gzip_parts(z->parts, z->n, &z->out);
+}
+
+static void send_parts(struct request *r, int code, const char *content_type, struct bytes *const *parts, size_t n)
+{
+	/* Sending it is the peer's time, not a seat's. */
+	flow_done(&r->ticket);
+	if (n == 1)
+		http_reply_bytes(r->http, code, content_type, parts[0]);
+	else
+		http_reply_buf_parts(r->http, code, content_type, parts, n);
+}
+
+/* r NULL: nobody waits for it any more. */
+static void zipped(void *arg, struct request *r)
+{
+	struct zipping *z = arg;
+	if (r && z->ok) {
+		_cleanup_bytes_ struct bytes *body = bytes_from_buf(&z->out);
+		http_add_header(r->http, "content-encoding", "gzip");
+		http_add_header(r->http, "vary", "Accept-Encoding");
+		send_parts(r, z->code, z->content_type, &body, 1);
+	} else if (r) {
+		send_parts(r, z->code, z->content_type, z->parts, z->n);
+	}
+	for (size_t i = 0; i < z->n; i++)
+		bytes_unref(z->parts[i]);
+	free(z->parts);
+	free(z->content_type);
+	buf_release(&z->out);
+	free(z);
+}
+
+static void reply_zipped(struct request *r, int code, const char *content_type, struct bytes *const *parts, size_t n,
+			 size_t len)
+{
+	struct zipping *z = NEW(struct zipping);
+	*z = (struct zipping){.code = code,
+			      .content_type = content_type ? xstrdup(content_type) : NULL,
+			      .parts = xmemdup(parts, n * sizeof(struct bytes *)),
+			      .n = n};
+	for (size_t i = 0; i < n; i++)
+		bytes_ref(parts[i]);
+	if (len >= OFFLOAD_BYTES_MIN) {
+		offload(r, zip, zipped, z);
+	} else {
+		zip(z);
+		zipped(z, r);
+	}
+}
+
 static void common_headers(struct request *r, int code)
 {
 	http_add_header(r->http, "cache-control", str_or(r->cache_control, "no-cache, private"));
@@ -92,22 +156,10 @@ void reply_parts(struct request *r, int code, const char *content_type, struct b
 	if (audit_wants_response(r))
 		record_body(r, content_type, parts, n, len);
 	if (wants_gzip(r, len)) {
-		_cleanup_buf_ struct buf out = BUF_INIT;
-		if (gzip_parts(parts, n, &out)) {
-			_cleanup_bytes_ struct bytes *body = bytes_from_buf(&out);
-			http_add_header(r->http, "content-encoding", "gzip");
-			http_add_header(r->http, "vary", "Accept-Encoding");
-			flow_done(&r->ticket);
-			http_reply_bytes(r->http, code, content_type, body);
-			return;
-		}
+		reply_zipped(r, code, content_type, parts, n, len);
+		return;
 	}
-	/* Sending it is the peer's time, not a seat's. */
-	flow_done(&r->ticket);
-	if (n == 1)
-		http_reply_bytes(r->http, code, content_type, parts[0]);
-	else
-		http_reply_buf_parts(r->http, code, content_type, parts, n);
+	send_parts(r, code, content_type, parts, n);
 }
 
 void reply_body(struct request *r, int code, const char *content_type, const char *p, size_t len)

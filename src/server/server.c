@@ -297,6 +297,7 @@ int server_new(const struct server_config *c, struct server **ret, struct status
 	s->registry = c->registry;
 	metrics_init(&s->metrics);
 	list_init(&s->requests);
+	offloads_init(&s->offloads);
 	list_init(&s->watches);
 	s->frames = frame_cache_new(c->loop);
 	s->documents = document_cache_new(c->loop);
@@ -350,6 +351,7 @@ void server_free(struct server *s)
 	watch_abort_all(s);
 	if (s->http)
 		http_server_free(s->http);
+	offloads_release(&s->offloads);
 	tls_context_free(s->proxy_tls);
 	flow_upkeep_free(s->flow_upkeep);
 	flow_free(s->flow);

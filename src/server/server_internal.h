@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "server/audit.h"
 #include "server/metrics.h"
+#include "server/offload.h"
 #include "server/request.h"
 #include "server/server.h"
 #include "server/watch_frame.h"
@@ -50,6 +51,7 @@ struct server {
 	bool ready, draining;
 	struct audit_ids audit_ids;
 	struct metrics metrics;
+	struct offloads offloads;
 };
 
 /* The rows served besides the built-in ones; never NULL. */
