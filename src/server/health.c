@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "server/health.h"
 #include "server/server_internal.h"
+#include "store/store.h"
 
 static const char *check_start(struct server *s)
 {
@@ -18,6 +19,17 @@ static const char *check_shutdown(struct server *s)
 	return s->draining ? "process is shutting down" : NULL;
 }
 
+/* A disk that doesn't answer may do so after a restart; one that is full will not, and its readers are served. */
+static const char *check_stalled(struct server *s)
+{
+	return store_health(s->store) == STORE_STALLED ? "a commit does not end" : NULL;
+}
+
+static const char *check_commits(struct server *s)
+{
+	return store_health(s->store) != STORE_WORKS ? "the last commit failed" : NULL;
+}
+
 static const struct {
 	const char *name;
 	const char *(*check)(struct server *s); /* NULL: that we answer is the proof */
@@ -25,7 +37,8 @@ static const struct {
 } builtin[] = {
     {"ping", NULL, false},
     {"log", NULL, false},
-    {"etcd", NULL, false},
+    {"etcd", check_stalled, false},
+    {"etcd-readiness", check_commits, true},
     {"informer-sync", check_start, true},
     {"poststarthook/rbac/bootstrap-roles", check_start, false},
     {"poststarthook/scheduling/bootstrap-system-priority-classes", check_start, false},

@@ -101,8 +101,11 @@ static struct commit_job *job_fill(struct store *s)
 		list_add_tail(&j->writes, &p->link);
 		bytes += job_add_row(j, p);
 	}
-	uint64_t last = VEC_LAST(&j->rows).rev;
+	uint64_t last = j->rows.n ? VEC_LAST(&j->rows).rev : s->rev;
 	j->batch = (struct store_batch){.rows = j->rows.at, .n_rows = j->rows.n};
+	s->probing = false;
+	if (!j->rows.n) /* something that is true already */
+		j->batch.ceiling = MAX_OF(s->ceiling, last);
 	if (last + STORE_CEILING_STEP / 2 > s->ceiling)
 		j->batch.ceiling = last + STORE_CEILING_STEP;
 	if (s->prune.n >= (s->codec ? 1 : STORE_PRUNE_BATCH)) {
@@ -131,6 +134,7 @@ static void committed(struct store *s, struct commit_job *j)
 	if (s->failing)
 		log_info("store works again");
 	s->failing = false;
+	loop_timer_stop(s->probe_timer);
 	store_apply(s, &j->writes, false);
 }
 
@@ -139,6 +143,8 @@ static void commit_failed(struct store *s, struct commit_job *j)
 	if (!s->failing)
 		log_error("store cannot commit reason=\"%s\"", j->why);
 	s->failing = true;
+	if (s->ops->blocking && !s->closing)
+		loop_timer_start(s->probe_timer, STORE_PROBE_MS);
 	/* Lazy writes have been seen: they stay, before those that came later. */
 	while (!list_empty(&j->saving)) {
 		struct list *l = j->saving.prev;
@@ -205,6 +211,8 @@ static void job_run(void *arg)
 	pthread_mutex_unlock(&j->lock);
 }
 
+static void work(struct store *s, struct commit_job *j);
+
 static void job_done(void *arg)
 {
 	struct commit_job *j = arg;
@@ -214,9 +222,9 @@ static void job_done(void *arg)
 		bool maintained = j->maintain;
 		job_finish(s, j);
 		if (!maintained && s->ops->wants_maintenance(s->backend)) {
-			s->job = job_new(s);
-			s->job->maintain = true;
-			loop_work(s->loop, job_run, job_done, s->job);
+			struct commit_job *upkeep = job_new(s);
+			upkeep->maintain = true;
+			work(s, upkeep);
 		}
 		store_pump(s);
 	}
@@ -245,6 +253,21 @@ void store_lazy_fired(void *arg)
 static bool visible_at_once(const struct store *s, const struct pending *p)
 {
 	return p->lazy && p->rev <= s->ceiling && s->n_unsaved < STORE_UNSAVED_MAX;
+}
+
+void store_probe_fired(void *arg)
+{
+	struct store *s = arg;
+
+	s->probing = true;
+	store_pump(s);
+}
+
+static void work(struct store *s, struct commit_job *j)
+{
+	s->job = j;
+	s->job_since_ms = loop_now_ms(s->loop);
+	loop_work(s->loop, job_run, job_done, j);
 }
 
 /* Without a disk there is nothing to wait for; the backend is still told, since tests make it fail. */
@@ -278,10 +301,8 @@ void store_pump(struct store *s)
 	}
 	if (!list_empty(&now))
 		store_apply(s, &now, true);
-	if (store_queue_first(s) || (s->lazy_due && s->n_unsaved)) {
-		s->job = job_fill(s);
-		loop_work(s->loop, job_run, job_done, s->job);
-	}
+	if (store_queue_first(s) || (s->lazy_due && s->n_unsaved) || s->probing)
+		work(s, job_fill(s));
 	lazy_wait(s);
 }
 

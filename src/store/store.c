@@ -21,6 +21,7 @@ static void store_free(struct store *s)
 	loop_defer_free(s->turn);
 	loop_timer_free(s->lazy_timer);
 	loop_timer_free(s->compact_timer);
+	loop_timer_free(s->probe_timer);
 	watch_set_release(&s->watches);
 	history_release(&s->history);
 	tree_release(&s->tree);
@@ -68,6 +69,7 @@ int store_open_with(const struct store_config *c, const struct store_backend_ops
 	}
 	s->turn = loop_defer_new(c->loop, store_turn, s);
 	s->lazy_timer = loop_timer_new(c->loop, store_lazy_fired, s);
+	s->probe_timer = loop_timer_new(c->loop, store_probe_fired, s);
 	s->compact_timer = loop_timer_new(c->loop, store_compact_fired, s);
 	*ret = s;
 	return 0;
@@ -88,6 +90,13 @@ void store_close(struct store *s)
 }
 
 /* ---- reading ---- */
+
+enum store_health store_health(const struct store *s)
+{
+	if (s->job && loop_now_ms(s->loop) - s->job_since_ms > STORE_STALL_MS)
+		return STORE_STALLED;
+	return s->failing ? STORE_FAILING : STORE_WORKS;
+}
 
 uint64_t store_revision(const struct store *s)
 {

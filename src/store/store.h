@@ -74,6 +74,16 @@ void store_settle(struct store *s);
 /* Commits what is pending, then closes. Calls done of every pending write first. */
 void store_close(struct store *s);
 
+/* Do commits get through? */
+enum store_health {
+	STORE_WORKS,
+	STORE_FAILING, /* the last one failed; it is tried again every STORE_PROBE_MS, also when nobody writes */
+	STORE_STALLED, /* one is at work for longer than STORE_STALL_MS: the disk does not answer */
+};
+#define STORE_STALL_MS 10000 /* the slowest flash card takes a second */
+#define STORE_PROBE_MS 5000
+enum store_health store_health(const struct store *s);
+
 uint64_t store_revision(const struct store *s);	   /* committed */
 uint64_t store_compacted(const struct store *s);   /* changes up to here are no longer in the window */
 uint64_t store_oldest_list(const struct store *s); /* the oldest state that store_each_at gives */

@@ -74,7 +74,8 @@ struct store {
 	size_t n_unsaved;
 
 	struct commit_job *job; /* at work now, or NULL */
-	uint64_t ceiling;	/* the durable one */
+	int64_t job_since_ms;
+	uint64_t ceiling; /* the durable one */
 	struct {
 		uint64_t *at; /* rows that left the window but not yet the disk */
 		size_t n, cap;
@@ -89,6 +90,8 @@ struct store {
 	bool lazy_due;						  /* the timer fired: commit what is unsaved */
 	bool closing;
 	bool failing; /* the last commit failed; logged once until one succeeds */
+	bool probing; /* commit even without anything to write, to see whether that works again */
+	struct loop_timer *probe_timer;
 };
 
 /* load.c. Once, into an empty store: 0 or negative errno with a reason. */
@@ -108,6 +111,7 @@ void store_compact_fired(void *arg);
 /* commit.c */
 void store_pump(struct store *s); /* does what can be done with the queue now */
 void store_lazy_fired(void *arg);
+void store_probe_fired(void *arg);
 void store_drain(struct store *s); /* commits everything, waiting here; for closing */
 
 #endif

@@ -39,12 +39,16 @@ def test_a_full_disk_is_told_and_survived(server):
     for _ in range(20):
         answer = client.do("POST", MAPS, {"metadata": {"name": "never"}, "data": {"x": BIG}})
         expect(answer.code == refused.code, f"{answer.code} {answer.data[:300]}")
+    ready = client.do("GET", "/readyz")
+    expect(ready.code == 500 and b"[-]etcd-readiness failed" in ready.data and b"[+]etcd ok" in ready.data, f"readiness: {ready.data}")
+    client.must(200, "GET", "/livez")  # starting it again would make no space
     client.must(404, "GET", MAPS + "/never")
     client.must(200, "GET", MAPS + "/before")
     names = [o["metadata"]["name"] for o in client.must(200, "GET", MAPS)["items"]]
     expect(set(kept) | {"before"} <= set(names) and "never" not in names, names)
     server.inside("rm", f"{server.data}/ballast")
     made = client.must(201, "POST", MAPS, {"metadata": {"name": "after"}})
+    client.must(200, "GET", "/readyz")
     seen = [next(events) for _ in range(len(kept) + 1)]
     expect([e["object"]["metadata"]["name"] for e in seen] == kept + ["after"], "the watch tells what was kept, and only that")
     expect(seen[-1]["object"]["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"], "revision")

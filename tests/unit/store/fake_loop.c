@@ -87,13 +87,21 @@ void fake_work_run(void)
 	}
 }
 
+static struct loop_timer *due_timer(void)
+{
+	LIST_EACH(it, &the_loop.timers) {
+		struct loop_timer *t = LIST_ENTRY(it, struct loop_timer, link);
+		if (t->at <= the_loop.now)
+			return t;
+	}
+	return NULL;
+}
+
 void fake_pass(int64_t ms)
 {
 	the_loop.now += ms;
-	LIST_EACH_SAFE(it, &the_loop.timers) {
-		struct loop_timer *t = LIST_ENTRY(it, struct loop_timer, link);
-		if (t->at > the_loop.now)
-			continue;
+	/* One may stop or start another. */
+	for (struct loop_timer *t; (t = due_timer());) {
 		list_remove(&t->link);
 		t->fn(t->arg);
 	}

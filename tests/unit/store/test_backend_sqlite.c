@@ -219,6 +219,78 @@ static void rewriting_keeps_files_small(void **state)
 	assert_in_range(size_of("store.db"), 0, 16 << 20); /* 30 MB were written; 0.2 are live, 8 the window */
 }
 
+static off_t disk_bytes(void)
+{
+	static const char *const names[] = {"store.db", "store.db-wal"};
+	off_t sum = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char path[100];
+		struct stat st;
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		if (stat(path, &st) == 0)
+			sum += st.st_size;
+	}
+	return sum;
+}
+
+static int64_t rows_on_disk(void)
+{
+	char path[100];
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	snprintf(path, sizeof(path), "%s/store.db", dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM changes", -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return n;
+}
+
+/* Objects that come and go, each in a row of its own for the beginning and the end. */
+static void come_and_go(int from, int to)
+{
+	char key[64];
+	for (int begin = from; begin < to; begin += 500) {
+		for (int i = begin; i < begin + 500; i++) {
+			snprintf(key, sizeof(key), "/registry/x/%d", i);
+			start_write(key, 300, true);
+			start_write(key, 0, false);
+		}
+		loop_run(loop);
+		assert_int_equal(n_waiting, 0);
+	}
+}
+
+#define PAIRS 50000
+#define DISK_BYTES_MAX (24 << 20) /* the window's 8 MiB with the rows' overhead, and as much log */
+
+static void what_is_deleted_leaves_the_disk(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(dir), 0);
+	assert_int_equal(write_now("/registry/y/stays", 300, true), STORE_OK);
+	come_and_go(0, PAIRS / 2);
+	off_t half = disk_bytes();
+	come_and_go(PAIRS / 2, PAIRS);
+	assert_in_range(disk_bytes(), 0, MIN_OF(half + half / 4, (off_t)DISK_BYTES_MAX));
+	store_close(store);
+	store = NULL;
+	int64_t rows = rows_on_disk();
+	assert_in_range(rows, 1, PAIRS); /* of 2 * PAIRS + 1 that were written */
+	/* What the window holds no more goes also when it was written before the last start. */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(open_store(dir), 0);
+		come_and_go(0, 1000);
+		store_close(store);
+		store = NULL;
+		assert_in_range(rows_on_disk(), 1, rows + 600);
+	}
+	assert_int_equal(open_store(dir), 0);
+	assert_int_equal(store_count(store, "/registry/"), 1);
+}
+
 /* In a child: a failed assertion there is a failed exit here. */
 static void full_disk(void)
 {
@@ -285,6 +357,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_second_store_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(foreign_files_are_refused_and_kept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(rewriting_keeps_files_small, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_deleted_leaves_the_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_full_disk_is_reported_and_got_over, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

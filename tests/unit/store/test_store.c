@@ -716,6 +716,41 @@ static void revisions_seen_are_never_given_out_again(void **state)
 	assert_true(a1.rev > a2.rev);
 }
 
+static void health_tells_of_commits(void **state)
+{
+	struct answer a1 = {0};
+
+	(void)state;
+	assert_int_equal(store_health(store), STORE_WORKS);
+	put(keys[0], 1, true, false, &a1);
+	fake_turn();
+	fake_pass(STORE_STALL_MS);
+	assert_int_equal(store_health(store), STORE_WORKS);
+	fake_pass(1);
+	assert_int_equal(store_health(store), STORE_STALLED);
+	fake_settle();
+	assert_int_equal(store_health(store), STORE_WORKS);
+	faulty_disk.fail = STORE_FULL;
+	put(keys[1], 1, true, false, &a1);
+	fake_settle();
+	assert_int_equal(store_health(store), STORE_FAILING);
+	fake_pass(STORE_PROBE_MS);
+	fake_settle();
+	assert_int_equal(store_health(store), STORE_FAILING);
+	/* Nobody writes any more, and it is found out all the same. */
+	faulty_disk.fail = STORE_OK;
+	uint64_t rev = store_revision(store);
+	fake_pass(STORE_PROBE_MS);
+	fake_settle();
+	assert_int_equal(store_health(store), STORE_WORKS);
+	assert_int_equal(faulty_disk.last_rows, 0);
+	assert_true(store_revision(store) == rev);
+	unsigned commits = faulty_disk.commits;
+	fake_pass(10 * STORE_PROBE_MS);
+	fake_settle();
+	assert_int_equal(faulty_disk.commits, commits);
+}
+
 static void closing_answers_everybody(void **state)
 {
 	struct answer a1 = {0}, a2 = {0}, a3 = {0};
@@ -960,6 +995,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(paused_watches_go_on_from_the_window, setup, teardown),
 	    cmocka_unit_test_setup_teardown(too_large_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(many_rows_are_all_loaded, setup, teardown),
+	    cmocka_unit_test_setup_teardown(health_tells_of_commits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_row_that_is_wrong_is_named, setup, teardown),
 	    cmocka_unit_test(agrees_with_a_naive_model),
 	};
