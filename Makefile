@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front for meson: the commands that people and CI type. HACKING.md explains each.
 
-.PHONY: all build up down test test-kills test-vm bench fuzz clean packages format generate
+.PHONY: all build up down test test-kills test-faults test-vm bench fuzz clean packages format generate
 
 all: build
 
@@ -25,6 +25,11 @@ test:
 # Slow: many SIGKILLs at random moments of everything that changes the image store.
 test-kills: build
 	@PROA_KILLS=$${PROA_KILLS:-150} tests/e2e/run --build build --only image_kills
+
+# Slow: each system call of each command of proa-oci fails once.
+test-faults: build
+	@ninja -C build --quiet proa-oci tests/oci/fault
+	@PROA_FAULTS=all tests/oci/run --build build --only test_faults
 
 # Slow: a virtual machine with pure cgroup v2.
 test-vm: build

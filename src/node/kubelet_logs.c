@@ -226,6 +226,7 @@ static bool next_file(struct log_reader *l)
 	}
 	if (!l->o.follow)
 		return false;
+<<<<<<< HEAD
 	if (l->fds.n == 1) {
 		if (fstat(l->fds.at[0], &here) < 0)
 			return false;
@@ -236,6 +237,13 @@ static bool next_file(struct log_reader *l)
 	} else {
 		fd = open_oldest(l);
 	}
+=======
+	if (l->fds.n == 1 && fstat(l->fds.at[0], &here) == 0 && here.st_ino == there.st_ino &&
+	    here.st_dev == there.st_dev)
+		return false;
+	/* Whoever may write to the log directory must not have us read something else, or wait. */
+	fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+>>>>>>> f7e0cef (oci, runtime, node: a demand that cannot be met is an error; each system call made to fail; attacks on pods)
 	if (fd < 0)
 		return false;
 	if (l->fds.n == 1) {
@@ -322,8 +330,14 @@ void kubelet_logs_wake(struct kubelet_api *k, const char *uid)
 /* From the newest on: a rotation meanwhile then shows a file twice, which is seen, and hides none. */
 static void open_files(struct log_reader *l)
 {
+<<<<<<< HEAD
 	VEC(int) found = {0};
 	struct stat last = {0};
+=======
+	for (int i = LOG_FILES_MAX; i >= 0; i--) {
+		_cleanup_free_ char *path = i ? xasprintf("%s.%d", l->path, i) : xstrdup(l->path);
+		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+>>>>>>> f7e0cef (oci, runtime, node: a demand that cannot be met is an error; each system call made to fail; attacks on pods)
 
 	for (int i = 0; i <= LOG_FILES_MAX; i++) {
 		_cleanup_free_ char *name = file_name(l, i);

@@ -88,7 +88,7 @@ static const char *known_reason(const char *s)
 {
 	static const char *const reasons[] = {
 	    "Completed",	"Error",     "OOMKilled", "StartError", "ContainerStatusUnknown",
-	    "DeadlineExceeded", "OutOfpods", NULL};
+	    "DeadlineExceeded", "OutOfpods", "AppArmor",  NULL};
 
 	for (size_t i = 0; reasons[i]; i++)
 		if (str_eq(s, reasons[i]))

@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/str.h"
@@ -115,6 +116,37 @@ static const char *cgroup_parent(const struct json *tree)
 	return str_eq(qos, "Burstable") ? "burstable" : "";
 }
 
+static bool wants_apparmor(const struct json *security)
+{
+	const char *type = json_path_str(security, "appArmorProfile.type");
+
+	return !str_empty(type) && !str_eq(type, "Unconfined");
+}
+
+/* What the pod asks to be confined by, and this node cannot confine it by. */
+static bool refuse(struct pod *p, const struct json *tree)
+{
+	static const char *const lists[] = {"spec.initContainers", "spec.containers"};
+	bool apparmor = wants_apparmor(json_path(tree, "spec.securityContext"));
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		JSON_EACH(c, json_path(tree, lists[i]))
+			apparmor |= wants_apparmor(json_get(c, "securityContext"));
+	if (apparmor)
+		pod_fail(p, "AppArmor",
+			 access("/sys/module/apparmor", F_OK) < 0
+			     ? "Cannot enforce AppArmor: AppArmor is not enabled on the host"
+			     : "Cannot enforce AppArmor: this node doesn't support it");
+	if (!apparmor && !json_path_bool(tree, "spec.hostUsers", true)) {
+		_cleanup_status_ struct status err = STATUS_INIT;
+		status_set(&err, 500,
+			   "cannot set spec.hostUsers to false: this node doesn't support user namespaces for pods");
+		on_created(pod_ref(p), &err);
+		return true;
+	}
+	return apparmor;
+}
+
 void pod_sandbox_make(struct pod *p)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -135,6 +167,8 @@ void pod_sandbox_make(struct pod *p)
 		pod_move(p, POD_RUNNING);
 		return;
 	}
+	if (refuse(p, tree))
+		return;
 	read_sysctls(tree, &a, &s);
 	build_pod_resources(tree, &s.resources);
 	p->busy = true;

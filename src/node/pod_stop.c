@@ -108,7 +108,7 @@ void pod_stop_containers(struct pod *p)
 /* The text of the last lines of the container's log. */
 static void read_log_end(const char *path, struct buf *out)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	_cleanup_free_ char *data = NULL;
 	struct stat st;
 	size_t len, at;
@@ -143,7 +143,7 @@ static void read_log_end(const char *path, struct buf *out)
 static char *termination_message(struct pod_container *pc, int exit_code)
 {
 	_cleanup_close_ int fd =
-	    pc->termination_path ? open(pc->termination_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	    pc->termination_path ? open(pc->termination_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	char text[TERMINATION_BYTES_MAX];
 	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text)) : 0;

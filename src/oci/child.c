@@ -137,9 +137,18 @@ _Noreturn void child_stage(struct maker *m, bool v2_joined)
 	if (m->target >= 0)
 		process_become_root();
 	struct clone_args args = {.flags = CLONE_PARENT | (m->target < 0 ? maker_clone_flags(m) : 0)};
+	int told[2];
+	char c;
+	if (pipe2(told, O_CLOEXEC) < 0)
+		give_up(m->child_sync, oci_fail(-errno, "pipe"));
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0)
+	if (pid == 0) {
+		/* Who we are is told first, by whoever made us, and its end is the sign: only then we may speak. */
+		close(told[1]);
+		(void)!read(told[0], &c, 1);
+		close(told[0]);
 		child_run(m, v2_joined, true);
+	}
 	if (pid < 0)
 		give_up(m->child_sync, oci_fail(-errno, "making the container's process"));
 	_exit(step_send(m->child_sync, STEP_PID, pid) < 0);
@@ -288,7 +297,7 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 		_exit(1);
 	r = wait_for_start(m);
 	if (r < 0)
-		_exit(1);
+		give_up(m->child_sync, r);
 	if (step_send(m->child_sync, STEP_EXEC, 0) < 0)
 		_exit(1); /* whoever started us is gone: so is what we were started for */
 	r = process_drop(&m->process, m->child_sync);

@@ -140,6 +140,8 @@ struct decided { /* by number, in front of libseccomp's program */
 struct compile {
 	scmp_filter_ctx ctx;
 	uint32_t default_action;
+	uint32_t archs[ARRAY_SIZE(archs) + 1]; /* the native one first */
+	size_t n_archs;
 	struct decided decided[ARRAY_SIZE(newer)];
 	size_t n_decided;
 };
@@ -189,11 +191,27 @@ static int add_args(const struct json *args, struct scmp_arg_cmp *out, unsigned 
 	return 0;
 }
 
-static int decide(struct compile *c, const char *name, uint32_t kernel, bool with_args)
+/* A call that libseccomp doesn't know. */
+static int decide(struct compile *c, const char *name, uint32_t action, uint32_t kernel, bool with_args)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(newer); i++)
-		if (!strcmp(name, newer[i].name) && !with_args && c->n_decided < ARRAY_SIZE(newer))
-			c->decided[c->n_decided++] = (struct decided){newer[i].nr, kernel};
+	size_t i = 0;
+	while (i < ARRAY_SIZE(newer) && strcmp(name, newer[i].name))
+		i++;
+	if (i == ARRAY_SIZE(newer)) {
+		bool open = c->default_action == SCMP_ACT_ALLOW || c->default_action == SCMP_ACT_LOG;
+		/* Of other kernels or machines. What isn't allowed by name isn't; what isn't forbidden would be. */
+		return open && action != SCMP_ACT_ALLOW && action != SCMP_ACT_LOG
+			   ? oci_fail(0, "linux.seccomp: system call \"%s\" is unknown and cannot be forbidden", name)
+			   : 0;
+	}
+	if (with_args)
+		return oci_fail(0, "linux.seccomp: conditions on system call \"%s\" are not supported", name);
+	for (size_t k = 0; k < c->n_decided; k++)
+		if (c->decided[k].nr == newer[i].nr)
+			return c->decided[k].ret == kernel
+				   ? 0
+				   : oci_fail(0, "linux.seccomp: two actions for system call \"%s\"", name);
+	c->decided[c->n_decided++] = (struct decided){newer[i].nr, kernel};
 	return 0;
 }
 
@@ -213,7 +231,9 @@ static int add_rule(struct compile *c, const struct json *rule)
 			break;
 		int nr = seccomp_syscall_resolve_name(json_str(name));
 		if (nr == __NR_SCMP_ERROR) {
-			decide(c, json_str(name), kernel, n_args);
+			r = decide(c, json_str(name), action, kernel, n_args);
+			if (r < 0)
+				return r;
 			continue;
 		}
 		if (action == c->default_action)
@@ -225,22 +245,6 @@ static int add_rule(struct compile *c, const struct json *rule)
 		if (r < 0 && r != -EDOM)
 			return oci_fail(r, "linux.seccomp: adding a rule for %s", json_str(name));
 		r = 0;
-	}
-	return 0;
-}
-
-static int add_archs(scmp_filter_ctx ctx, const struct json *list)
-{
-	JSON_EACH(e, list) {
-		const char *name = json_str(e);
-		size_t i = 0;
-		while (i < ARRAY_SIZE(archs) && strcmp(name, archs[i].name))
-			i++;
-		if (i == ARRAY_SIZE(archs))
-			return oci_fail(0, "linux.seccomp: unknown architecture \"%s\"", name);
-		int r = seccomp_arch_add(ctx, archs[i].token);
-		if (r < 0 && r != -EEXIST)
-			return oci_fail(r, "linux.seccomp: architecture %s", name);
 	}
 	return 0;
 }
@@ -258,17 +262,41 @@ static uint32_t native_arch(void)
 #endif
 }
 
-/* Decides the newer calls, and ENOSYS for those beyond them where EPERM would keep libraries from falling back. */
+static int add_archs(struct compile *c, const struct json *list)
+{
+	c->archs[c->n_archs++] = native_arch();
+	JSON_EACH(e, list) {
+		const char *name = json_str(e);
+		size_t i = 0;
+		while (i < ARRAY_SIZE(archs) && strcmp(name, archs[i].name))
+			i++;
+		if (i == ARRAY_SIZE(archs))
+			return oci_fail(0, "linux.seccomp: unknown architecture \"%s\"", name);
+		int r = seccomp_arch_add(c->ctx, archs[i].token);
+		if (r < 0 && r != -EEXIST)
+			return oci_fail(r, "linux.seccomp: architecture %s", name);
+		if (r == 0)
+			c->archs[c->n_archs++] = archs[i].token;
+	}
+	return 0;
+}
+
+/*
+ * Decides the newer calls, whose numbers are the same for all architectures, and ENOSYS for those beyond them where
+ * EPERM would keep libraries from falling back.
+ */
 static void prefix(const struct compile *c, struct buf *out)
 {
 	bool enosys = c->default_action == SCMP_ACT_ERRNO(EPERM);
-	size_t n = c->n_decided, skip = 1 + 2 * n + (enosys ? 3 : 0);
+	size_t n = c->n_decided, len = 0;
 	if (!n && !enosys)
 		return;
-	struct sock_filter p[3 + 2 * ARRAY_SIZE(newer) + 3];
-	size_t len = 0;
+	struct sock_filter p[ARRAY_SIZE(c->archs) + 3 + 2 * ARRAY_SIZE(newer) + 3];
 	p[len++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-	p[len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_arch(), 0, (uint8_t)skip);
+	for (size_t i = 0; i < c->n_archs; i++)
+		p[len++] =
+		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->archs[i], (uint8_t)(c->n_archs - i), 0);
+	p[len++] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(1 + 2 * n + (enosys ? 3 : 0)));
 	p[len++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < n; i++) {
 		p[len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)c->decided[i].nr, 0, 1);
@@ -310,7 +338,7 @@ static int compile(const struct json *seccomp, struct buf *out)
 	if (!c.ctx)
 		return oci_fail(-EINVAL, "linux.seccomp: default action %s", json_path_str(seccomp, "defaultAction"));
 	(void)seccomp_attr_set(c.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	r = add_archs(c.ctx, json_get(seccomp, "architectures"));
+	r = add_archs(&c, json_get(seccomp, "architectures"));
 	JSON_EACH(rule, json_get(seccomp, "syscalls"))
 		if (r == 0)
 			r = add_rule(&c, rule);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/macros.h"
 #include "base/str.h"
+#include "oci/config.h"
 #include "oci/error.h"
 
 #ifndef MOUNT_ATTR_NOSYMFOLLOW
@@ -107,7 +108,8 @@ int mount_options_read(struct arena *a, const struct json *mount, struct mount_p
 	m.bind = !strcmp(m.type, "bind");
 	m.recursive = !strcmp(m.type, "rbind");
 	m.bind |= m.recursive;
-	JSON_EACH(e, json_get(mount, "options")) {
+	const struct json *options = json_get(mount, "options");
+	JSON_EACH(e, options) {
 		const char *word = json_str(e);
 		bool recursive;
 		uint64_t p = mount_propagation(word, &recursive);
@@ -122,6 +124,12 @@ int mount_options_read(struct arena *a, const struct json *mount, struct mount_p
 			if (r < 0)
 				return r;
 		} else {
+			if (m.bind || config_list_has(options, "bind") || config_list_has(options, "rbind")) {
+				/* The kernel would take no notice of it; flags are the file system's own affair. */
+				if (str_in(word, fs_flags))
+					continue;
+				return oci_fail(0, "mount at %s: a bind mount has no option \"%s\"", m.target, word);
+			}
 			if (data.len)
 				buf_addc(&data, ',');
 			buf_adds(&data, word);

@@ -347,8 +347,29 @@ int cgroup_remove(const struct cgroup_layout *l, const char *path)
 
 /* ---- operations over all hierarchies ---- */
 
+const char *cgroup_unsupported(const struct cgroup_layout *l, const struct spec_resources *r)
+{
+	unsigned have = cgroup_layout_controllers(l);
+	const struct {
+		bool needed;
+		unsigned controller;
+		const char *name;
+	} needs[] = {
+	    {r->memory_limit > 0, CGROUP_MEMORY, "the cgroup controller memory"},
+	    {r->cpu_quota_us > 0, CGROUP_CPU, "the cgroup controller cpu"},
+	    {r->pids_limit > 0, CGROUP_PIDS, "the cgroup controller pids"},
+	    {r->cpuset_cpus || r->cpuset_mems, CGROUP_CPUSET, "the cgroup controller cpuset"},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(needs); i++)
+		if (needs[i].needed && !(have & needs[i].controller))
+			return needs[i].name;
+	return NULL;
+}
+
 int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct spec_resources *res)
 {
+	if (cgroup_unsupported(l, res))
+		return -EOPNOTSUPP;
 	for (size_t i = 0; i < l->n; i++) {
 		if (!l->h[i].controllers)
 			continue;

@@ -63,7 +63,10 @@ const struct cgroup_hierarchy *cgroup_layout_v2(const struct cgroup_layout *l); 
 
 /* Creates path and its parents in every hierarchy; existing ones are fine. On failure what it made is gone again. */
 int cgroup_create(const struct cgroup_layout *l, const char *path);
+/* -EOPNOTSUPP: a limit needs a controller that the machine doesn't have; see cgroup_unsupported. */
 int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct spec_resources *r);
+/* The first controller that these limits need and the machine doesn't have: NULL, or its name with words around it. */
+const char *cgroup_unsupported(const struct cgroup_layout *l, const struct spec_resources *r);
 /* Allows the usual device nodes and mknod; all: everything. extra: further ones. */
 struct cgroup_device {
 	char type;	      /* 'c', 'b' or 'a' */

@@ -25,7 +25,7 @@ static int apply(const struct cgroup_layout *l, const char *path, const struct c
 		_cleanup_close_ int dir = cgroup_open_in(&l->h[i], path);
 		return dir < 0 ? dir : l->h[i].ops->rules(dir, rules, n);
 	}
-	return 0;
+	return -EOPNOTSUPP;
 }
 
 int cgroup_apply_rules(const struct cgroup_layout *l, const char *path, const struct cgroup_rule *rules, size_t n)

@@ -182,7 +182,8 @@ static int begin(struct container *c, const int *fds, int n_fds, const char **st
 	*step = "making its directory";
 	int r = make_dir(c, mountpoint, sizeof(mountpoint));
 	if (r == 0) {
-		*step = "making its cgroup";
+		const char *lacking = cgroup_unsupported(&shim.layout, &c->spec.resources);
+		*step = lacking ? lacking : "making its cgroup";
 		r = make_group(c);
 	}
 	if (r == 0) {

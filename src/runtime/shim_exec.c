@@ -46,8 +46,10 @@ int sync_read(int fd, struct sync_message *m, int *ret_fd)
 int open_seccomp(const struct container_spec *s, int *ret)
 {
 	*ret = -1;
-	if (s->privileged || str_empty(s->seccomp) || s->seccomp[0] != '/')
+	if (s->privileged || str_empty(s->seccomp) || !strcmp(s->seccomp, "Unconfined"))
 		return 0;
+	if (s->seccomp[0] != '/') /* not something we know: rather nothing than no filter */
+		return -EINVAL;
 	*ret = open(s->seccomp, O_RDONLY | O_CLOEXEC);
 	return *ret < 0 ? -errno : 0;
 }

@@ -39,8 +39,12 @@ static int make_shm(int64_t size)
 	snprintf(options, sizeof(options), "mode=1777,size=%lld", (long long)(size > 0 ? size : 64 << 20));
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return -errno;
-	if (pipe2(go, O_CLOEXEC) < 0)
-		return -errno;
+	if (pipe2(go, O_CLOEXEC) < 0) {
+		r = -errno;
+		close(ready[0]);
+		close(ready[1]);
+		return r;
+	}
 	pid_t pid = fork();
 	if (pid == 0) {
 		char c = 'x';
@@ -216,7 +220,8 @@ int pod_create(struct json *body, struct reply_to to)
 		r = cgroup_create(&shim.layout, shim.cgroup);
 	}
 	if (r == 0) {
-		step = "setting the pod's limits";
+		const char *lacking = cgroup_unsupported(&shim.layout, &shim.pod.resources);
+		step = lacking ? lacking : "setting the pod's limits";
 		r = cgroup_apply(&shim.layout, shim.cgroup, &shim.pod.resources);
 	}
 	if (r == 0) {

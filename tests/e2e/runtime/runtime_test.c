@@ -176,31 +176,6 @@ static void test_refused(void **state)
 	expect_refused(s, 500, "layer");
 }
 
-/* An image says which file is run: no descriptor that is open by then may lead out of the container (CVE-2024-21626).
- */
-static void test_no_executable_of_the_host(void **state)
-{
-	char path[120];
-	int own = 0;
-	(void)state;
-	assert_int_equal(pod_up("fd", NULL), 0);
-	for (int fd = 3; fd < 40; fd++) {
-		struct container_spec *s = shell("true");
-		/* The test's own directory: there in no container, and beside each of its layers. */
-		snprintf(path, sizeof(path), "/proc/self/fd/%d/../layer/bin/busybox", fd);
-		s->args = (const char *[]){path, "true", NULL};
-		int r = container_up("fd", s);
-		own += !r;
-		if (r != 0 && r != 400)
-			fail_msg("descriptor %d: %d %s", fd, r, last_error);
-	}
-	assert_int_equal(own, 0);
-	struct container_spec *s = shell("true"); /* the same by a way that is there */
-	s->args = (const char *[]){"/proc/self/root/../bin/busybox", "true", NULL};
-	assert_int_equal(container_up("fd", s), 0);
-	assert_int_equal(pod_down("fd"), 0);
-}
-
 static void test_limits(void **state)
 {
 	struct cgroup_layout l;
@@ -562,16 +537,13 @@ extern const size_t n_supervisor_tests;
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_run),		cmocka_unit_test(test_identity),
-	    cmocka_unit_test(test_confinement), cmocka_unit_test(test_privileged),
-	    cmocka_unit_test(test_mounts),	cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_limits),	cmocka_unit_test(test_exec),
-	    cmocka_unit_test(test_stop),	cmocka_unit_test(test_take_over),
-	    cmocka_unit_test(test_shim_killed), cmocka_unit_test(test_damaged_state),
-	    cmocka_unit_test(test_log),		cmocka_unit_test(test_shared_pid),
-	    cmocka_unit_test(test_shm),		cmocka_unit_test(test_attach),
-	    cmocka_unit_test(test_tty),		cmocka_unit_test(test_sysctl),
-	    cmocka_unit_test(test_big_spec),	cmocka_unit_test(test_no_executable_of_the_host),
+	    cmocka_unit_test(test_run),	       cmocka_unit_test(test_identity),	   cmocka_unit_test(test_confinement),
+	    cmocka_unit_test(test_privileged), cmocka_unit_test(test_mounts),	   cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_limits),     cmocka_unit_test(test_exec),	   cmocka_unit_test(test_stop),
+	    cmocka_unit_test(test_take_over),  cmocka_unit_test(test_shim_killed), cmocka_unit_test(test_damaged_state),
+	    cmocka_unit_test(test_log),	       cmocka_unit_test(test_shared_pid),  cmocka_unit_test(test_shm),
+	    cmocka_unit_test(test_attach),     cmocka_unit_test(test_tty),	   cmocka_unit_test(test_sysctl),
+	    cmocka_unit_test(test_big_spec),
 	};
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
