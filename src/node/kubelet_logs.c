@@ -29,6 +29,8 @@
 #include "node/kubelet_internal.h"
 #include "node/pod.h"
 
+/* Whoever may write to the log directory must not have us read something else, or wait. */
+#define LOG_OPEN (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
 #define LOG_QUEUE_BYTES (256u << 10) /* waiting for a slow client before reading pauses */
 #define LOG_READ_BYTES (64u << 10)
 #define LOG_LINE_MAX (256u << 10) /* CRI records are cut at 16 KiB by the runtime; longer ones are not records */
@@ -182,7 +184,7 @@ static int open_oldest(const struct log_reader *l)
 {
 	for (int i = LOG_FILES_MAX; i >= 0; i--) {
 		_cleanup_free_ char *name = file_name(l, i);
-		int fd = open(name, O_RDONLY | O_CLOEXEC);
+		int fd = open(name, LOG_OPEN);
 
 		if (fd >= 0)
 			return fd;
@@ -201,7 +203,7 @@ static int open_successor(const struct log_reader *l, const struct stat *file)
 		if (i < 0)
 			return open_oldest(l);
 		_cleanup_free_ char *name = file_name(l, i - 1);
-		int fd = open(name, O_RDONLY | O_CLOEXEC);
+		int fd = open(name, LOG_OPEN);
 
 		if (fd < 0)
 			return -errno; /* between two renames; the second will wake us */
@@ -226,7 +228,6 @@ static bool next_file(struct log_reader *l)
 	}
 	if (!l->o.follow)
 		return false;
-<<<<<<< HEAD
 	if (l->fds.n == 1) {
 		if (fstat(l->fds.at[0], &here) < 0)
 			return false;
@@ -237,13 +238,6 @@ static bool next_file(struct log_reader *l)
 	} else {
 		fd = open_oldest(l);
 	}
-=======
-	if (l->fds.n == 1 && fstat(l->fds.at[0], &here) == 0 && here.st_ino == there.st_ino &&
-	    here.st_dev == there.st_dev)
-		return false;
-	/* Whoever may write to the log directory must not have us read something else, or wait. */
-	fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
->>>>>>> f7e0cef (oci, runtime, node: a demand that cannot be met is an error; each system call made to fail; attacks on pods)
 	if (fd < 0)
 		return false;
 	if (l->fds.n == 1) {
@@ -330,18 +324,12 @@ void kubelet_logs_wake(struct kubelet_api *k, const char *uid)
 /* From the newest on: a rotation meanwhile then shows a file twice, which is seen, and hides none. */
 static void open_files(struct log_reader *l)
 {
-<<<<<<< HEAD
 	VEC(int) found = {0};
 	struct stat last = {0};
-=======
-	for (int i = LOG_FILES_MAX; i >= 0; i--) {
-		_cleanup_free_ char *path = i ? xasprintf("%s.%d", l->path, i) : xstrdup(l->path);
-		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
->>>>>>> f7e0cef (oci, runtime, node: a demand that cannot be met is an error; each system call made to fail; attacks on pods)
 
 	for (int i = 0; i <= LOG_FILES_MAX; i++) {
 		_cleanup_free_ char *name = file_name(l, i);
-		int fd = open(name, O_RDONLY | O_CLOEXEC);
+		int fd = open(name, LOG_OPEN);
 		struct stat st;
 
 		if (fd < 0)
