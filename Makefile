@@ -36,7 +36,7 @@ test-vm: build
 	@tests/vm/run build
 
 bench: build
-	@ninja -C build --quiet tests/bench/api_load tests/e2e/runtime/runtime_bench
+	@ninja -C build --quiet tests/bench/api_load tests/e2e/runtime/runtime_bench tests/bench/by_turns tests/bench/container_floor
 	@tools/bench
 
 fuzz:

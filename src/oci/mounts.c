@@ -143,7 +143,8 @@ int mounts_prepare(struct arena *a, const struct container *c, const struct name
 	struct mounts m = {.root_tree = -1, .proc = -1, .root = -1, .empty = -1, .null = -1};
 	m.own_user_ns = namespaces_has(ns, CLONE_NEWUSER);
 	m.own_mount_ns = namespaces_has(ns, CLONE_NEWNS);
-	m.own_cgroup_ns = namespaces_has(ns, CLONE_NEWCGROUP);
+	m.own_cgroup_ns = ns->create & CLONE_NEWCGROUP;
+	m.joined_cgroup_ns = ns->join & CLONE_NEWCGROUP;
 	int r = read_plans(a, c, &m);
 	if (r < 0)
 		return r;
@@ -304,20 +305,25 @@ static int place(struct mounts *m, const struct mount_plan *p)
 
 /* ---- cgroup: what the container's cgroup namespace shows ---- */
 
+/*
+ * Its own group, cut out of the machine's tree: shows what a mount in the new namespace would, without a superblock of
+ * its own for each hierarchy and a walk over all groups of the machine. Who may not cut mounts anew, and so does who is
+ * in somebody else's namespace, whose root is another group.
+ */
 static int cgroup_tree(const struct mounts *m, const struct cgroup *g, const struct cgroup_hierarchy *h)
 {
-	if (m->own_cgroup_ns) {
-		if (h->v2)
-			return mount_new("cgroup2", NULL, 0);
-		char data[80];
-		snprintf(data, sizeof(data), "%s%s", str_has_prefix(h->controllers_text, "name=") ? "none," : "",
-			 h->controllers_text);
-		return mount_new("cgroup", data, 0);
-	}
-	/* Without one: its own group of the host's tree, and no more. */
-	char path[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2];
+	char path[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2], data[80];
 	snprintf(path, sizeof(path), "%s/%s", h->mount, g->path);
-	return mount_clone(AT_FDCWD, path, true);
+	int tree = m->joined_cgroup_ns || m->own_user_ns ? -EPERM : mount_clone(AT_FDCWD, path, false);
+	if (tree >= 0)
+		return tree;
+	if (!m->own_cgroup_ns && !m->joined_cgroup_ns)
+		return mount_clone(AT_FDCWD, path, true);
+	if (h->v2)
+		return mount_new("cgroup2", NULL, 0);
+	snprintf(data, sizeof(data), "%s%s", str_has_prefix(h->controllers_text, "name=") ? "none," : "",
+		 h->controllers_text);
+	return mount_new("cgroup", data, 0);
 }
 
 static int place_cgroups(struct mounts *m, const struct container *c, const struct mount_plan *p)

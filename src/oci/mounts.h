@@ -23,7 +23,7 @@ struct mounts {
 	int proc;      /* a /proc that nobody else has mounted anything on */
 	int root;      /* O_PATH: what becomes / */
 	int empty;     /* what covers masked directories; -1 until needed */
-	bool own_user_ns, own_mount_ns, own_cgroup_ns, privileged_maker;
+	bool own_user_ns, own_mount_ns, own_cgroup_ns, joined_cgroup_ns, privileged_maker;
 };
 
 /* In the runtime: reads options; with rights over the host's mounts also detaches what is bound (its paths may be out

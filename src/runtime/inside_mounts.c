@@ -276,6 +276,20 @@ static void add_devices(const struct launch *l, int root, int (*stats)(const cha
 
 /* ---- /sys/fs/cgroup: what the container's cgroup namespace shows ---- */
 
+/*
+ * Its own group, cut out of the machine's tree. Mounting the hierarchy anew in the container's namespace shows the same
+ * but costs a superblock for each hierarchy and container, and a walk over all groups of the machine under a lock.
+ */
+static int cgroup_tree(const struct launch *l, const struct cgroup_hierarchy *h, uint64_t attrs)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", h->mount, l->cgroup);
+	int tree = mount_clone(AT_FDCWD, path, false);
+	int r = tree < 0 ? tree : mount_attr(tree, attrs, MS_PRIVATE, false);
+	if (r < 0 && tree >= 0)
+		close(tree);
+	return r < 0 ? r : tree;
+}
+
 static void mount_cgroups(const struct launch *l, int root)
 {
 	const struct cgroup_layout *g = l->layout;
@@ -284,7 +298,7 @@ static void mount_cgroups(const struct launch *l, int root)
 	if (at < 0)
 		return; /* a kernel without cgroups in its sysfs */
 	if (g->n == 1 && g->h[0].v2) {
-		place(mount_new("cgroup2", NULL, attrs), at, "mounting /sys/fs/cgroup");
+		place(cgroup_tree(l, &g->h[0], attrs), at, "mounting /sys/fs/cgroup");
 		return;
 	}
 	int dir = mount_new("tmpfs", "mode=755,size=64k", ATTR_SAFE);
@@ -294,15 +308,7 @@ static void mount_cgroups(const struct launch *l, int root)
 		if (mkdirat(dir, name, 0755) < 0)
 			fail(500, 128, -errno, "making /sys/fs/cgroup/%s", name);
 		int below = openat(dir, name, O_PATH | O_CLOEXEC);
-		int m;
-		if (g->h[i].v2)
-			m = mount_new("cgroup2", NULL, attrs);
-		else if (str_has_prefix(g->h[i].controllers_text, "name="))
-			m = mount_new("cgroup", xasprintf("none,%s", g->h[i].controllers_text), attrs);
-		else
-			m = mount_new("cgroup", g->h[i].controllers_text, attrs);
-		place(m, below, "mounting a cgroup hierarchy");
-		close(m);
+		close(place(cgroup_tree(l, &g->h[i], attrs), below, "mounting a cgroup hierarchy"));
 	}
 	if (attrs & MOUNT_ATTR_RDONLY)
 		checked(mount_attr(dir, MOUNT_ATTR_RDONLY, 0, false), "/sys/fs/cgroup read-only");

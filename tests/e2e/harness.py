@@ -44,6 +44,7 @@ class Cluster:
         self.data = self.dir / "data"
         self.kubeconfig = self.data / "admin.kubeconfig"
         self.address = None
+        self.options = []  # more for proa up
         self.env = dict(os.environ, KUBECONFIG=str(self.kubeconfig), HOME=str(self.dir))
 
     # ---- life ----
@@ -53,7 +54,7 @@ class Cluster:
             run([ROOT / "tools/netns", "up", self.netns])
             self.address = run([ROOT / "tools/netns", "address", self.netns]).strip()
         self.inside([self.proa, "up", "--detach", f"--data-dir={self.data}", f"--listen={self.address}:6443",
-                     f"--node-ip={self.address}", "--node-name=node-1"])
+                     f"--node-ip={self.address}", "--node-name=node-1", *self.options])
         return self
 
     def import_busybox(self):
