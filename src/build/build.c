@@ -221,7 +221,7 @@ static int begin_stage(struct build *b, struct stage *s)
 	build_tell(b, "%s", s->from->text);
 	if (s->base_stage) {
 		stage_from_stage(b, s, s->base_stage);
-		return 0;
+		return do_triggers(b, s);
 	}
 	if (str_eq(s->base, "scratch")) {
 		stage_from_scratch(b, s);

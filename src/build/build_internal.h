@@ -98,6 +98,9 @@ void step_key(const struct stage *s, char ret[BUILD_KEY_MAX], const char *const 
  * errno. */
 int view_open(struct build *b, const char *const *dirs, const char **ret_path);
 void view_close(struct build *b, int fd, const char *path);
+/* A directory as it is, and what is written to it thrown away by view_close_writable (NULL-safe). */
+int view_open_writable(struct build *b, const char *dir, const char **ret_path);
+void view_close_writable(struct build *b, const char *path);
 /* The files that --from names: of a stage (built by now), an image, or the context ("" or NULL). */
 int build_source_open(struct build *b, const struct dockerfile_instruction *i, const char *from, int *ret_fd,
 		      const char **ret_view, bool *ret_context);

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "build/build_internal.h"
 #include "build/fetch.h"
+#include "build/mode.h"
 #include "build/sources.h"
 #include "image/stream.h"
 #include "runtime/passwd.h"
@@ -28,8 +29,8 @@ struct copy {
 	struct patterns exclude;
 	int from;
 	const char *dest, *chown;
-	bool dest_is_dir, context, unpack, has_mode;
-	mode_t mode;
+	const char *chmod; /* NULL: the source's mode */
+	bool dest_is_dir, context, unpack;
 	VEC(struct file) files;
 };
 
@@ -37,13 +38,12 @@ struct copy {
 
 static int read_mode(struct build *b, const struct dockerfile_instruction *i, const char *text, struct copy *c)
 {
-	char *end;
-	unsigned long mode = strtoul(text, &end, 8);
-	if (!*text || *end || mode > 07777)
-		return build_fail(b, i, -EINVAL, "--chmod must be an octal number between 0 and 07777, not \"%s\"",
-				  text);
-	c->has_mode = true;
-	c->mode = (mode_t)mode;
+	mode_t mode;
+	if (mode_apply(text, 0644, false, &mode) < 0)
+		return build_fail(
+		    b, i, -EINVAL,
+		    "--chmod must be an octal number between 0 and 07777, or like u=rwX,go=rX, not \"%s\"", text);
+	c->chmod = text;
 	return 0;
 }
 
@@ -58,7 +58,7 @@ static int expand_flag(struct build *b, struct stage *s, const struct dockerfile
 
 struct copy_flags {
 	const char *from, *checksum;
-	bool parents;
+	bool parents, unpack;
 };
 
 static int read_flags(struct build *b, struct stage *s, const struct dockerfile_instruction *i, struct copy *c,
@@ -84,6 +84,10 @@ static int read_flags(struct build *b, struct stage *s, const struct dockerfile_
 			patterns_add(&b->arena, &c->exclude, value);
 		else if (str_eq(name, "checksum") && add)
 			f->checksum = value;
+		else if (str_eq(name, "unpack") && add)
+			c->unpack = f->unpack = !str_eq(value, "false");
+		else if (str_eq(name, "keep-git-dir") && add)
+			continue; /* repositories are refused by name */
 		else
 			return build_fail(b, i, -EINVAL, "unknown flag: --%s", name);
 	}
@@ -95,6 +99,17 @@ static int read_flags(struct build *b, struct stage *s, const struct dockerfile_
 static bool is_url(const char *source)
 {
 	return str_has_prefix(source, "http://") || str_has_prefix(source, "https://");
+}
+
+/* What BuildKit would clone. */
+static bool is_repository(const char *source)
+{
+	static const char *const schemes[] = {"git@", "git://", "ssh://"};
+	size_t n = strcspn(source, "?#");
+	for (size_t k = 0; k < ARRAY_SIZE(schemes); k++)
+		if (str_has_prefix(source, schemes[k]))
+			return true;
+	return is_url(source) && n > 4 && strncmp(source + n - 4, ".git", 4) == 0;
 }
 
 static int add_heredoc(struct build *b, struct stage *s, const struct dockerfile_instruction *i, struct copy *c,
@@ -136,10 +151,8 @@ static int add_url(struct build *b, const struct dockerfile_instruction *i, stru
 	if (!*f.name || (!c->dest_is_dir && !f.name[0]))
 		return build_fail(b, i, -EINVAL, "cannot determine a file name from %s", url);
 	VEC_PUSH(&c->files, f);
-	if (!c->has_mode) { /* documented: what is fetched is 0600 */
-		c->has_mode = true;
-		c->mode = 0600;
-	}
+	if (!c->chmod)
+		c->chmod = "600"; /* documented, for what is fetched */
 	return 0;
 }
 
@@ -154,7 +167,14 @@ static int add_sources(struct build *b, struct stage *s, const struct dockerfile
 		int r = 0;
 		if (i->n_heredocs && str_has_prefix(sources[k], "<<") && heredoc < i->n_heredocs)
 			r = add_heredoc(b, s, i, c, &i->heredocs[heredoc++]);
-		else if (c->unpack && is_url(sources[k]))
+		else if (i->op == DOCKER_ADD && is_repository(sources[k]))
+			return build_fail(
+			    b, i, -ENOTSUP,
+			    "%s is a git repository: builds have no git; clone it into the context, or in a RUN",
+			    sources[k]);
+		else if (i->op == DOCKER_ADD && is_url(sources[k]) && f->unpack)
+			return build_fail(b, i, -ENOTSUP, "--unpack: what is fetched is not unpacked; do it in a RUN");
+		else if (i->op == DOCKER_ADD && is_url(sources[k]))
 			r = add_url(b, i, c, sources[k], f->checksum);
 		else if ((r = sources_list(&c->sources, c->from, sources[k], &o, why, sizeof(why))) < 0)
 			r = build_fail(b, i, r, "%s", why);
@@ -209,8 +229,7 @@ static int work(struct build *b, struct stage *s, struct step *step, int root)
 				   .dest = c->dest,
 				   .dest_is_dir = c->dest_is_dir,
 				   .keep_owner = !c->context && !c->chown,
-				   .has_mode = c->has_mode,
-				   .mode = c->mode,
+				   .chmod = c->chmod,
 				   .unpack = c->unpack};
 	char why[1024] = "";
 	(void)s;
@@ -235,7 +254,7 @@ static int copy_step(struct build *b, struct stage *s, const struct dockerfile_i
 	VEC_PUSH(&parts, c->dest);
 	VEC_PUSH(&parts, c->dest_is_dir ? "dir" : "");
 	VEC_PUSH(&parts, str_or(c->chown, ""));
-	VEC_PUSH(&parts, c->has_mode ? arena_printf(&b->arena, "%o", c->mode) : "");
+	VEC_PUSH(&parts, str_or(c->chmod, ""));
 	VEC_PUSH(&parts, digest);
 	for (size_t k = 0; k < c->files.n; k++) {
 		char hex[65];

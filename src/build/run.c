@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "image/stream.h"
 #include "runtime/rootfs.h"
 
+#define COPY_BYTES (16u << 20)
 #define SECRETS_BYTES_MAX (512u << 10) /* as docker allows */
 
 /* Known without ARG, never part of a key nor of the image. */
@@ -148,6 +150,29 @@ static int open_cache(struct build *b, struct stage *s, const struct dockerfile_
 	return 0;
 }
 
+/* What is written to a bind mount is seen by that RUN and by nobody after it. */
+static int open_writable(struct build *b, const struct dockerfile_instruction *i, int at, struct run_mount *m)
+{
+	struct stat st;
+	if (fstat(at, &st) < 0)
+		return build_fail(b, i, -errno, "--mount: %s", strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return view_open_writable(b, m->source, &m->over);
+	const char *copy = arena_printf(&b->arena, "%s/%u-copy", b->work, b->n_steps++);
+	_cleanup_close_ int from = open(m->source, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int to = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r = from < 0 || to < 0 ? -errno : 0;
+	for (ssize_t n = 1; r == 0 && n > 0;)
+		if ((n = copy_file_range(from, NULL, to, NULL, COPY_BYTES, 0)) < 0 &&
+		    (n = sendfile(to, from, NULL, COPY_BYTES)) < 0)
+			r = -errno;
+	if (r == 0 && (fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0))
+		r = -errno;
+	m->source = copy;
+	m->secret = true; /* goes with the mount */
+	return r < 0 ? build_fail(b, i, r, "--mount: %s", strerror(-r)) : 0;
+}
+
 static int open_bind(struct build *b, const struct dockerfile_instruction *i, struct run_mount *m)
 {
 	const char *from = field(m, "from", NULL, NULL), *source = str_or(field(m, "source", "src", NULL), "");
@@ -165,10 +190,8 @@ static int open_bind(struct build *b, const struct dockerfile_instruction *i, st
 		return build_fail(b, i, -errno, "--mount: source=%s: %s", source, strerror(errno));
 	real[n] = 0;
 	m->source = arena_strdup(&b->arena, real);
-	if (field_bool(m, "rw", "readwrite"))
-		return build_fail(b, i, -ENOTSUP, "--mount: rw is possible with type=cache only");
-	m->readonly = true;
-	return 0;
+	m->readonly = !field_bool(m, "rw", "readwrite");
+	return m->readonly ? 0 : open_writable(b, i, at, m);
 }
 
 static int open_secret(struct build *b, const struct dockerfile_instruction *i, struct run_mount *m)
@@ -210,6 +233,13 @@ static int open_mount(struct build *b, struct stage *s, const struct dockerfile_
 {
 	if (str_eq(m->type, "secret"))
 		return open_secret(b, i, m);
+	if (str_eq(m->type, "ssh")) { /* nobody forwards an agent: RUN goes on without, unless it says that it can't */
+		m->skip = true;
+		return field_bool(m, "required", NULL)
+			   ? build_fail(b, i, -ENOENT,
+					"ssh: no agent is forwarded to builds, and the mount is required")
+			   : 0;
+	}
 	if (!m->target)
 		return build_fail(b, i, -EINVAL, "--mount: target is required");
 	if (str_eq(m->type, "cache"))
@@ -228,6 +258,7 @@ static void close_mounts(struct build *b, struct run *run)
 {
 	for (size_t k = 0; k < run->n_mounts; k++) {
 		struct run_mount *m = &run->mounts[k];
+		view_close_writable(b, m->over);
 		build_source_close(b, m->fd, m->view);
 		if (m->lock >= 0)
 			close(m->lock);

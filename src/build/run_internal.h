@@ -16,6 +16,7 @@ struct run_mount {
 	const char *source; /* a path of the host; NULL: tmpfs */
 	const char *tmpfs;  /* its options */
 	const char *view, *digest;
+	const char *over; /* an overlay that takes what is written: rw */
 	int fd, lock;
 	bool readonly, secret, skip;
 };

@@ -269,7 +269,7 @@ static size_t add_mounts(struct build *b, const struct run *run, struct spec_mou
 		if (x->skip)
 			continue;
 		m[n++] = (struct spec_mount){.type = x->source ? NULL : "tmpfs",
-					     .source = x->source,
+					     .source = x->over ? x->over : x->source,
 					     .target = x->target,
 					     .data = x->tmpfs,
 					     .readonly = x->readonly};

@@ -36,6 +36,9 @@ struct lister {
 	struct sources *all;
 	int root;
 	const struct source_options *o;
+	const char
+	    *base; /* the source that is being listed, or the directory that it is in: what --exclude is relative to */
+	size_t pivot; /* of names with parents, what is not kept: "a/./b" is b below a */
 	char *err;
 	size_t err_len;
 };
@@ -74,7 +77,15 @@ static const char *join(struct lister *l, const char *dir, const char *name)
 
 static bool left_out(const struct lister *l, const char *path)
 {
-	return *path && (patterns_exclude(l->o->ignore, path) || patterns_exclude(l->o->exclude, path));
+	size_t n = l->o->parents ? 0 : strlen(l->base);
+	const char *below = !n ? path : strncmp(path, l->base, n) == 0 && path[n] == '/' ? path + n + 1 : "";
+	return (*path && patterns_exclude(l->o->ignore, path)) || (*below && patterns_exclude(l->o->exclude, below));
+}
+
+static const char *directory_of(struct lister *l, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? arena_strndup(&l->all->arena, path, (size_t)(slash - path)) : "";
 }
 
 /* Nothing below an excluded directory can come back, unless there are patterns that keep. */
@@ -140,10 +151,12 @@ static int list_source(struct lister *l, const char *path)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail(l->err, l->err_len, fd < 0 ? fd : -errno, path, fd == -ENOENT ? "not found" : NULL);
 	const char *slash = strrchr(path, '/');
-	const char *name = l->o->parents ? path : slash ? slash + 1 : path;
+	const char *kept = path + MIN_OF(l->pivot, strlen(path));
+	const char *name = l->o->parents ? kept : slash ? slash + 1 : path;
+	l->base = S_ISDIR(st.st_mode) ? path : directory_of(l, path);
 	if (S_ISDIR(st.st_mode)) {
 		l->all->n_dirs++;
-		return list_dir(l, path, l->o->parents ? path : "", 0);
+		return list_dir(l, path, l->o->parents ? kept : "", 0);
 	}
 	if (left_out(l, path))
 		return fail(l->err, l->err_len, -ENOENT, path, "excluded by the ignore file");
@@ -181,6 +194,7 @@ static int list_matching(struct lister *l, const char *dir, const char *rest, bo
 			if (!deep || more || r < 0)
 				continue;
 		}
+		l->base = dir;
 		if (left_out(l, path) && !(is_dir && may_keep(l)))
 			continue;
 		*found = true;
@@ -193,8 +207,9 @@ static int list_matching(struct lister *l, const char *dir, const char *rest, bo
 int sources_list(struct sources *t, int root, const char *source, const struct source_options *o, char *err,
 		 size_t err_len)
 {
-	struct lister l = {t, root, o, err, err_len};
-	const char *path = path_clean(&t->arena, source);
+	const char *path = path_clean(&t->arena, source), *dot = o->parents ? strstr(source, "/./") : NULL;
+	const char *before = dot ? path_clean(&t->arena, arena_strndup(&t->arena, source, (size_t)(dot - source))) : "";
+	struct lister l = {t, root, o, "", *before ? strlen(before) + 1 : 0, err, err_len};
 	bool found = false;
 	if (!*path || !pattern_has_wildcard(path))
 		return list_source(&l, path);

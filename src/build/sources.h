@@ -60,9 +60,8 @@ struct source_target {
 	bool keep_owner;  /* of the source; else uid and gid */
 	uid_t uid;
 	gid_t gid;
-	bool has_mode; /* for everything copied */
-	mode_t mode;
-	bool unpack; /* files that are archives are unpacked instead: ADD */
+	const char *chmod; /* what mode_apply takes, for everything copied; NULL: as it was */
+	bool unpack;	   /* files that are archives are unpacked instead: ADD */
 };
 
 int sources_copy(const struct sources *t, int root, const struct source_target *to, char *err, size_t err_len);

@@ -14,6 +14,7 @@
 #include "base/macros.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "build/mode.h"
 #include "build/sources.h"
 #include "image/layer.h"
 #include "image/stream.h"
@@ -74,7 +75,10 @@ static int make_dirs(struct copier *c, const char *dir)
 
 static mode_t mode_of(const struct copier *c, const struct stat *st)
 {
-	return c->to->has_mode ? c->to->mode : st->st_mode & 07777;
+	mode_t mode = st->st_mode & 07777;
+	if (c->to->chmod)
+		(void)mode_apply(c->to->chmod, mode, S_ISDIR(st->st_mode), &mode); /* it was looked at before */
+	return mode;
 }
 
 static int set_owner(const struct copier *c, int dir, const char *name, const struct stat *st)

@@ -91,6 +91,27 @@ void view_close(struct build *b, int fd, const char *path)
 	}
 }
 
+int view_open_writable(struct build *b, const char *dir, const char **ret_path)
+{
+	const char *upper = step_dir(b, "upper"), *workdir = step_dir(b, "work"), *at = step_dir(b, "over");
+	struct stat st;
+	/* The overlay's root is upper's. */
+	int r = stat(dir, &st) < 0 || chown(upper, st.st_uid, st.st_gid) < 0 || chmod(upper, st.st_mode & 07777) < 0
+		    ? -errno
+		    : mount_layers((const char *const[]){dir, NULL}, upper, workdir, at);
+	if (r < 0)
+		return build_fail(b, NULL, r, "%s cannot be mounted: %s", dir, strerror(-r));
+	*ret_path = at;
+	return 0;
+}
+
+void view_close_writable(struct build *b, const char *path)
+{
+	(void)b; /* its directories go with the build's */
+	if (path)
+		umount2(path, MNT_DETACH);
+}
+
 /* ---- keys ---- */
 
 void step_key(const struct stage *s, char ret[BUILD_KEY_MAX], const char *const *parts, size_t n)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`proa image build`, without a cluster: what Dockerfiles say is done, once, and nothing else is left."""
+import json
 import os
 import pathlib
 import shutil
@@ -192,6 +193,82 @@ RUN --mount=type=cache,target=/c,id=one test "$(cat /c/n | tr '\\n' ' ')" = "1 2
     expect(not store, "the secret is in " + store)
 
 
+def test_writable_binds(b):
+    """What RUN writes to them is gone with it."""
+    b.build(b.context(Dockerfile="""FROM busybox:demo
+RUN --mount=type=bind,source=src,target=/ctx,rw echo new > /ctx/new && rm /ctx/a && test "$(ls /ctx)" = new
+RUN --mount=type=bind,source=src/a,target=/one,readwrite echo more >> /one && test "$(cat /one)" = "$(printf 'a\\nmore')"
+RUN --mount=type=bind,source=src,target=/ctx test "$(ls /ctx)" = a && test "$(cat /ctx/a)" = a
+RUN --mount=type=ssh test -z "$SSH_AUTH_SOCK"
+RUN test ! -s /one && test ! -e /ctx/new
+""", src__a="a\n"))
+
+
+def test_as_people_write_them(b):
+    c = b.context(Dockerfile="""\ufeff# syntax=docker/dockerfile:1
+# check=skip=all
+ARG TAG=demo
+FROM --platform=$BUILDPLATFORM busybox:${TAG:-none} AS build
+ARG TARGETPLATFORM TARGETARCH BUILDPLATFORM
+ARG VERSION=v1.2.3
+ENV A=${VERSION#v} B=${VERSION%.*} C=${VERSION##*.} D=${VERSION%%.*} E=${VERSION//./_} F=${VERSION/1/9} G=${VERSION:+set} H=${NOT:-else}
+ENV LEGACY a  b
+RUN test "$TARGETPLATFORM $TARGETARCH" = "linux/amd64 amd64" && \\
+    # a comment within
+
+    test "$A $B $C $D $E $F $G $H" = "1.2.3 v1.2 3 v1 v1_2_3 v9.2.3 set else" && \\
+    test "$LEGACY" = "a  b"
+RUN <<-"EOT" sh
+\techo "no $expansion" > /quoted
+EOT
+COPY <<EOT /conf
+version=${VERSION}
+EOT
+COPY --chmod=u=rwX,go=rX src/ /sym/
+COPY --parents a/./b/c/f.txt src/**/*.txt /parents/
+COPY --exclude=*.txt --exclude=sub/deep src/ /excluded/
+COPY --exclude=*.txt src/* /matched/
+COPY --link --chown=7:8 src/one.txt /linked
+ADD --unpack=false f.tgz /packed/
+RUN set -e; test "$(cat /quoted)" = 'no '; test "$(cat /conf)" = version=v1.2.3; \\
+    test "$(stat -c %a /sym/one.txt /sym/run.sh /sym/sub | tr '\\n' ' ')" = '644 755 755 '; \\
+    test "$(cd /parents && find . -type f | sort | tr '\\n' ' ')" = './b/c/f.txt ./src/one.txt ./src/sub/deep/three.txt ./src/sub/two.txt '; \\
+    test "$(cd /excluded && find . -type f | sort | tr '\\n' ' ')" = './run.sh ./sub/two.txt '; \\
+    test "$(cd /matched && find . -type f | sort | tr '\\n' ' ')" = './deep/three.txt ./run.sh '; \\
+    test "$(stat -c %u:%g /linked)" = 7:8; test -f /packed/f.tgz
+SHELL ["/bin/sh", "-ec"]
+RUN test -f /conf; ! false
+
+FROM build AS base
+ONBUILD COPY src/one.txt /onbuild
+ONBUILD RUN test -f /onbuild
+
+FROM base
+RUN test -f /onbuild
+EXPOSE 80 53/udp 8000-8002
+VOLUME /data /more
+HEALTHCHECK --interval=5s --start-interval=1s --retries=2 CMD wget -q http://localhost/ || exit 1
+STOPSIGNAL SIGQUIT
+WORKDIR /app
+WORKDIR sub
+USER 1000:1000
+CMD ["/bin/sh", "-c", "pwd"]
+""")
+    for path, text in (("src/one.txt", "1"), ("src/run.sh", "#!/bin/sh\n"), ("src/sub/two.txt", "2"), ("src/sub/deep/three.txt", "3"),
+                       ("a/b/c/f.txt", "f")):
+        (c / path).parent.mkdir(parents=True, exist_ok=True)
+        (c / path).write_text(text)
+    (c / "src/one.txt").chmod(0o600)
+    (c / "src/run.sh").chmod(0o700)
+    run(["tar", "-C", c, "-czf", c / "f.tgz", "src"])
+    (c / "Dockerfile").write_text((c / "Dockerfile").read_text().replace("RUN test -f /conf; ! false\n", "RUN test -f /conf; ! false\r\n"))
+    id = b.build(c, "-t", "people:1")[0]
+    config = json.loads(run([b.proa, "image", "inspect", f"--data-dir={b.data}", id]))[0]["config"]
+    expect(set(config["ExposedPorts"]) == {"80/tcp", "53/udp", "8000/tcp", "8001/tcp", "8002/tcp"}, config["ExposedPorts"])
+    expect(set(config["Volumes"]) == {"/data", "/more"} and config["WorkingDir"] == "/app/sub" and config["User"] == "1000:1000", config)
+    expect(config["Healthcheck"]["StartInterval"] == 10**9 and config["StopSignal"] == "SIGQUIT", config)
+
+
 def test_nothing_leads_outside(b):
     c = b.context(Dockerfile="FROM busybox:demo\nCOPY link /x\n", a="1")
     (c / "link").symlink_to("/etc/hostname")
@@ -214,7 +291,11 @@ def test_errors_name_the_place(b):
             ("FROM busybox:demo\nUSER nobody2\nRUN true\n", "nobody2"),
             ("FROM busybox:demo\nRUN [\"/no/such\"]\n", "line 2: RUN"),
             ("FROM busybox:demo\nENV ${a:?is needed}\n", "line 2: ENV"),
-            ("FROM busybox:demo\nRUN --mount=type=ssh,target=/x true\n", "type=ssh"),
+            ("FROM busybox:demo\nRUN --mount=type=ssh,required=true true\n", "line 2: RUN: ssh: no agent"),
+            ("FROM busybox:demo\nCOPY --chmod=u+q a /x\n", "line 2: COPY: --chmod must be"),
+            ("FROM busybox:demo\nADD https://example.com/a/b.git#main /x\n", "line 2: ADD: https://example.com/a/b.git#main is a git repository"),
+            ("FROM busybox:demo\nADD git@example.com:a/b.git /x\n", "is a git repository"),
+            ("FROM $NOPE\n", "line 1: FROM: base name ($NOPE) should not be blank"),
             ("FROM busybox:demo\nCOPY --from=later /x /y\nFROM busybox:demo AS later\n", "later"),
             ("FROM scratch\nRUN true\n", "line 2: RUN")):
         words = ["--target", "0"] if "later" in dockerfile else []
