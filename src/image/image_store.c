@@ -18,18 +18,6 @@
 #include "base/str.h"
 #include "image/image_internal.h"
 
-int image_fail(char *err, size_t err_len, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (err && err_len) {
-		va_start(ap, fmt);
-		vsnprintf(err, err_len, fmt, ap);
-		va_end(ap);
-	}
-	return r;
-}
-
 char *image_path(const struct image_store *s, const char *fmt, ...)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;

@@ -166,6 +166,10 @@ static void wrong(struct check *c, const char *at, const char *what)
 /* Every member is one of these; "[]" behind a name: an array of strings. */
 static void check_members(struct check *c, const struct json *object, const char *at, const char *const *known)
 {
+	if (!json_is(object, JSON_OBJECT)) {
+		wrong(c, at, "must be an object");
+		return;
+	}
 	JSON_EACH(m, object) {
 		const char *const *k = known;
 		size_t len = strlen(m->key);

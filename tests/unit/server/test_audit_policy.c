@@ -144,6 +144,9 @@ static void mistakes_are_named(void **state)
 	    {"rules: [{level: None, resources: [{group: '', resourceNames: [a]}]}]", "requires at least one resource"},
 	    {"rules: [{level: None, resources: [{resource: [a]}]}]",
 	     "rules[0].resources[0].resource: Invalid value: unknown field"},
+	    {"rules: [{level: None, resources: [[group, pods]]}]",
+	     "rules[0].resources[0]: Invalid value: must be an object"},
+	    {"rules: [[level, None]]", "rules[0]: Invalid value: must be an object"},
 	    {"rules: [", "audit policy: line"},
 	};
 
