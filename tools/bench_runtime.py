@@ -27,7 +27,7 @@ import harness  # noqa: E402
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "30"))
 PODS = int(os.environ.get("BENCH_PODS", "1000"))
-PODS_IDLE_S = 30
+PODS_IDLE_S = int(os.environ.get("BENCH_IDLE_S", "30"))
 PODS_WAIT_S = 600
 POD_KB = 2500  # what a pod may take of the machine, with its processes; 1,300 was measured
 SPARE_KB = 1 << 20
