@@ -52,6 +52,9 @@ struct resource {
 	bool has_status;	/* spec and status are written separately, metadata.generation counts spec changes */
 	bool has_generation;
 	bool returns_deleted; /* DELETE answers with the object that is gone, not with a Status */
+	bool needs_revision;  /* a PUT must say the revision that it replaces */
+	bool put_creates;     /* a PUT creates what is not there */
+	bool status_only;     /* a write of the status leaves metadata alone */
 	const void *custom;   /* custom resources: their definition (server/crd.h) */
 };
 

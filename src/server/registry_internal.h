@@ -105,8 +105,7 @@ struct strategy {
 	void (*begin_delete)(struct write_op *op); /* edits op->tree when deletionTimestamp is set */
 	/* POST of something that is not stored. */
 	void (*review)(struct write_op *op);
-	bool orphans; /* dependents stay when the delete doesn't say */
-	bool create_on_update;
+	bool orphans;				    /* dependents stay when the delete doesn't say */
 	bool keeps_status;			    /* status may be given on create */
 	const struct subresource_ops *subresources; /* ends with name NULL */
 };
@@ -118,10 +117,12 @@ const struct subresource_ops *strategy_subresource(const struct strategy *s, con
 
 extern const struct strategy strategy_pods, strategy_services, strategy_namespaces, strategy_nodes, strategy_secrets,
     strategy_serviceaccounts, strategy_csrs, strategy_pvs, strategy_pvcs, strategy_bindings, strategy_jobs,
-    strategy_replicationcontrollers, strategy_endpoints, strategy_events, strategy_self_subject_access,
-    strategy_subject_access, strategy_local_subject_access, strategy_self_subject_rules, strategy_token_reviews,
-    strategy_self_subject, strategy_definitions;
+    strategy_replicationcontrollers, strategy_device_taint_rules, strategy_self_subject_access, strategy_subject_access,
+    strategy_local_subject_access, strategy_self_subject_rules, strategy_token_reviews, strategy_self_subject,
+    strategy_definitions;
 extern const struct subresource_ops scale_ops;
+/* The old object with the metadata that a write of its status may bring. */
+struct json *metadata_merge(struct write_op *op, const struct json *old, const struct json *sent);
 /* What writing the status of any kind means: a strategy's own merge may begin with it. */
 struct json *status_merge(struct write_op *op, const struct json *old, struct json *sent, struct status *err);
 

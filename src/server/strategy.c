@@ -24,8 +24,7 @@ static const struct strategy *const strategies[] = {
     &strategy_bindings,
     &strategy_jobs,
     &strategy_replicationcontrollers,
-    &strategy_endpoints,
-    &strategy_events,
+    &strategy_device_taint_rules,
     &strategy_self_subject_access,
     &strategy_subject_access,
     &strategy_local_subject_access,
@@ -45,20 +44,32 @@ const struct strategy *strategy_find(const struct resource *row)
 
 /* ---- status ---- */
 
-/* metadata may be written with the status, but for the owners (upstream's status strategies agree on that). */
+/*
+ * metadata may be written with the status, but for the owners (upstream's status strategies agree on that); in younger
+ * kinds nothing of it but who wrote what.
+ */
+struct json *metadata_merge(struct write_op *op, const struct json *old, const struct json *sent)
+{
+	static const char *const kept[] = {"ownerReferences", "labels", "annotations", "finalizers"};
+	struct arena *a = op->arena;
+	struct json *tree = json_clone(a, old), *meta = json_get(sent, "metadata");
+	if (!meta)
+		return tree;
+	meta = json_set(a, tree, "metadata", json_clone(a, meta));
+	for (size_t i = 0; i < (op->row->status_only ? ARRAY_SIZE(kept) : 1); i++) {
+		struct json *v = json_get(json_get(old, "metadata"), kept[i]);
+		json_remove(meta, kept[i]);
+		if (v)
+			json_set(a, meta, kept[i], json_clone(a, v));
+	}
+	return tree;
+}
+
 struct json *status_merge(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
 {
 	struct arena *a = op->arena;
-	struct json *tree = json_clone(a, old), *meta = json_get(sent, "metadata");
-	struct json *status = json_get(sent, "status");
+	struct json *tree = metadata_merge(op, old, sent), *status = json_get(sent, "status");
 	(void)err;
-	if (meta) {
-		struct json *owners = json_path(old, "metadata.ownerReferences");
-		meta = json_set(a, tree, "metadata", json_clone(a, meta));
-		json_remove(meta, "ownerReferences");
-		if (owners)
-			json_set(a, meta, "ownerReferences", json_clone(a, owners));
-	}
 	if (status)
 		json_set(a, tree, "status", json_clone(a, status));
 	else

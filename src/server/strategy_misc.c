@@ -44,15 +44,26 @@ static void fold_string_data(struct write_op *op)
 
 const struct strategy strategy_secrets = {.group = "", .plural = "secrets", .fold = fold_string_data};
 
-/* ---- kinds that a PUT creates ---- */
-
-const struct strategy strategy_endpoints = {.group = "", .plural = "endpoints", .create_on_update = true};
-const struct strategy strategy_events = {.group = "", .plural = "events", .create_on_update = true};
-
 /* ---- v1 kinds whose dependents stay when the delete doesn't say (upstream keeps that for old clients) ---- */
 
 const struct strategy strategy_replicationcontrollers = {
     .group = "", .plural = "replicationcontrollers", .orphans = true};
+
+/* ---- a taint's time is that of its effect: another effect counts anew, unless the client says since when ---- */
+
+static void restart_taint(struct write_op *op)
+{
+	struct json *taint = json_path(op->tree, "spec.taint");
+	const struct json *old = json_path(op->old_tree, "spec.taint");
+	char text[TIME_RFC3339_MAX];
+	if (json_equal(json_get(taint, "effect"), json_get(old, "effect")) ||
+	    !str_eq(json_path_str(taint, "timeAdded"), json_path_str(old, "timeAdded")))
+		return;
+	json_set_str(op->arena, taint, "timeAdded", time_format(now_ns(), text));
+}
+
+const struct strategy strategy_device_taint_rules = {
+    .group = "resource.k8s.io", .plural = "devicetaintrules", .prepare_update = restart_taint};
 
 /* ---- Jobs choose their pods by their own uid, unless told otherwise ---- */
 
@@ -131,7 +142,7 @@ static int check_decisions(const struct json *old, const struct json *tree, cons
 static struct json *merge_approval(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
 {
 	struct arena *a = op->arena;
-	struct json *tree = json_clone(a, old), *conditions = json_path(sent, "status.conditions");
+	struct json *tree = metadata_merge(op, old, sent), *conditions = json_path(sent, "status.conditions");
 	json_remove(json_get(tree, "status"), "conditions");
 	if (conditions)
 		json_set_path(a, tree, "status.conditions", json_clone(a, conditions));
@@ -143,7 +154,7 @@ static struct json *merge_approval(struct write_op *op, const struct json *old, 
 static struct json *merge_signing(struct write_op *op, const struct json *old, struct json *sent, struct status *err)
 {
 	struct arena *a = op->arena;
-	struct json *tree = json_clone(a, old), *status = json_get(sent, "status");
+	struct json *tree = metadata_merge(op, old, sent), *status = json_get(sent, "status");
 	struct json *conditions = json_new(a, JSON_ARRAY);
 	JSON_EACH(c, json_path(old, "status.conditions"))
 		if (str_eq(json_path_str(c, "type"), "Approved") || str_eq(json_path_str(c, "type"), "Denied"))

@@ -572,10 +572,10 @@ static int check_preconditions(struct write_op *op, const struct json *sent, boo
 				 op->old->uid));
 	*ret_expect = !str_empty(rev) && !str_eq(rev, "0");
 	if (!*ret_expect) {
-		if (op->row->custom && op->req.verb == WRITE_UPDATE) {
+		if ((op->row->custom || op->row->needs_revision) && op->req.verb == WRITE_UPDATE) {
 			status_cause(err, "FieldValueInvalid", "metadata.resourceVersion",
 				     "Invalid value: 0: must be specified for an update");
-			return status_invalid(err, r->group, r->kind, op->name);
+			return status_invalid(err, r->group, r->plural, op->name); /* so named by upstream, too */
 		}
 		return 0;
 	}
@@ -818,8 +818,7 @@ void op_modify(struct write_op *op)
 	}
 	for (int i = 0; i < WRITE_TRIES_MAX; i++) {
 		if (op_load(op, &err) < 0) {
-			bool may =
-			    !ops && (is_apply(op) || (op->req.verb == WRITE_UPDATE && op->strategy->create_on_update));
+			bool may = !ops && (is_apply(op) || (op->req.verb == WRITE_UPDATE && op->row->put_creates));
 			if (may)
 				create_instead(op, &kind);
 			else

@@ -230,6 +230,14 @@ func (e *Emitter) resources(gvs []GroupVersion, kinds []Kind, types map[reflect.
 			if r.Status || r.Generation {
 				fmt.Fprintf(&rows, "\t\t.has_status = %v, .has_generation = %v,\n", r.Status, r.Generation)
 			}
+			for _, set := range []struct {
+				name string
+				on   bool
+			}{{"needs_revision", r.Revision}, {"put_creates", r.Upsert}, {"status_only", r.StatusOnly}} {
+				if set.on {
+					fmt.Fprintf(&rows, "\t\t.%s = true,\n", set.name)
+				}
+			}
 			rows.WriteString("\t},\n")
 		}
 	}

@@ -61,6 +61,9 @@ type Resource struct {
 	Scale      bool                   `json:"scale"`
 	Generation bool                   `json:"generation"`
 	Deleted    bool                   `json:"deleted"`
+	Revision   bool                   `json:"revision"`
+	Upsert     bool                   `json:"upsert"`
+	StatusOnly bool                   `json:"statusOnly"`
 	Sub        map[string]Subresource `json:"sub"`
 }
 

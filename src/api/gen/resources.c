@@ -171,6 +171,7 @@ const struct resource resource_table[] = {
 		.namespaced = true, .verbs = VERBS_ALL, .short_names = (const char *const[]){ "ep", NULL },
 		.type = &type_core_v1_Endpoints, .list_type = &type_core_v1_EndpointsList,
 		.storage_prefix = "services/endpoints", .storage_version = true,
+		.put_creates = true,
 	},
 	{
 		.group = "", .version = "v1", .plural = "events", .singular = "event", .kind = "Event",
@@ -178,12 +179,14 @@ const struct resource resource_table[] = {
 		.type = &type_core_v1_Event, .list_type = &type_core_v1_EventList,
 		.storage_prefix = "events", .storage_version = true,
 		.selectable_fields = (const char *const[]){ "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type", NULL },
+		.put_creates = true,
 	},
 	{
 		.group = "", .version = "v1", .plural = "limitranges", .singular = "limitrange", .kind = "LimitRange",
 		.namespaced = true, .verbs = VERBS_ALL, .short_names = (const char *const[]){ "limits", NULL },
 		.type = &type_core_v1_LimitRange, .list_type = &type_core_v1_LimitRangeList,
 		.storage_prefix = "limitranges", .storage_version = true,
+		.put_creates = true,
 	},
 	{
 		.group = "", .version = "v1", .plural = "namespaces", .singular = "namespace", .kind = "Namespace",
@@ -272,6 +275,7 @@ const struct resource resource_table[] = {
 		.type = &type_core_v1_ServiceAccount, .list_type = &type_core_v1_ServiceAccountList,
 		.storage_prefix = "serviceaccounts", .storage_version = true,
 		.returns_deleted = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "", .version = "v1", .plural = "services", .singular = "service", .kind = "Service",
@@ -282,6 +286,7 @@ const struct resource resource_table[] = {
 		.selectable_fields = (const char *const[]){ "spec.clusterIP", "spec.type", NULL },
 		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
+		.put_creates = true,
 	},
 	{
 		.group = "apiregistration.k8s.io", .version = "v1", .plural = "apiservices", .singular = "apiservice", .kind = "APIService",
@@ -290,6 +295,8 @@ const struct resource resource_table[] = {
 		.type = &type_apiregistration_v1_APIService, .list_type = &type_apiregistration_v1_APIServiceList,
 		.storage_prefix = "apiregistration.k8s.io/apiservices", .storage_version = true,
 		.has_status = true, .has_generation = false,
+		.needs_revision = true,
+		.status_only = true,
 	},
 	{
 		.group = "apps", .version = "v1", .plural = "controllerrevisions", .singular = "controllerrevision", .kind = "ControllerRevision",
@@ -415,6 +422,7 @@ const struct resource resource_table[] = {
 		.type = &type_certificates_v1_ClusterTrustBundle, .list_type = &type_certificates_v1_ClusterTrustBundleList,
 		.storage_prefix = "clustertrustbundles", .storage_version = true,
 		.selectable_fields = (const char *const[]){ "spec.signerName", NULL },
+		.needs_revision = true,
 	},
 	{
 		.group = "certificates.k8s.io", .version = "v1", .plural = "podcertificaterequests", .singular = "podcertificaterequest", .kind = "PodCertificateRequest",
@@ -424,6 +432,8 @@ const struct resource resource_table[] = {
 		.storage_prefix = "podcertificaterequests", .storage_version = true,
 		.selectable_fields = (const char *const[]){ "spec.signerName", "spec.podName", "spec.nodeName", NULL },
 		.has_status = true, .has_generation = false,
+		.needs_revision = true,
+		.status_only = true,
 	},
 	{
 		.group = "networking.k8s.io", .version = "v1", .plural = "ingressclasses", .singular = "ingressclass", .kind = "IngressClass",
@@ -460,6 +470,7 @@ const struct resource resource_table[] = {
 		.type = &type_networking_v1_ServiceCIDR, .list_type = &type_networking_v1_ServiceCIDRList,
 		.storage_prefix = "servicecidrs", .storage_version = true,
 		.has_status = true, .has_generation = false,
+		.status_only = true,
 	},
 	{
 		.group = "policy", .version = "v1", .plural = "poddisruptionbudgets", .singular = "poddisruptionbudget", .kind = "PodDisruptionBudget",
@@ -468,30 +479,35 @@ const struct resource resource_table[] = {
 		.type = &type_policy_v1_PodDisruptionBudget, .list_type = &type_policy_v1_PodDisruptionBudgetList,
 		.storage_prefix = "poddisruptionbudgets", .storage_version = true,
 		.has_status = true, .has_generation = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "rbac.authorization.k8s.io", .version = "v1", .plural = "clusterrolebindings", .singular = "clusterrolebinding", .kind = "ClusterRoleBinding",
 		.namespaced = false, .verbs = VERBS_ALL,
 		.type = &type_rbac_v1_ClusterRoleBinding, .list_type = &type_rbac_v1_ClusterRoleBindingList,
 		.storage_prefix = "clusterrolebindings", .storage_version = true,
+		.put_creates = true,
 	},
 	{
 		.group = "rbac.authorization.k8s.io", .version = "v1", .plural = "clusterroles", .singular = "clusterrole", .kind = "ClusterRole",
 		.namespaced = false, .verbs = VERBS_ALL,
 		.type = &type_rbac_v1_ClusterRole, .list_type = &type_rbac_v1_ClusterRoleList,
 		.storage_prefix = "clusterroles", .storage_version = true,
+		.put_creates = true,
 	},
 	{
 		.group = "rbac.authorization.k8s.io", .version = "v1", .plural = "rolebindings", .singular = "rolebinding", .kind = "RoleBinding",
 		.namespaced = true, .verbs = VERBS_ALL,
 		.type = &type_rbac_v1_RoleBinding, .list_type = &type_rbac_v1_RoleBindingList,
 		.storage_prefix = "rolebindings", .storage_version = true,
+		.put_creates = true,
 	},
 	{
 		.group = "rbac.authorization.k8s.io", .version = "v1", .plural = "roles", .singular = "role", .kind = "Role",
 		.namespaced = true, .verbs = VERBS_ALL,
 		.type = &type_rbac_v1_Role, .list_type = &type_rbac_v1_RoleList,
 		.storage_prefix = "roles", .storage_version = true,
+		.put_creates = true,
 	},
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "csidrivers", .singular = "csidriver", .kind = "CSIDriver",
@@ -500,6 +516,7 @@ const struct resource resource_table[] = {
 		.storage_prefix = "csidrivers", .storage_version = true,
 		.returns_deleted = true,
 		.has_status = false, .has_generation = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "csinodes", .singular = "csinode", .kind = "CSINode",
@@ -507,12 +524,14 @@ const struct resource resource_table[] = {
 		.type = &type_storage_v1_CSINode, .list_type = &type_storage_v1_CSINodeList,
 		.storage_prefix = "csinodes", .storage_version = true,
 		.returns_deleted = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "csistoragecapacities", .singular = "csistoragecapacity", .kind = "CSIStorageCapacity",
 		.namespaced = true, .verbs = VERBS_ALL,
 		.type = &type_storage_v1_CSIStorageCapacity, .list_type = &type_storage_v1_CSIStorageCapacityList,
 		.storage_prefix = "csistoragecapacities", .storage_version = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "storageclasses", .singular = "storageclass", .kind = "StorageClass",
@@ -529,6 +548,7 @@ const struct resource resource_table[] = {
 		.storage_prefix = "volumeattachments", .storage_version = true,
 		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
+		.needs_revision = true,
 	},
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "volumeattributesclasses", .singular = "volumeattributesclass", .kind = "VolumeAttributesClass",
@@ -543,6 +563,7 @@ const struct resource resource_table[] = {
 		.type = &type_admissionregistration_v1_MutatingAdmissionPolicy, .list_type = &type_admissionregistration_v1_MutatingAdmissionPolicyList,
 		.storage_prefix = "mutatingadmissionpolicies", .storage_version = true,
 		.has_status = false, .has_generation = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "admissionregistration.k8s.io", .version = "v1", .plural = "mutatingadmissionpolicybindings", .singular = "mutatingadmissionpolicybinding", .kind = "MutatingAdmissionPolicyBinding",
@@ -550,6 +571,7 @@ const struct resource resource_table[] = {
 		.type = &type_admissionregistration_v1_MutatingAdmissionPolicyBinding, .list_type = &type_admissionregistration_v1_MutatingAdmissionPolicyBindingList,
 		.storage_prefix = "mutatingadmissionpolicybindings", .storage_version = true,
 		.has_status = false, .has_generation = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "admissionregistration.k8s.io", .version = "v1", .plural = "mutatingwebhookconfigurations", .singular = "mutatingwebhookconfiguration", .kind = "MutatingWebhookConfiguration",
@@ -557,6 +579,7 @@ const struct resource resource_table[] = {
 		.type = &type_admissionregistration_v1_MutatingWebhookConfiguration, .list_type = &type_admissionregistration_v1_MutatingWebhookConfigurationList,
 		.storage_prefix = "mutatingwebhookconfigurations", .storage_version = true,
 		.has_status = false, .has_generation = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "admissionregistration.k8s.io", .version = "v1", .plural = "validatingadmissionpolicies", .singular = "validatingadmissionpolicy", .kind = "ValidatingAdmissionPolicy",
@@ -565,6 +588,8 @@ const struct resource resource_table[] = {
 		.type = &type_admissionregistration_v1_ValidatingAdmissionPolicy, .list_type = &type_admissionregistration_v1_ValidatingAdmissionPolicyList,
 		.storage_prefix = "validatingadmissionpolicies", .storage_version = true,
 		.has_status = true, .has_generation = true,
+		.needs_revision = true,
+		.status_only = true,
 	},
 	{
 		.group = "admissionregistration.k8s.io", .version = "v1", .plural = "validatingadmissionpolicybindings", .singular = "validatingadmissionpolicybinding", .kind = "ValidatingAdmissionPolicyBinding",
@@ -572,6 +597,7 @@ const struct resource resource_table[] = {
 		.type = &type_admissionregistration_v1_ValidatingAdmissionPolicyBinding, .list_type = &type_admissionregistration_v1_ValidatingAdmissionPolicyBindingList,
 		.storage_prefix = "validatingadmissionpolicybindings", .storage_version = true,
 		.has_status = false, .has_generation = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "admissionregistration.k8s.io", .version = "v1", .plural = "validatingwebhookconfigurations", .singular = "validatingwebhookconfiguration", .kind = "ValidatingWebhookConfiguration",
@@ -579,6 +605,7 @@ const struct resource resource_table[] = {
 		.type = &type_admissionregistration_v1_ValidatingWebhookConfiguration, .list_type = &type_admissionregistration_v1_ValidatingWebhookConfigurationList,
 		.storage_prefix = "validatingwebhookconfigurations", .storage_version = true,
 		.has_status = false, .has_generation = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "apiextensions.k8s.io", .version = "v1", .plural = "customresourcedefinitions", .singular = "customresourcedefinition", .kind = "CustomResourceDefinition",
@@ -587,6 +614,8 @@ const struct resource resource_table[] = {
 		.type = &type_apiextensions_v1_CustomResourceDefinition, .list_type = &type_apiextensions_v1_CustomResourceDefinitionList,
 		.storage_prefix = "apiextensions.k8s.io/customresourcedefinitions", .storage_version = true,
 		.has_status = true, .has_generation = true,
+		.needs_revision = true,
+		.status_only = true,
 	},
 	{
 		.group = "scheduling.k8s.io", .version = "v1", .plural = "priorityclasses", .singular = "priorityclass", .kind = "PriorityClass",
@@ -600,12 +629,15 @@ const struct resource resource_table[] = {
 		.namespaced = true, .verbs = VERBS_ALL,
 		.type = &type_coordination_v1_Lease, .list_type = &type_coordination_v1_LeaseList,
 		.storage_prefix = "leases", .storage_version = true,
+		.needs_revision = true,
+		.put_creates = true,
 	},
 	{
 		.group = "node.k8s.io", .version = "v1", .plural = "runtimeclasses", .singular = "runtimeclass", .kind = "RuntimeClass",
 		.namespaced = false, .verbs = VERBS_ALL,
 		.type = &type_node_v1_RuntimeClass, .list_type = &type_node_v1_RuntimeClassList,
 		.storage_prefix = "runtimeclasses", .storage_version = true,
+		.needs_revision = true,
 	},
 	{
 		.group = "discovery.k8s.io", .version = "v1", .plural = "endpointslices", .singular = "endpointslice", .kind = "EndpointSlice",
@@ -621,6 +653,7 @@ const struct resource resource_table[] = {
 		.type = &type_flowcontrol_v1_FlowSchema, .list_type = &type_flowcontrol_v1_FlowSchemaList,
 		.storage_prefix = "flowschemas", .storage_version = true,
 		.has_status = true, .has_generation = true,
+		.status_only = true,
 	},
 	{
 		.group = "flowcontrol.apiserver.k8s.io", .version = "v1", .plural = "prioritylevelconfigurations", .singular = "prioritylevelconfiguration", .kind = "PriorityLevelConfiguration",
@@ -629,6 +662,7 @@ const struct resource resource_table[] = {
 		.type = &type_flowcontrol_v1_PriorityLevelConfiguration, .list_type = &type_flowcontrol_v1_PriorityLevelConfigurationList,
 		.storage_prefix = "prioritylevelconfigurations", .storage_version = true,
 		.has_status = true, .has_generation = true,
+		.status_only = true,
 	},
 	{
 		.group = "resource.k8s.io", .version = "v1", .plural = "deviceclasses", .singular = "deviceclass", .kind = "DeviceClass",
@@ -645,6 +679,8 @@ const struct resource resource_table[] = {
 		.type = &type_resource_v1_DeviceTaintRule, .list_type = &type_resource_v1_DeviceTaintRuleList,
 		.storage_prefix = "devicetaintrules", .storage_version = true,
 		.has_status = true, .has_generation = true,
+		.needs_revision = true,
+		.status_only = true,
 	},
 	{
 		.group = "resource.k8s.io", .version = "v1", .plural = "resourceclaims", .singular = "resourceclaim", .kind = "ResourceClaim",
@@ -654,6 +690,7 @@ const struct resource resource_table[] = {
 		.storage_prefix = "resourceclaims", .storage_version = true,
 		.returns_deleted = true,
 		.has_status = true, .has_generation = false,
+		.status_only = true,
 	},
 	{
 		.group = "resource.k8s.io", .version = "v1", .plural = "resourceclaimtemplates", .singular = "resourceclaimtemplate", .kind = "ResourceClaimTemplate",
@@ -678,6 +715,8 @@ const struct resource resource_table[] = {
 		.type = &type_storagemigration_v1_StorageVersionMigration, .list_type = &type_storagemigration_v1_StorageVersionMigrationList,
 		.storage_prefix = "storageversionmigrations", .storage_version = true,
 		.has_status = true, .has_generation = false,
+		.needs_revision = true,
+		.status_only = true,
 	},
 };
 const size_t resource_table_len = sizeof(resource_table) / sizeof(resource_table[0]);
