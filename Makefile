@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front for meson: the commands that people and CI type. HACKING.md explains each.
 
-.PHONY: all build up down test test-kills test-faults test-vm bench fuzz clean packages format generate
+.PHONY: all build up down test test-kills test-faults test-vm bench fuzz fuzz-api clean packages format generate
 
 all: build
 
@@ -42,6 +42,13 @@ bench: build
 fuzz:
 	@tools/install-packages build test
 	@tools/run-fuzzers $${SECONDS_EACH:-60}
+
+# The live API over its own OpenAPI, another way each time; SEED and SECONDS_ALL as wanted.
+fuzz-api:
+	@tools/install-packages build test
+	@[ -f build-sanitized/build.ninja ] || CC=clang meson setup build-sanitized -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 >/dev/null
+	@ninja -C build-sanitized --quiet tests/e2e/apiserver >&2
+	@tests/e2e/api_fuzz.py --apiserver build-sanitized/tests/e2e/apiserver --seed $${SEED:-$$(date +%s)} --seconds $${SECONDS_ALL:-600} --requests 1000000000
 
 format:
 	@git ls-files '*.c' '*.h' | grep -v '^src/api/gen/' | xargs clang-format -i

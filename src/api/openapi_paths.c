@@ -195,6 +195,15 @@ static void write_body_v3(struct openapi *o, const struct target *t, const struc
 	json_out_end_object(&o->w);
 }
 
+static void write_response(struct openapi *o, const struct target *t, const struct op *op, const char *code,
+			   const char *description)
+{
+	json_out_object(&o->w, code);
+	json_out_str(&o->w, "description", description);
+	write_content(o, t, op);
+	json_out_end_object(&o->w);
+}
+
 static void write_responses(struct openapi *o, const struct target *t, const struct op *op)
 {
 	json_out_object(&o->w, "responses");
@@ -207,12 +216,10 @@ static void write_responses(struct openapi *o, const struct target *t, const str
 	else
 		json_out_raw(&o->w, "content", "{\"*/*\":{\"schema\":{\"type\":\"string\"}}}");
 	json_out_end_object(&o->w);
-	if ((op->verb == VERB_CREATE || op->verb == VERB_UPDATE || op->verb == VERB_PATCH) && !t->connect) {
-		json_out_object(&o->w, "201");
-		json_out_str(&o->w, "description", "Created");
-		write_content(o, t, op);
-		json_out_end_object(&o->w);
-	}
+	if ((op->verb == VERB_CREATE || op->verb == VERB_UPDATE || op->verb == VERB_PATCH) && !t->connect)
+		write_response(o, t, op, "201", "Created");
+	if ((op->verb == VERB_CREATE || op->verb == VERB_DELETE) && !t->connect)
+		write_response(o, t, op, "202", "Accepted");
 	json_out_raw(&o->w, "401", "{\"description\":\"Unauthorized\"}");
 	json_out_end_object(&o->w);
 }
