@@ -5,8 +5,9 @@ import json
 import re
 
 DEPTH_MAX = 7
-# Never made: owners in templates may repeat their key, unseen by validation, and eviction responders are behind a gate of upstream's.
-UNMADE = {"evictionResponders", "ownerReferences"}
+# Never made: stringData goes into data, owners in templates may repeat their key, unseen by validation, and eviction responders are
+# behind a gate of upstream's.
+UNMADE = {"evictionResponders", "ownerReferences", "stringData"}
 WORDS = ["a", "b", "web", "x-1", "example.com/a", "Always", "100m", "1Gi", "10.0.0.1", "tcp", "0"]
 ODD_STRINGS = ["", " ", "é漢\U0001F600", "a" * 300, "a\nb", "\u0000", "-", ".", "..", "/", "A_B", "1.2.3.4/33", "%", "{}", "99999999999999999999"]
 ODD_VALUES = [None, True, 0, -1, 1.5, 2 ** 31, 2 ** 63, -2 ** 63 - 1, 1e300, "", "x", [], {}, [[]], [None], {"": None}, {"a": {"a": {}}}]
