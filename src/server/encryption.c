@@ -23,10 +23,8 @@
 #include "base/vec.h"
 #include "store/store.h"
 
-#define PREFIX STORE_SEALED_PREFIX "aesgcm:v1:"
-#define NONCE_LEN 12
-#define TAG_LEN 16
 #define KEY_MAX 32
+#define FORMATS 2
 
 struct key {
 	char *name;
@@ -34,9 +32,17 @@ struct key {
 	size_t len;
 };
 
+/* How a provider writes values: prefix, name of the key, colon, nonce, ciphertext, tag. */
+struct format {
+	const char *provider, *prefix;
+	const EVP_CIPHER *(*cipher)(const struct key *k);
+	size_t nonce, tag; /* bytes */
+	size_t block;	   /* the plain text is padded up to whole ones; 1: it is not */
+};
+
 struct provider {
-	bool identity;
-	VEC(struct key) keys; /* aesgcm */
+	const struct format *format; /* NULL: identity */
+	VEC(struct key) keys;
 };
 
 struct entry {
@@ -77,22 +83,40 @@ static struct entry *entry_for(struct encryption *e, const char *key)
 
 /* ---- values ---- */
 
-static const EVP_CIPHER *cipher_of(const struct key *k)
+static const EVP_CIPHER *gcm(const struct key *k)
 {
 	return k->len == 16 ? EVP_aes_128_gcm() : k->len == 24 ? EVP_aes_192_gcm() : EVP_aes_256_gcm();
 }
 
-static bool encrypt(EVP_CIPHER_CTX *ctx, const struct key *k, const char *name, const struct bytes *plain, char *nonce)
+static const EVP_CIPHER *cbc(const struct key *k)
 {
-	unsigned char *at = (unsigned char *)nonce + NONCE_LEN, *tag = at + plain->len;
-	int n;
+	return k->len == 16 ? EVP_aes_128_cbc() : k->len == 24 ? EVP_aes_192_cbc() : EVP_aes_256_cbc();
+}
 
-	return RAND_bytes((unsigned char *)nonce, NONCE_LEN) == 1 &&
-	       EVP_EncryptInit_ex(ctx, cipher_of(k), NULL, k->secret, (unsigned char *)nonce) == 1 &&
-	       EVP_EncryptUpdate(ctx, NULL, &n, (const unsigned char *)name, (int)strlen(name)) == 1 &&
+/* aescbc protects against readers of the disk, not against writers: it is here for what was written by others. */
+static const struct format formats[FORMATS] = {
+    {"aesgcm", STORE_SEALED_PREFIX "aesgcm:v1:", gcm, 12, 16, 1},
+    {"aescbc", STORE_SEALED_PREFIX "aescbc:v1:", cbc, 16, 0, 16},
+};
+
+static size_t padded(const struct format *f, size_t len)
+{
+	return f->block > 1 ? len + f->block - len % f->block : len;
+}
+
+static bool encrypt(EVP_CIPHER_CTX *ctx, const struct format *f, const struct key *k, const char *name,
+		    const struct bytes *plain, char *nonce)
+{
+	unsigned char *at = (unsigned char *)nonce + f->nonce;
+	int n, last;
+
+	/* What is authenticated is bound to its name: under another it is worth nothing. */
+	return RAND_bytes((unsigned char *)nonce, (int)f->nonce) == 1 &&
+	       EVP_EncryptInit_ex(ctx, f->cipher(k), NULL, k->secret, (unsigned char *)nonce) == 1 &&
+	       (!f->tag || EVP_EncryptUpdate(ctx, NULL, &n, (const unsigned char *)name, (int)strlen(name)) == 1) &&
 	       EVP_EncryptUpdate(ctx, at, &n, (const unsigned char *)plain->data, (int)plain->len) == 1 &&
-	       EVP_EncryptFinal_ex(ctx, at + n, &n) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, tag) == 1;
+	       EVP_EncryptFinal_ex(ctx, at + n, &last) == 1 &&
+	       (!f->tag || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, (int)f->tag, at + n + last) == 1);
 }
 
 static int seal(void *self, const char *name, const struct bytes *plain, struct bytes **ret)
@@ -100,14 +124,15 @@ static int seal(void *self, const char *name, const struct bytes *plain, struct 
 	struct entry *entry = entry_for(self, name);
 	struct provider *p = entry ? &entry->providers.at[0] : NULL;
 
-	if (!p || p->identity)
+	if (!p || !p->format)
 		return 0;
+	const struct format *f = p->format;
 	const struct key *k = &p->keys.at[0];
-	size_t head = strlen(PREFIX) + strlen(k->name) + 1;
-	_cleanup_bytes_ struct bytes *b = bytes_alloc(head + NONCE_LEN + plain->len + TAG_LEN);
-	snprintf(b->data, head + 1, PREFIX "%s:", k->name);
+	size_t head = strlen(f->prefix) + strlen(k->name) + 1;
+	_cleanup_bytes_ struct bytes *b = bytes_alloc(head + f->nonce + padded(f, plain->len) + f->tag);
+	snprintf(b->data, head + 1, "%s%s:", f->prefix, k->name);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool good = encrypt(ctx, k, name, plain, b->data + head);
+	bool good = encrypt(ctx, f, k, name, plain, b->data + head);
 	EVP_CIPHER_CTX_free(ctx);
 	ERR_clear_error();
 	if (!good)
@@ -116,35 +141,54 @@ static int seal(void *self, const char *name, const struct bytes *plain, struct 
 	return 0;
 }
 
-static bool decrypt(EVP_CIPHER_CTX *ctx, const struct key *k, const char *name, const char *nonce, struct bytes *plain)
+/* len: of the ciphertext. *ret_len: of the plain text, which has room for as much. */
+static bool decrypt(EVP_CIPHER_CTX *ctx, const struct format *f, const struct key *k, const char *name,
+		    const char *nonce, size_t len, struct bytes *plain, size_t *ret_len)
 {
-	const unsigned char *at = (const unsigned char *)nonce + NONCE_LEN;
-	unsigned char tag[TAG_LEN];
-	int n;
+	const unsigned char *at = (const unsigned char *)nonce + f->nonce;
+	unsigned char tag[EVP_MAX_BLOCK_LENGTH], *out = (unsigned char *)plain->data;
+	int n, last;
 
-	memcpy(tag, at + plain->len, TAG_LEN);
-	return EVP_DecryptInit_ex(ctx, cipher_of(k), NULL, k->secret, (const unsigned char *)nonce) == 1 &&
-	       EVP_DecryptUpdate(ctx, NULL, &n, (const unsigned char *)name, (int)strlen(name)) == 1 &&
-	       EVP_DecryptUpdate(ctx, (unsigned char *)plain->data, &n, at, (int)plain->len) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, tag) == 1 &&
-	       EVP_DecryptFinal_ex(ctx, (unsigned char *)plain->data + n, &n) == 1;
+	memcpy(tag, at + len, f->tag);
+	if (EVP_DecryptInit_ex(ctx, f->cipher(k), NULL, k->secret, (const unsigned char *)nonce) != 1 ||
+	    (f->tag && EVP_DecryptUpdate(ctx, NULL, &n, (const unsigned char *)name, (int)strlen(name)) != 1) ||
+	    EVP_DecryptUpdate(ctx, out, &n, at, (int)len) != 1 ||
+	    (f->tag && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, (int)f->tag, tag) != 1) ||
+	    EVP_DecryptFinal_ex(ctx, out + n, &last) != 1)
+		return false;
+	*ret_len = (size_t)n + (size_t)last;
+	return true;
 }
 
 /* NULL: no such key, or it does not fit. */
-static struct bytes *open_with(const struct key *k, const char *name, const char *rest, size_t len)
+static struct bytes *open_with(const struct format *f, const struct key *k, const char *name, const char *rest,
+			       size_t len)
 {
-	size_t key_len = strlen(k->name);
+	size_t key_len = strlen(k->name), plain_len = 0;
 
-	if (len < key_len + 1 + NONCE_LEN + TAG_LEN || memcmp(rest, k->name, key_len) != 0 || rest[key_len] != ':')
+	if (len < key_len + 1 + f->nonce + f->tag || memcmp(rest, k->name, key_len) != 0 || rest[key_len] != ':')
 		return NULL;
 	rest += key_len + 1;
-	len -= key_len + 1;
-	_cleanup_bytes_ struct bytes *plain = bytes_alloc(len - NONCE_LEN - TAG_LEN);
+	len -= key_len + 1 + f->nonce + f->tag;
+	/* A block cipher writes up to a block more on the way than what comes out. */
+	_cleanup_bytes_ struct bytes *room = bytes_alloc(len + EVP_MAX_BLOCK_LENGTH);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool good = decrypt(ctx, k, name, rest, plain);
+	bool good = decrypt(ctx, f, k, name, rest, len, room, &plain_len);
 	EVP_CIPHER_CTX_free(ctx);
 	ERR_clear_error();
-	return good ? TAKE_PTR(plain) : NULL;
+	/* Without a tag a wrong key is only found out by what comes out: values are objects. */
+	if (good && !f->tag)
+		good = plain_len >= 2 && room->data[0] == '{' && room->data[plain_len - 1] == '}';
+	return good ? bytes_new(room->data, plain_len) : NULL;
+}
+
+/* Who wrote it, by its prefix; NULL: nobody we know. */
+static const struct format *format_of(const char *text, size_t len)
+{
+	for (size_t i = 0; i < FORMATS; i++)
+		if (len > strlen(formats[i].prefix) && memcmp(text, formats[i].prefix, strlen(formats[i].prefix)) == 0)
+			return &formats[i];
+	return NULL;
 }
 
 static int open_value(void *self, const char *name, const void *p, size_t len, struct bytes **ret, bool *ret_stale,
@@ -152,29 +196,30 @@ static int open_value(void *self, const char *name, const void *p, size_t len, s
 {
 	struct entry *entry = entry_for(self, name);
 	const char *text = p, *sealed = STORE_SEALED_PREFIX;
-	size_t prefix = strlen(PREFIX);
 	bool plain_too = !entry;
 
 	if (entry)
 		VEC_EACH(provider, &entry->providers)
-			plain_too |= provider->identity;
+			plain_too |= !provider->format;
 	*ret_stale = false;
 	if (len < strlen(sealed) || memcmp(text, sealed, strlen(sealed)) != 0) {
-		*ret_stale = entry && !entry->providers.at[0].identity;
+		*ret_stale = entry && entry->providers.at[0].format;
 		if (plain_too)
 			return 0;
 		snprintf(why, why_len, "it is not encrypted, and identity is not among its providers");
 		return -EBADMSG;
 	}
-	bool ours = len > prefix && memcmp(text, PREFIX, prefix) == 0;
-	if (ours && entry)
+	const struct format *f = format_of(text, len);
+	size_t prefix = f ? strlen(f->prefix) : 0;
+	if (f && entry)
 		VEC_EACH(provider, &entry->providers)
 			VEC_EACH(k, &provider->keys)
-				if ((*ret = open_with(k, name, text + prefix, len - prefix))) {
+				if (provider->format == f &&
+				    (*ret = open_with(f, k, name, text + prefix, len - prefix))) {
 					*ret_stale = k != entry->providers.at[0].keys.at;
 					return 0;
 				}
-	const char *end = ours ? memchr(text + prefix, ':', len - prefix) : NULL;
+	const char *end = f ? memchr(text + prefix, ':', len - prefix) : NULL;
 	if (end && end - text < 120)
 		snprintf(why, why_len, "none of the configured keys fits; it was written with key \"%.*s\"",
 			 (int)(end - text - (ptrdiff_t)prefix), text + prefix);
@@ -223,22 +268,24 @@ static int read_provider(struct reader *r, const struct json *from, const char *
 	int e = 0;
 
 	if (!json_is(from, JSON_OBJECT) || json_len(from) != 1)
-		return wrong(r, at, "a provider is exactly one of aesgcm and identity");
+		return wrong(r, at, "a provider is exactly one of aesgcm, aescbc and identity");
 	VEC_PUSH(&entry->providers, (struct provider){0});
 	struct provider *p = &VEC_LAST(&entry->providers);
-	p->identity = str_eq(only->key, "identity");
-	if (p->identity)
+	if (str_eq(only->key, "identity"))
 		return 0;
-	if (!str_eq(only->key, "aesgcm"))
-		return wrong(
-		    r, at,
-		    arena_printf(&r->arena, "provider \"%s\" is not supported: use aesgcm or identity", only->key));
+	for (size_t f = 0; f < FORMATS; f++)
+		if (str_eq(only->key, formats[f].provider))
+			p->format = &formats[f];
+	if (!p->format)
+		return wrong(r, at,
+			     arena_printf(&r->arena, "provider \"%s\" is not supported: use aesgcm, aescbc or identity",
+					  only->key));
 	size_t i = 0;
 	JSON_EACH(k, json_get(only, "keys"))
 		if (e == 0)
-			e = read_key(r, k, arena_printf(&r->arena, "%s.aesgcm.keys[%zu]", at, i++), p);
+			e = read_key(r, k, arena_printf(&r->arena, "%s.%s.keys[%zu]", at, only->key, i++), p);
 	if (e == 0 && !p->keys.n)
-		e = wrong(r, at, "aesgcm needs at least one key");
+		e = wrong(r, at, arena_printf(&r->arena, "%s needs at least one key", only->key));
 	return e;
 }
 

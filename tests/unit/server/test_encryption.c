@@ -33,6 +33,12 @@ static const char known[] =
     "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x3c\x20\xbd\x72\xab\x81\xe0\x21\xaf\x12\xf2\xe8\xc3\x8c\x0c\x4f"
     "\xfe\x10\x88\xc8\x29\x25\x77\xbb\x0a\x7c\x5f\xec\x96\x90\xe0\x35\x63";
 
+/* The same by openssl enc -aes-256-cbc: 0, 1, 2 … 15, then the ciphertext. */
+static const char known_cbc[] = "k8s:enc:aescbc:v1:a:"
+				"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"
+				"\x1e\x99\xf4\x2a\x87\xdb\x9e\xf8\xab\x2a\x28\x9e\xfc\x82\x05\x8d"
+				"\x9b\x6d\xf3\xc3\xb8\x06\x15\x7e\x27\x66\x3d\x65\x91\x24\xbb\x7a";
+
 static struct encryption *config(const char *text)
 {
 	_cleanup_status_ struct status err = STATUS_INIT;
@@ -76,6 +82,42 @@ static void reads_what_others_wrote(void **state)
 	assert_int_equal(got->len, strlen(plain_text));
 	assert_memory_equal(got->data, plain_text, got->len);
 	assert_false(stale);
+	encryption_free(e);
+}
+
+static void reads_and_writes_aescbc(void **state)
+{
+	(void)state;
+	struct encryption *e = config(CONFIG("[{aescbc: {keys: [" KEY_A "," KEY_B "]}}," AESGCM(KEY_A) "]"));
+	struct bytes *got;
+	bool stale;
+
+	assert_int_equal(open_with(e, SECRET_KEY, known_cbc, sizeof(known_cbc) - 1, &got, &stale), 0);
+	assert_false(stale);
+	assert_int_equal(got->len, strlen(plain_text));
+	assert_memory_equal(got->data, plain_text, got->len);
+	bytes_unref(got);
+	/* a key of another provider has the same name */
+	assert_int_equal(open_with(e, SECRET_KEY, known, sizeof(known) - 1, &got, &stale), 0);
+	assert_true(stale);
+	bytes_unref(got);
+	_cleanup_bytes_ struct bytes *sealed = seal(e, SECRET_KEY);
+	assert_int_equal(sealed->len, sizeof(known_cbc) - 1);
+	assert_memory_equal(sealed->data, known_cbc, strlen("k8s:enc:aescbc:v1:a:"));
+	assert_null(memmem(sealed->data, sealed->len, "Secret", 6));
+	assert_int_equal(open_with(e, SECRET_KEY, sealed->data, sealed->len, &got, &stale), 0);
+	assert_memory_equal(got->data, plain_text, strlen(plain_text));
+	bytes_unref(got);
+	for (size_t n = 0; n < sealed->len; n++)
+		assert_true(open_with(e, SECRET_KEY, sealed->data, n, &got, &stale) < 0);
+	encryption_free(e);
+	/* with a wrong key it may decrypt by chance, but not to an object */
+	e = config(CONFIG("[{aescbc: {keys: [{name: a, secret: /////////////////////w==}]}}]"));
+	for (int i = 0; i < 3000; i++) {
+		sealed->data[sealed->len - 33] = (char)i; /* what the last block is mixed with */
+		sealed->data[sealed->len - 34] = (char)(i >> 8);
+		assert_int_equal(open_with(e, SECRET_KEY, sealed->data, sealed->len, &got, &stale), -ENOKEY);
+	}
 	encryption_free(e);
 }
 
@@ -175,6 +217,8 @@ static void mistakes_are_named(void **state)
 	    {CONFIG("[]"), "resources[0]: no providers"},
 	    {CONFIG("[{kms: {}}]"), "resources[0].providers[0]: provider \"kms\" is not supported"},
 	    {CONFIG("[{identity: {}, aesgcm: {}}]"), "exactly one"},
+	    {CONFIG("[{secretbox: {keys: [" KEY_A "]}}]"),
+	     "provider \"secretbox\" is not supported: use aesgcm, aescbc"},
 	    {CONFIG("[" AESGCM("") "]"), "at least one key"},
 	    {CONFIG("[" AESGCM("{name: 'a:b', secret: /////////////////////w==}") "]"), "without colons"},
 	    {CONFIG("[" AESGCM("{name: a, secret: AAAA}") "]"), "16, 24 or 32 bytes"},
@@ -196,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reads_what_others_wrote),
+	    cmocka_unit_test(reads_and_writes_aescbc),
 	    cmocka_unit_test(nothing_changed_is_accepted),
 	    cmocka_unit_test(the_first_key_writes_and_the_rest_is_stale),
 	    cmocka_unit_test(resources_are_named_by_patterns),
