@@ -26,9 +26,9 @@ test:
 test-kills: build
 	@PROA_KILLS=$${PROA_KILLS:-150} tests/e2e/run --build build --only image_kills
 
-# Slow: each system call of each command of proa-oci fails once.
+# Slow: each system call of each command of proa-oci and of a pod's shim fails once.
 test-faults: build
-	@ninja -C build --quiet proa-oci tests/oci/fault
+	@ninja -C build --quiet proa-oci tests/oci/fault tests/e2e/runtime/runtime_faults
 	@PROA_FAULTS=all tests/oci/run --build build --only test_faults
 
 # Slow: a virtual machine with pure cgroup v2.

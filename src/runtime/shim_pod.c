@@ -55,7 +55,8 @@ static int make_shm(int64_t size)
 		at = open(SHM_AT, O_PATH | O_CLOEXEC);
 		if (m < 0 || at < 0 || mount_attach(m, at) < 0)
 			_exit(EIO);
-		(void)!write(ready[1], &c, 1);
+		if (write(ready[1], &c, 1) != 1)
+			_exit(EIO); /* that ends the wait, too */
 		close(go[1]);
 		(void)!read(go[0], &c, 1);
 		_exit(0);

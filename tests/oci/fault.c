@@ -87,6 +87,7 @@ static void on_call(struct tracee *t, bool first)
 		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)regs.orig_rax);
 		fprintf(report, "failed %s %lld %s\n", name ? name : "?", (long long)regs.orig_rax,
 			first ? "parent" : "child");
+		fflush(report); /* for who looks after us when it hangs */
 		free(name);
 		regs.orig_rax = (unsigned long long)-1;
 		t->failing = ptrace(PTRACE_SETREGS, t->pid, NULL, &regs) == 0;
@@ -128,6 +129,21 @@ static void step(pid_t pid, int status, bool first)
 	ptrace(PTRACE_SYSCALL, pid, NULL, sig);
 }
 
+/* One may have ended before its maker's stop told of it. */
+static bool still_there(pid_t pid)
+{
+	char path[40], line[100];
+	int tracer = 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return tracer == getpid();
+}
+
 static int trace(pid_t pid)
 {
 	int status, result = 124;
@@ -150,7 +166,7 @@ static int trace(pid_t pid)
 		}
 	}
 	for (int i = 0; i < TRACEES_MAX; i++) {
-		if (tracees[i].pid && (result || !ended))
+		if (tracees[i].pid && (result || !ended) && still_there(tracees[i].pid))
 			fprintf(report, "left %d\n", tracees[i].pid);
 		if (tracees[i].pid && !ended)
 			kill(tracees[i].pid, SIGKILL);

@@ -168,3 +168,16 @@ def test_exec_and_delete(o):
             expect(len(o.do("ps", "--format=json", one).stdout.split(",")) == 1, "a process is left in the container")
         f.sweep(lambda _: ["exec", one, "/bin/true"], after=alone)
         o.do("delete", "--force", one)
+
+
+def test_pod(o):
+    """The same for a pod's shim and what becomes its container."""
+    f = Faulty(o)
+    with f:
+        program = f.fault.parent.parent / "e2e/runtime/runtime_faults"
+        if not program.exists():
+            raise Skip(f"needs {program}")
+        every = {"all": "1"}.get(os.environ.get("PROA_FAULTS"), "40")
+        r = subprocess.run([program, every], capture_output=True, text=True, timeout=3000, env=dict(
+            os.environ, PROA_SHIM=f.fault, FAULT_PROGRAM=o.program.parent / "proa-shim"))
+        expect(r.returncode == 0, r.stdout + r.stderr)
