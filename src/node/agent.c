@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/object.h"
@@ -450,13 +451,24 @@ static int make_directories(struct agent *a, char *err, size_t err_len)
 {
 	_cleanup_free_ char *records = xasprintf("%s/agent", a->cfg.run_dir);
 	_cleanup_free_ char *pods = xasprintf("%s/pods", a->cfg.data_dir);
-	const char *const dirs[] = {a->cfg.run_dir, records, a->cfg.data_dir, pods, a->cfg.log_dir};
+	/* Of volumes and records nothing is anybody else's (CVE-2024-25621), also where an older agent made them. */
+	const struct {
+		const char *path;
+		mode_t mode;
+		bool own;
+	} dirs[] = {{a->cfg.run_dir, 0711, false},
+		    {records, 0700, true},
+		    {a->cfg.data_dir, 0700, false},
+		    {pods, 0700, true},
+		    {a->cfg.log_dir, 0711, false}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		int r = fs_mkdir_p(dirs[i], 0711);
+		int r = fs_mkdir_p(dirs[i].path, dirs[i].mode);
 
+		if (r == 0 && dirs[i].own && chmod(dirs[i].path, dirs[i].mode) < 0)
+			r = -errno;
 		if (r < 0) {
-			snprintf(err, err_len, "cannot make %s: %s", dirs[i], strerror(-r));
+			snprintf(err, err_len, "cannot make %s: %s", dirs[i].path, strerror(-r));
 			return r;
 		}
 	}
