@@ -13,7 +13,7 @@ extern const struct admission_plugin admission_namespace_lifecycle, admission_ta
     admission_escalation_rolebindings, admission_escalation_clusterrolebindings;
 
 extern const struct admission_plugin admission_node_restriction, admission_certificate_requests,
-    admission_trust_bundles;
+    admission_trust_bundles, admission_topology_labels;
 
 /* The latest state of another object as a tree in a->arena, or NULL. ns "" for cluster-scoped. */
 struct json *admission_lookup(const struct admission *a, const char *group, const char *plural, const char *ns,

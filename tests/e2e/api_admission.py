@@ -254,6 +254,19 @@ def test_default_classes(api):
     assert made["spec"]["ingressClassName"] == "front", made
 
 
+def test_topology_labels(api):
+    ns = space(api, "topology")
+    zone, region = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+    api.do("POST", "/api/v1/nodes", {"metadata": {"name": "placed", "labels": {zone: "z", region: "r", "other": "x"}}}, 201)
+    api.do("POST", ns + "pods", pod("a"), 201)
+    api.do("POST", ns + "pods/a/binding", {"metadata": {"name": "a"}, "target": {"kind": "Node", "name": "placed"}}, 201)
+    assert api.do("GET", ns + "pods/a")["metadata"]["labels"] == {zone: "z", region: "r"}
+    own = pod("b", nodeName="placed")
+    own["metadata"]["labels"] = {zone: "mine"}
+    assert api.do("POST", ns + "pods", own, 201)["metadata"]["labels"] == {zone: "mine", region: "r"}
+    assert "labels" not in api.do("POST", ns + "pods", pod("c", nodeName="nowhere"), 201)["metadata"]
+
+
 def test_service_accounts(api):
     ns = space(api, "accounts")
     refused(api, ns, pod("a", serviceAccountName="none"), 'serviceaccount "none" not found')
