@@ -46,6 +46,9 @@ static _Noreturn void give_up(int sync, int error)
 static int set_names(const struct container *c)
 {
 	const char *host = json_path_str(c->config, "hostname"), *domain = json_path_str(c->config, "domainname");
+	const struct json *sysctls = json_path(c->config, "linux.sysctl");
+	if (!str_empty(domain) && (json_get(sysctls, "kernel.domainname") || json_get(sysctls, "kernel/domainname")))
+		return oci_fail(0, "domainname and linux.sysctl's kernel.domainname contradict each other");
 	if (!str_empty(host) && sethostname(host, strlen(host)) < 0)
 		return oci_fail(-errno, "hostname");
 	if (!str_empty(domain) && setdomainname(domain, strlen(domain)) < 0)
@@ -135,7 +138,7 @@ _Noreturn void child_stage(struct maker *m, bool v2_joined)
 	if (r < 0)
 		give_up(m->child_sync, r);
 	if (m->target >= 0)
-		process_become_root();
+		process_become_root(m->process.keep_groups);
 	struct clone_args args = {.flags = CLONE_PARENT | (m->target < 0 ? maker_clone_flags(m) : 0)};
 	int told[2];
 	char c;
@@ -164,7 +167,7 @@ static int enter_new_namespaces(struct maker *m)
 		if (r < 0)
 			return r;
 		if (m->ns.create & CLONE_NEWUSER)
-			process_become_root();
+			process_become_root(m->process.keep_groups);
 	}
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) /* see hide */
 		return oci_fail(-errno, "making the process undumpable");
@@ -210,6 +213,8 @@ static int make_container(struct maker *m)
 		r = process_limits(&m->process);
 	if (r == 0)
 		r = set_sysctls(m);
+	if (r == 0 && m->ns.create & CLONE_NEWNET)
+		r = net_loopback_up();
 	if (r == 0)
 		r = net_devices_take(m);
 	if (r == 0)

@@ -29,7 +29,7 @@ struct runtime_options options;
 bool container_id_valid(const char *id)
 {
 	size_t n = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.+-");
-	return n && !id[n] && n <= CONTAINER_ID_MAX && strcmp(id, ".") && strcmp(id, "..");
+	return n && !id[n] && n <= CONTAINER_ID_MAX && id[0] != '.'; /* with a dot: ours, such as .seccomp */
 }
 
 /*
@@ -50,7 +50,10 @@ static int check_root(void)
 static int name_it(struct container *c, const char *id)
 {
 	if (!container_id_valid(id))
-		return oci_fail(0, "invalid container id \"%s\": letters, digits, '_', '.', '+' and '-' only", id);
+		return oci_fail(0,
+				"invalid container ID format: \"%s\" is empty, too long, starts with a dot or has an "
+				"invalid character (not a letter, digit, '_', '.', '+' or '-')",
+				id);
 	c->id = arena_strdup(&c->arena, id);
 	c->dir = arena_printf(&c->arena, "%s/%s", options.root, id);
 	return check_root();

@@ -26,6 +26,8 @@
 #include "oci/terminal.h"
 #include "runtime/state.h"
 
+#define LISTEN_FDS_MAX 65536 /* far beyond what systemd passes; guards the sum with --preserve-fds */
+
 static struct {
 	const char *bundle, *config, *console_socket, *pid_file, *pidfd_socket;
 	int64_t preserve_fds;
@@ -107,6 +109,14 @@ static int listen_for_start(const struct container *c)
 	return r < 0 ? oci_fail(r, "making the start socket") : TAKE_FD(fd);
 }
 
+/* What systemd hands to a socket-activated runtime is meant for the container; it follows the preserved ones. */
+static int listen_fds(void)
+{
+	int64_t n;
+	const char *text = getenv("LISTEN_FDS");
+	return text && parse_int_range(text, 1, LISTEN_FDS_MAX, &n) == 0 ? (int)n : 0;
+}
+
 /* ---- making it ---- */
 
 /* Undoes what was done, keeping the message of what went wrong. */
@@ -153,7 +163,8 @@ static int make(struct maker *m, const char *id, bool run)
 	if (r == 0)
 		r = container_save_config(c);
 	if (r == 0)
-		r = maker_process(m, c->process, (int)given.preserve_fds, !given.no_new_keyring, false);
+		r = maker_process(m, c->process, (int)given.preserve_fds + listen_fds(), !given.no_new_keyring, false);
+	m->process.listen_fds = listen_fds();
 	if (r == 0 && given.console_socket) {
 		r = m->console = terminal_connect(given.console_socket);
 	} else if (r == 0 && json_path_bool(c->process, "terminal", false)) {

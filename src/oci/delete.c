@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -18,11 +19,14 @@
 #define END_WAIT_MS 10000 /* after SIGKILL; only a process in an uninterruptible sleep takes longer */
 
 static struct {
-	bool force;
+	bool force, regex;
 } given;
 
 static const struct flag flags[] = {
-    {"force", 'f', FLAG_BOOL, &given.force, "kill it first; no error when it doesn't exist"}, {0}};
+    {"force", 'f', FLAG_BOOL, &given.force, "kill it first; no error when it doesn't exist"},
+    {"regex", 'r', FLAG_BOOL, &given.regex,
+     "every container whose id matches the word, an extended regular expression"},
+    {0}};
 
 int delete_stopped(struct container *c)
 {
@@ -44,6 +48,8 @@ static int kill_first(const struct container *c)
 	/* A frozen process doesn't hear SIGKILL on v1. */
 	if (group_frozen(&c->group))
 		(void)group_freeze(&c->group, false);
+	else
+		group_thaw_process(c->pid);
 	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return oci_fail(-errno, "killing container %s", c->id);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -52,6 +58,12 @@ static int kill_first(const struct container *c)
 		r = poll(&p, 1, END_WAIT_MS);
 	while (r < 0 && errno == EINTR);
 	return r == 0 ? oci_fail(-ETIMEDOUT, "container %s does not end", c->id) : 0;
+}
+
+int delete_killed(struct container *c)
+{
+	int r = kill_first(c);
+	return r < 0 ? r : delete_stopped(c);
 }
 
 static int delete_one(const char *id)
@@ -67,14 +79,34 @@ static int delete_one(const char *id)
 	enum container_phase phase = container_phase_of(&c);
 	if (phase != PHASE_STOPPED && phase != PHASE_CREATED && !given.force)
 		return oci_fail(0, "cannot delete container %s that is not stopped: %s", id, phase_name(phase));
-	if (phase != PHASE_STOPPED)
-		r = kill_first(&c);
-	return r < 0 ? r : delete_stopped(&c);
+	return phase == PHASE_STOPPED ? delete_stopped(&c) : delete_killed(&c);
+}
+
+static int delete_matching(const char *pattern)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	regex_t re;
+	size_t n;
+	int result = 0;
+	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
+		return oci_fail(0, "\"%s\" is not a regular expression", pattern);
+	const char **all = container_list(&a, &n);
+	for (size_t i = 0; i < n; i++) {
+		int r = regexec(&re, all[i], 0, NULL, 0) == 0 ? delete_one(all[i]) : 0;
+		if (r < 0)
+			result = r;
+	}
+	regfree(&re);
+	return result;
 }
 
 static int delete (int argc, char **argv)
 {
 	int result = 0;
+	if (given.regex && argc != 1)
+		return oci_fail(0, "--regex goes with one word, the expression");
+	if (given.regex)
+		return delete_matching(argv[0]);
 	for (int i = 0; i < argc; i++) {
 		int r = delete_one(argv[i]);
 		if (r < 0)

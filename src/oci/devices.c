@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "oci/config.h"
 #include "oci/container.h"
 #include "oci/error.h"
+#include "oci/namespaces.h"
 #include "runtime/rootfs.h"
 
 struct node {
@@ -24,6 +26,7 @@ struct node {
 	dev_t rdev;
 	uid_t uid;
 	gid_t gid;
+	int index; /* in linux.devices; -1: one of the usual ones */
 };
 
 static const struct {
@@ -41,6 +44,7 @@ static const struct {
 int devices_open(struct device_sources *ret, const struct container *c)
 {
 	(void)c;
+	ret->made = -1;
 	ret->host_dev = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return ret->host_dev < 0 ? oci_fail(-errno, "opening the host's /dev") : 0;
 }
@@ -65,21 +69,37 @@ static bool is_node(int dir, const char *name, const struct node *n)
 	       (S_ISFIFO(st.st_mode) || st.st_rdev == n->rdev);
 }
 
-/* The host's node of the same name, and only if it is the same device. */
-static int bind_node(const struct device_sources *s, int dir, const char *name, const struct node *n)
+/* The node that our maker made, or else the host's of the same name if it is the same device. */
+static int open_source(const struct device_sources *s, const struct node *n)
 {
 	struct stat st;
+	char name[16];
 	const char *below = str_after(n->path, "/dev/");
-	_cleanup_close_ int source = below ? openat(s->host_dev, below, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
-	if (source < 0 || fstat(source, &st) < 0 || (st.st_mode & S_IFMT) != (n->mode & S_IFMT) ||
-	    st.st_rdev != n->rdev)
+	snprintf(name, sizeof(name), "%d", n->index);
+	_cleanup_close_ int fd = s->made >= 0 && n->index >= 0 ? openat(s->made, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+				 : below ? openat(s->host_dev, below, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+					 : -1;
+	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != (n->mode & S_IFMT) ||
+	    (!S_ISFIFO(st.st_mode) && st.st_rdev != n->rdev))
 		return oci_fail(-EPERM, "making device %s, and the host has none to bind", n->path);
+	return TAKE_FD(fd);
+}
+
+static int bind_node(const struct device_sources *s, int dir, const char *name, const struct node *n)
+{
+	_cleanup_close_ int source = open_source(s, n);
+	if (source < 0)
+		return source;
 	/* What a file is bound to must be one. */
 	_cleanup_close_ int made =
 	    openat(dir, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
 	_cleanup_close_ int target = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	_cleanup_close_ int tree = mount_clone(source, "", false);
-	int r = made < 0 || target < 0 ? -errno : tree < 0 ? tree : mount_attach(tree, target);
+	int r = made < 0 || target < 0 ? -errno : tree < 0 ? tree : 0;
+	if (r == 0)
+		r = mount_attr(tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, false);
+	if (r == 0)
+		r = mount_attach(tree, target);
 	return r < 0 ? oci_fail(r, "binding device %s", n->path) : 0;
 }
 
@@ -108,14 +128,18 @@ static int make_node(const struct device_sources *s, int root, const struct node
 	return 0;
 }
 
-static int make_configured(const struct device_sources *s, int root, const struct json *d)
+/* path: where the node's path, without slashes at its end, is kept. */
+static int read_configured(const struct json *d, int index, char path[static PATH_MAX], struct node *ret)
 {
 	static const struct {
 		char letter;
 		mode_t type;
 	} types[] = {{'c', S_IFCHR}, {'u', S_IFCHR}, {'b', S_IFBLK}, {'p', S_IFIFO}};
 	const char *type = json_path_str(d, "type");
-	struct node n = {.path = json_path_str(d, "path")};
+	size_t len = (size_t)snprintf(path, PATH_MAX, "%s", json_path_str(d, "path"));
+	struct node n = {.path = path, .index = index};
+	while (len > 1 && len < PATH_MAX && path[len - 1] == '/')
+		path[--len] = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (type[0] == types[i].letter && !type[1])
 			n.mode = types[i].type;
@@ -128,7 +152,54 @@ static int make_configured(const struct device_sources *s, int root, const struc
 	n.gid = (gid_t)json_path_int(d, "gid", 0);
 	if (!S_ISFIFO(n.mode))
 		n.rdev = makedev((unsigned)json_path_int(d, "major", 0), (unsigned)json_path_int(d, "minor", 0));
-	return make_node(s, root, &n);
+	*ret = n;
+	return 0;
+}
+
+static int make_configured(const struct device_sources *s, int root, const struct json *d, int index)
+{
+	char path[PATH_MAX];
+	struct node n;
+	int r = read_configured(d, index, path, &n);
+	return r < 0 ? r : make_node(s, root, &n);
+}
+
+static int premake(int tree, const struct json *config_linux, const struct node *n)
+{
+	char name[16];
+	uid_t uid;
+	gid_t gid;
+	if (id_map_to_host(json_get(config_linux, "uidMappings"), n->uid, &uid) < 0 ||
+	    id_map_to_host(json_get(config_linux, "gidMappings"), n->gid, &gid) < 0)
+		return oci_fail(0, "linux.devices: the owner of %s is not in the user namespace", n->path);
+	snprintf(name, sizeof(name), "%d", n->index);
+	if (mknodat(tree, name, n->mode, n->rdev) < 0 || fchownat(tree, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(tree, name, n->mode & 07777, 0) < 0)
+		return oci_fail(-errno, "making device %s", n->path);
+	return 0;
+}
+
+int devices_premake(const struct container *c, int *ret_tree)
+{
+	const struct json *config_linux = json_get(c->config, "linux"), *list = json_get(config_linux, "devices");
+	char path[PATH_MAX];
+	struct node n;
+	int i = 0, r = 0;
+	*ret_tree = -1;
+	if (!json_len(list) || !json_len(json_get(config_linux, "uidMappings")))
+		return 0;
+	_cleanup_close_ int tree = mount_new("tmpfs", "mode=711,size=64k", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (tree < 0)
+		return oci_fail(tree, "linux.devices: a tmpfs for them");
+	JSON_EACH(d, list) {
+		if (r == 0)
+			r = read_configured(d, i++, path, &n);
+		if (r == 0)
+			r = premake(tree, config_linux, &n);
+	}
+	if (r == 0)
+		*ret_tree = TAKE_FD(tree);
+	return r;
 }
 
 static bool configured(const struct container *c, const char *path)
@@ -174,7 +245,7 @@ static bool dev_is_bound(const struct container *c)
 
 int devices_make(const struct device_sources *s, int root, const struct container *c)
 {
-	int r = 0;
+	int r = 0, index = 0;
 	if (dev_is_bound(c))
 		return 0;
 	_cleanup_close_ int dev = root_mkdir_p(root, "/dev", 0755);
@@ -182,10 +253,11 @@ int devices_make(const struct device_sources *s, int root, const struct containe
 		return oci_fail(dev, "/dev in the container");
 	JSON_EACH(d, json_path(c->config, "linux.devices"))
 		if (r == 0)
-			r = make_configured(s, root, d);
+			r = make_configured(s, root, d, index++);
 	for (size_t i = 0; i < ARRAY_SIZE(usual) && r == 0; i++)
 		if (!configured(c, usual[i].path)) {
-			struct node n = {usual[i].path, S_IFCHR | 0666, makedev(usual[i].major, usual[i].minor), 0, 0};
+			struct node n = {
+			    usual[i].path, S_IFCHR | 0666, makedev(usual[i].major, usual[i].minor), 0, 0, -1};
 			r = make_node(s, root, &n);
 		}
 	return r < 0 ? r : make_links(root);

@@ -18,6 +18,7 @@
 #include "oci/error.h"
 #include "oci/maker.h"
 #include "oci/terminal.h"
+#include "runtime/caps.h"
 
 static struct {
 	const char *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *label, *cgroup;
@@ -79,6 +80,9 @@ static int from_flags(struct container *c, char **args, struct json **ret)
 		json_append(json_array_in(a, p, "env"), json_new_str(a, *e));
 	/* Bounding, effective and permitted only: what an inheritable set would add is CVE-2022-27650. */
 	static const char *const sets[] = {"bounding", "effective", "permitted"};
+	VEC_EACH(e, &given.caps)
+		if (caps_from_name(*e) < 0)
+			return oci_fail(0, "--cap: unknown capability \"%s\"", *e);
 	VEC_EACH(e, &given.caps)
 		for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 			json_append(json_array_in(a, json_object_in(a, p, "capabilities"), sets[i]),

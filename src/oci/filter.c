@@ -412,7 +412,7 @@ int filter_prepare(struct arena *a, const struct json *seccomp, struct filter *r
 			return oci_fail(0, "linux.seccomp: unknown flag \"%s\"", json_str(e));
 		f.flags |= flags[i].flag;
 	}
-	f.notify = uses_notify(seccomp, &for_sendmsg);
+	f.notify = uses_notify(seccomp, &for_sendmsg) || !str_empty(json_path_str(seccomp, "listenerPath"));
 	if (f.notify && str_empty(json_path_str(seccomp, "listenerPath")))
 		return oci_fail(0, "linux.seccomp: SCMP_ACT_NOTIFY needs listenerPath");
 	if (f.notify && for_sendmsg)

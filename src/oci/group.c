@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/macros.h"
 #include "base/str.h"
@@ -17,6 +19,8 @@
 #include "oci/error.h"
 #include "oci/resources.h"
 #include "oci/systemd.h"
+
+#define PROC_CGROUP_MAX 65536 /* a line a hierarchy, each shorter than a path */
 
 static const char *const managers[] = {"cgroupfs", "systemd", "disabled"};
 
@@ -262,6 +266,24 @@ bool group_frozen(const struct cgroup *g)
 	if (g->manager == GROUP_DISABLED || !*g->path || group_detect(&copy) < 0)
 		return false;
 	return cgroup_frozen(&copy.layout, g->path);
+}
+
+void group_thaw_process(pid_t pid)
+{
+	char path[40], group[CGROUP_PATH_MAX];
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct cgroup_layout layout = {0};
+	bool v2 = false;
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	buf_init(&b, PROC_CGROUP_MAX);
+	const char *at = fs_read(path, PROC_CGROUP_MAX, &b) < 0 ? NULL : strstr(buf_str(&b), ":freezer:/");
+	if (!at || cgroup_layout_detect(&layout) < 0)
+		return;
+	at += strlen(":freezer:/");
+	snprintf(group, sizeof(group), "%.*s", (int)strcspn(at, "\n"), at);
+	_cleanup_close_ int dir = cgroup_open(&layout, CGROUP_FREEZER, group, &v2);
+	if (dir >= 0 && !v2)
+		(void)cgroup_file_write(dir, "freezer.state", "THAWED");
 }
 
 /* ---- remembered ---- */

@@ -37,11 +37,14 @@ bool hooks_any(const struct container *c, const char *point)
 	return json_len(hooks_of(c, point)) > 0;
 }
 
-static _Noreturn void be_hook(const struct json *hook, struct arena *a, int in, int out)
+static _Noreturn void be_hook(const struct json *hook, struct arena *a, int in, int out, bool inside)
 {
 	const char **args = config_strings(a, json_get(hook, "args"), NULL),
 		   **env = config_strings(a, json_get(hook, "env"), NULL);
 	const char *path = json_path_str(hook, "path"), *alone[] = {path, NULL};
+	/* Without its own environment it has the runtime's; which is nothing to tell to programs of the image. */
+	if (!json_get(hook, "env") && !inside)
+		env = (const char **)environ;
 	setpgid(0, 0);
 	process_reset_signals();
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
@@ -83,7 +86,7 @@ static int run_one(const struct json *hook, const char *point, int index, const 
 		return oci_fail(r, "%s hook #%d: its input", point, index);
 	pid_t pid = fork();
 	if (pid == 0)
-		be_hook(hook, &a, in, out);
+		be_hook(hook, &a, in, out, !strcmp(point, "startContainer"));
 	if (pid < 0)
 		return oci_fail(-errno, "%s hook #%d: fork", point, index);
 	int64_t timeout = json_path_int(hook, "timeout", 0);

@@ -12,7 +12,6 @@
 
 static struct {
 	bool all;
-	const char *regex;
 } given;
 
 static const struct flag flags[] = {{"all", 'a', FLAG_BOOL, &given.all, "every process in the container's cgroup"},

@@ -25,6 +25,8 @@
 #include "oci/terminal.h"
 #include "runtime/state.h"
 
+#define KEEP_GROUPS "run.oci.keep_original_groups" /* what podman asks for --group-add=keep-groups by */
+
 static int connect_listener(const char *path)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -46,11 +48,12 @@ int maker_process(struct maker *m, const struct json *process, int preserve_fds,
 	p->preserve_fds = preserve_fds;
 	p->keyring = new_keyring ? arena_printf(&c->arena, "_ses.%s", c->id) : NULL;
 	/* What we were started with doesn't close on exec, what we opened does. */
-	for (int fd = 3; fd < 3 + preserve_fds; fd++) {
+	for (int fd = 3; fd < 3 + preserve_fds - p->listen_fds; fd++) {
 		int flags = fcntl(fd, F_GETFD);
 		if (flags < 0 || flags & FD_CLOEXEC)
 			return oci_fail(-EBADF, "--preserve-fds: descriptor %d", fd);
 	}
+	p->keep_groups = str_eq(json_str(json_get(json_get(c->config, "annotations"), KEEP_GROUPS)), "1");
 	int r = no_filter ? 0 : filter_prepare(&c->arena, seccomp, &p->filter);
 	if (r == 0 && p->filter.notify) {
 		p->notify_socket = connect_listener(json_path_str(seccomp, "listenerPath"));

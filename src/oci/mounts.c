@@ -140,7 +140,7 @@ static int open_null(void)
 
 int mounts_prepare(struct arena *a, const struct container *c, const struct namespaces *ns, struct mounts *ret)
 {
-	struct mounts m = {.root_tree = -1, .proc = -1, .root = -1, .empty = -1, .null = -1};
+	struct mounts m = {.root_tree = -1, .nodes = -1, .proc = -1, .root = -1, .empty = -1, .null = -1};
 	m.own_user_ns = namespaces_has(ns, CLONE_NEWUSER);
 	m.own_mount_ns = namespaces_has(ns, CLONE_NEWNS);
 	m.own_cgroup_ns = ns->create & CLONE_NEWCGROUP;
@@ -158,7 +158,9 @@ int mounts_prepare(struct arena *a, const struct container *c, const struct name
 	if (any_idmap && !m.privileged_maker)
 		return oci_fail(-EPERM, "idmapped mounts");
 	r = 0;
-	if (m.privileged_maker) {
+	if (m.privileged_maker && m.own_user_ns)
+		r = devices_premake(c, &m.nodes);
+	if (m.privileged_maker && r == 0) {
 		r = detach_root(&m, c);
 		for (size_t i = 0; i < m.n && r == 0; i++)
 			if (m.plans[i].bind)
@@ -196,7 +198,12 @@ static int make_root(struct mounts *m, const struct container *c)
 	_cleanup_close_ int at = open(c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0 && errno == EACCES) /* out of reach for our user namespace: anywhere will do */
 		at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = at < 0 ? -errno : mount_attach(m->root_tree, at);
+	r = at < 0 ? -errno : 0;
+	/* Below the root, where nobody sees them; they go with the old root. */
+	if (r == 0 && m->nodes >= 0)
+		r = mount_attach(m->nodes, at);
+	if (r == 0)
+		r = mount_attach(m->root_tree, at);
 	if (r < 0)
 		return oci_fail(r, "mounting root file system %s", c->rootfs);
 	m->root = TAKE_FD(m->root_tree);
@@ -451,6 +458,7 @@ int mounts_make(struct mounts *m, const struct container *c)
 		r = m->null = open_null();
 	if (r >= 0)
 		r = make_root(m, c);
+	devices.made = m->nodes;
 	for (size_t i = 0; i < m->n && r == 0; i++) {
 		struct mount_plan *p = &m->plans[i];
 		if (p->bind) {
@@ -467,6 +475,9 @@ int mounts_make(struct mounts *m, const struct container *c)
 	if (r == 0)
 		r = hide(m, c);
 	if (r == 0 && json_path_bool(c->config, "root.readonly", false)) {
+		/* The last moment to make the working directory; what is wrong with it is told when it is entered. */
+		const char *cwd = json_path_str(c->process, "cwd");
+		_cleanup_close_ int made = str_empty(cwd) ? -1 : root_mkdir_p(m->root, cwd, 0755);
 		r = setattr(m->root, MOUNT_ATTR_RDONLY, 0, 0, false);
 		if (r < 0)
 			oci_fail(r, "making the root file system read-only");

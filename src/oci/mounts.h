@@ -19,6 +19,7 @@ struct mounts {
 	struct mount_plan *plans;
 	size_t n;
 	int root_tree; /* the rootfs, detached; -1 until prepared */
+	int nodes;     /* linux.devices made for a user namespace, detached at first; -1 */
 	int null;      /* the host's /dev/null */
 	int proc;      /* a /proc that nobody else has mounted anything on */
 	int root;      /* O_PATH: what becomes / */

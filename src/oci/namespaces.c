@@ -135,7 +135,7 @@ int namespaces_join(const struct namespaces *n, unsigned which)
 			done |= (unsigned)flag;
 			/* In it we are whom it calls root, if it does. */
 			if (user)
-				process_become_root();
+				process_become_root(false);
 		}
 	}
 	return 0;
@@ -224,6 +224,18 @@ int id_maps_write(pid_t pid, const struct json *config)
 	if (r == 0)
 		r = write_either(pid, gids, "gidMappings", "gid_map", "newgidmap");
 	return r;
+}
+
+int id_map_to_host(const struct json *maps, uint32_t id, uint32_t *ret)
+{
+	JSON_EACH(m, maps) {
+		uint64_t first = config_u64(json_get(m, "containerID"), 0), size = config_u64(json_get(m, "size"), 0);
+		if (id < first || id - first >= size)
+			continue;
+		*ret = (uint32_t)(config_u64(json_get(m, "hostID"), 0) + (id - first));
+		return 0;
+	}
+	return -ERANGE;
 }
 
 int id_maps_namespace(const struct json *uid_maps, const struct json *gid_maps)

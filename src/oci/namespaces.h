@@ -10,6 +10,7 @@
 #define PROA_OCI_NAMESPACES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define NAMESPACE_KINDS 8
@@ -43,6 +44,8 @@ int namespace_open_own(int flag);
 
 /* Writes the maps of pid's new user namespace; helpers newuidmap and newgidmap where we have no right to. */
 int id_maps_write(pid_t pid, const struct json *linux_config);
+/* What a container's id is outside; -ERANGE: not mapped. */
+int id_map_to_host(const struct json *maps, uint32_t id, uint32_t *ret);
 /* A user namespace with these maps, for an idmapped mount. Needs the right to. */
 int id_maps_namespace(const struct json *uid_maps, const struct json *gid_maps);
 /* Offsets and membership of a new time namespace, for the calling process. */

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -40,10 +41,10 @@ void process_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void process_become_root(void)
+void process_become_root(bool keep_groups)
 {
 	/* Where id 0 isn't mapped we stay who we are. Groups may be denied, and are set later in any case. */
-	if (setresgid(0, 0, 0) == 0)
+	if (setresgid(0, 0, 0) == 0 && !keep_groups)
 		(void)!setgroups(0, NULL);
 	(void)!setresuid(0, 0, 0);
 }
@@ -58,7 +59,7 @@ static int enter_cwd(const struct process *p, int root)
 		return oci_fail(0, "process.cwd \"%s\" must be an absolute path", str_or(cwd, ""));
 	_cleanup_close_ int dir = root_mkdir_p(root, cwd, 0755);
 	if (dir < 0)
-		return oci_fail(dir, "process.cwd %s", cwd);
+		return oci_fail(dir, "chdir to process.cwd %s", cwd);
 	if (fchdir(dir) < 0)
 		return oci_fail(-errno, "chdir to process.cwd %s", cwd);
 	/* CVE-2024-21626: a directory outside of the root shows as a path that is not absolute. */
@@ -93,15 +94,19 @@ static int make_env(struct arena *a, struct process *p, int root)
 {
 	size_t n;
 	const char **given = config_strings(a, json_get(p->spec, "env"), &n);
-	p->env = arena_zalloc(a, (n + 3) * sizeof(*p->env));
+	p->env = arena_zalloc(a, (n + 5) * sizeof(*p->env));
 	if (n)
 		memcpy(p->env, given, n * sizeof(*given));
 	if (str_empty(env_value(p->env, "HOME")))
 		p->env[n++] =
 		    arena_printf(a, "HOME=%s", home_of(a, root, (uid_t)json_path_int(p->spec, "user.uid", 0)));
-	/* Socket activation: the descriptors are the preserved ones, the process is the one that will be. */
-	if (p->preserve_fds && getenv("LISTEN_FDS"))
-		p->env[n++] = arena_printf(a, "LISTEN_FDS=%s", getenv("LISTEN_FDS"));
+	/* Socket activation (sd_listen_fds): the process is the one that will be. */
+	if (p->listen_fds) {
+		p->env[n++] = arena_printf(a, "LISTEN_FDS=%d", p->listen_fds);
+		p->env[n++] = arena_printf(a, "LISTEN_PID=%d", (int)getpid());
+		if (getenv("LISTEN_FDNAMES"))
+			p->env[n++] = arena_printf(a, "LISTEN_FDNAMES=%s", getenv("LISTEN_FDNAMES"));
+	}
 	return 0;
 }
 
@@ -235,6 +240,19 @@ static bool groups_denied(const struct process *p)
 	return fd >= 0 && read(fd, text, sizeof(text)) >= 4 && !strncmp(text, "deny", 4);
 }
 
+/*
+ * A user who isn't root opens /dev/stderr and the like by their files, which belong to whoever made them. A terminal
+ * keeps its group (tty); /dev/null is everybody's. Where it isn't permitted the descriptors themselves work all the
+ * same.
+ */
+static void own_stdio(uid_t uid, gid_t gid)
+{
+	struct stat st;
+	for (int fd = 0; fd < 3; fd++)
+		if (fstat(fd, &st) == 0 && st.st_uid != uid && !(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+			(void)!fchown(fd, uid, S_ISCHR(st.st_mode) ? st.st_gid : gid);
+}
+
 static int become_user(const struct process *p)
 {
 	const struct json *user = json_get(p->spec, "user");
@@ -250,8 +268,9 @@ static int become_user(const struct process *p)
 	umask((mode_t)(config_u64(json_get(user, "umask"), 022) & 0777));
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return oci_fail(-errno, "keeping capabilities");
-	if ((n || !groups_denied(p)) && setgroups(n, groups) < 0)
+	if (!p->keep_groups && (n || !groups_denied(p)) && setgroups(n, groups) < 0)
 		return oci_fail(-errno, "process.user.additionalGids");
+	own_stdio(uid, gid);
 	if (setresgid(gid, gid, gid) < 0)
 		return oci_fail(-errno, "process.user.gid %u", gid);
 	if (setresuid(uid, uid, uid) < 0)

@@ -18,6 +18,8 @@ struct process {
 	struct filter filter;
 	const char *keyring;	  /* the session keyring's name, or NULL: the caller's is kept */
 	int preserve_fds;	  /* 3 … 2 + n stay open */
+	int listen_fds;		  /* the last of these come from socket activation */
+	bool keep_groups;	  /* annotation run.oci.keep_original_groups: those of the caller stay */
 	int proc;		  /* private /proc, for attributes */
 	int notify_socket;	  /* connected to seccomp's listenerPath; -1 */
 	const char *notify_state; /* what goes with the listener's descriptor */
@@ -27,7 +29,8 @@ struct process {
 };
 
 void process_reset_signals(void);
-void process_become_root(void); /* of the user namespace just entered, where it has one */
+/* Of the user namespace just entered, where it has one. */
+void process_become_root(bool keep_groups);
 /* What needs the runtime's rights: oom score, scheduling, limits. proc: see struct process. */
 int process_limits(const struct process *p);
 /* In the container's root: cwd, environment, and the executable looked up. root: O_PATH of /. */

@@ -49,6 +49,14 @@ static int start(int argc, char **argv)
 		r = container_load_config(&c);
 	if (r == 0)
 		r = hooks_run(&c, "poststart", "running");
+	if (r < 0 && hooks_any(&c, "poststart")) {
+		/* Such a container is stopped (runtime.md, lifecycle), and its maker hears why. */
+		char why[OCI_ERROR_MAX];
+		snprintf(why, sizeof(why), "%s", oci_error());
+		if (delete_killed(&c) < 0)
+			oci_warn("%s", oci_error());
+		oci_fail(0, "%s", why);
+	}
 	return r;
 }
 
