@@ -46,8 +46,11 @@ static _Noreturn void give_up(int sync, int error)
 static int set_names(const struct container *c)
 {
 	const char *host = json_path_str(c->config, "hostname"), *domain = json_path_str(c->config, "domainname");
-	const struct json *sysctls = json_path(c->config, "linux.sysctl");
-	if (!str_empty(domain) && (json_get(sysctls, "kernel.domainname") || json_get(sysctls, "kernel/domainname")))
+	const struct json *sysctls = json_path(c->config, "linux.sysctl"),
+			  *again = json_get(sysctls, "kernel.domainname");
+	if (!again)
+		again = json_get(sysctls, "kernel/domainname");
+	if (!str_empty(domain) && again && !str_eq(json_str(again), domain))
 		return oci_fail(0, "domainname and linux.sysctl's kernel.domainname contradict each other");
 	if (!str_empty(host) && sethostname(host, strlen(host)) < 0)
 		return oci_fail(-errno, "hostname");

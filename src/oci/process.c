@@ -78,6 +78,17 @@ static const char *env_value(const char *const *env, const char *name)
 	return value;
 }
 
+/* env[0]'s name, further on. */
+static bool named_again(const char *const *env)
+{
+	const char *equals = strchr(env[0], '=');
+	size_t n = equals ? (size_t)(equals - env[0]) + 1 : 0;
+	for (const char *const *later = env + 1; n && *later; later++)
+		if (!strncmp(env[0], *later, n))
+			return true;
+	return false;
+}
+
 static const char *home_of(struct arena *a, int root, uid_t uid)
 {
 	static struct user u;
@@ -92,11 +103,13 @@ static const char *home_of(struct arena *a, int root, uid_t uid)
 
 static int make_env(struct arena *a, struct process *p, int root)
 {
-	size_t n;
-	const char **given = config_strings(a, json_get(p->spec, "env"), &n);
-	p->env = arena_zalloc(a, (n + 5) * sizeof(*p->env));
-	if (n)
-		memcpy(p->env, given, n * sizeof(*given));
+	size_t all, n = 0;
+	const char **given = config_strings(a, json_get(p->spec, "env"), &all);
+	p->env = arena_zalloc(a, (all + 5) * sizeof(*p->env));
+	/* Of a name that is there twice, the last is meant: exec appends to what the container has. */
+	for (size_t i = 0; i < all; i++)
+		if (!named_again(given + i))
+			p->env[n++] = given[i];
 	if (str_empty(env_value(p->env, "HOME")))
 		p->env[n++] =
 		    arena_printf(a, "HOME=%s", home_of(a, root, (uid_t)json_path_int(p->spec, "user.uid", 0)));
@@ -210,7 +223,7 @@ static int read_sets(const struct json *spec, struct sets *ret, uint64_t *ret_ha
 		oci_warn("capabilities %llx cannot be given", (unsigned long long)(s.permitted & ~have));
 	s.permitted &= have;
 	s.effective &= s.permitted;
-	s.inheritable &= s.bounding | s.permitted;
+	s.inheritable &= (s.bounding | s.permitted) & have;
 	s.ambient &= s.permitted & s.inheritable;
 	*ret = s;
 	*ret_have = have;
