@@ -101,7 +101,8 @@ static int detach_bind(struct mount_plan *m, const struct container *c)
 	}
 	if (r < 0)
 		return oci_fail(r, "mount at %s: opening %s", m->target, path);
-	r = set_propagation(m, m->tree);
+	if (!m->in_turn)
+		r = set_propagation(m, m->tree);
 	if (r == 0 && m->idmap)
 		r = map_ids(m, c, m->tree);
 	return r < 0 ? r : set_attributes(m, m->tree);
@@ -185,8 +186,10 @@ static int make_root(struct mounts *m, const struct container *c)
 		r = detach_root(m, c);
 	/* Before this namespace becomes a slave of the host's, so that they may be its peers. */
 	for (size_t i = 0; i < m->n && r == 0; i++)
-		if (m->plans[i].bind && m->plans[i].tree < 0)
+		if (m->plans[i].bind && m->plans[i].tree < 0) {
+			m->plans[i].in_turn = true;
 			r = detach_bind(&m->plans[i], c);
+		}
 	if (r < 0)
 		return r;
 	if (mount(NULL, "/", NULL, MS_REC | (propagation & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE), NULL) < 0)
@@ -269,6 +272,20 @@ static int attach(struct mounts *m, const struct mount_plan *p, int tree)
 		return r;
 	r = mount_attach(tree, target);
 	return r < 0 ? oci_fail(r, "mounting at %s", p->target) : 0;
+}
+
+/*
+ * mountinfo lists mounts by when they were made: once more, at its turn, so that it shows the configuration's order.
+ * Before Linux 6.15 a detached mount cannot be cloned; nothing but that order depends on it.
+ */
+static int attach_bind(struct mounts *m, struct mount_plan *p)
+{
+	_cleanup_close_ int first = p->tree, again = p->in_turn ? mount_clone(first, "", p->recursive) : -1;
+	int tree = again >= 0 ? again : first, r = 0;
+	if (p->in_turn)
+		r = set_propagation(p, tree);
+	p->tree = -1;
+	return r < 0 ? r : attach(m, p, tree);
 }
 
 static int new_file_system(const struct mount_plan *p, const char *label, int *ret)
@@ -462,8 +479,7 @@ int mounts_make(struct mounts *m, const struct container *c)
 	for (size_t i = 0; i < m->n && r == 0; i++) {
 		struct mount_plan *p = &m->plans[i];
 		if (p->bind) {
-			r = attach(m, p, p->tree);
-			close(p->tree);
+			r = attach_bind(m, p);
 		} else if (!strcmp(p->type, "cgroup") || !strcmp(p->type, "cgroup2")) {
 			r = place_cgroups(m, c, p);
 		} else {
@@ -499,10 +515,13 @@ int mounts_enter(struct mounts *m, const struct container *c)
 		if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
 			return oci_fail(-errno, "moving the root file system");
 	} else {
-		if (syscall(SYS_pivot_root, ".", ".") < 0)
+		_cleanup_close_ int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (old < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 			return oci_fail(-errno, "pivot_root");
-		/* The old root is on top now; what is unmounted of it must not be so on the host. */
-		if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 || umount2(".", MNT_DETACH) < 0)
+		/* The old root is on top now, though "." is below it; what is unmounted of it must not be so on the
+		 * host. */
+		if (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
+		    umount2(".", MNT_DETACH) < 0)
 			return oci_fail(-errno, "leaving the old root");
 	}
 	if (chdir("/") < 0)

@@ -101,7 +101,8 @@ class Oci:
 
     def do(self, *words, code=0, **options):
         options.setdefault("timeout", RUN_S)
-        r = subprocess.run([str(w) for w in (self.program, "--root", self.root, *words)], capture_output=True, text=True, **options)
+        options.setdefault("capture_output", True)
+        r = subprocess.run([str(w) for w in (self.program, "--root", self.root, *words)], text=True, **options)
         if code is not None and r.returncode != code:
             raise Failed(f"proa-oci {' '.join(map(str, words))}: exit {r.returncode}, expected {code}\n{r.stdout}{r.stderr}")
         return r

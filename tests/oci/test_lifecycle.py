@@ -175,3 +175,99 @@ def test_seccomp(o):
             {"names": ["kill"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 10, "op": "SCMP_CMP_EQ"}]}]}
     r = o.run(o.bundle("/bin/sh", "-c", "mkdir /x; kill -USR1 1; kill -0 1 && echo fine; grep Seccomp: /proc/self/status", change=change))
     expect("not supported" in r.stderr.lower() and "not permitted" in r.stderr.lower() and "fine" in r.stdout and "Seccomp:\t2" in r.stdout, f"{r}")
+
+
+def test_what_drivers_rely_on(o):
+    """Each of these was missing once."""
+    expect("UP" in o.run(o.bundle("/bin/sh", "-c", "ip link show lo")).stdout, "loopback is up")
+
+    def read_only(c):
+        c["root"]["readonly"] = True
+        c["process"]["cwd"] = "/absent/below"
+    expect(o.run(o.bundle("/bin/pwd", change=read_only)).stdout == "/absent/below\n", "a working directory is made in a read-only root")
+
+    def user(c):
+        c["process"]["user"] = {"uid": 1000, "gid": 1000}
+    bundle = o.bundle("/bin/sh", "-c", "echo again > /dev/stderr", change=user)
+    with open(o.dir / "stderr", "w") as err:
+        subprocess.run([o.program, "--root", o.root, "run", "--bundle", bundle, o.name()], check=True, stdout=err, stderr=err, timeout=30)
+    expect((o.dir / "stderr").read_text() == "again\n", "/dev/stderr belongs to the user")
+
+    def twice(c):
+        c["process"]["env"] += ["A=first", "A=last"]
+    expect(o.run(o.bundle("/bin/sh", "-c", "env | grep ^A=", change=twice)).stdout == "A=last\n", "the last of a variable")
+    r = o.run(o.bundle("/bin/sh", "-c", "echo $LISTEN_FDS $LISTEN_PID"), env=dict(os.environ, LISTEN_FDS="2"))
+    expect(r.stdout == "2 1\n", f"socket activation: {r}")
+    for bad in (".hidden", "a/b", "", "x" * 256):
+        expect("invalid container ID" in o.do("run", "--bundle", o.bundle(), "--", bad, code=1).stderr, f"id {bad!r}")
+
+    def contradiction(c):
+        c["domainname"] = "one"
+        c["linux"]["sysctl"] = {"kernel.domainname": "two"}
+    o.refused(o.bundle(change=contradiction), "domainname")
+
+    def labelled(c):
+        c["linux"]["mountLabel"] = "system_u:object_r:container_file_t:s0"
+    if not os.path.exists("/sys/fs/selinux/enforce"):
+        o.refused(o.bundle(change=labelled), "mountLabel")
+
+
+def test_devices_in_user_namespace(o):
+    def change(c):
+        c["linux"]["namespaces"].append({"type": "user"})
+        c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 200000, "size": 65536}]
+        c["linux"]["devices"] = [{"path": "/dev/foo/", "type": "c", "major": 1, "minor": 5, "uid": 10, "gid": 11, "fileMode": 0o644},
+                                 {"path": "/dev/pipe", "type": "p"}]
+    bundle = o.bundle("/bin/sh", "-c", "stat -c '%F %u:%g %a %t,%T' /dev/foo; head -c 3 /dev/foo | wc -c; stat -c %F /dev/pipe; grep ' /dev/foo ' /proc/mounts",
+                      change=change)
+    for path in [bundle / "rootfs", *(bundle / "rootfs").rglob("*")]:
+        os.lchown(path, 200000, 200000)
+    out = o.run(bundle).stdout
+    for part in ("character special file 10:11 644 1,5", "\n3\n", "fifo", "nosuid", "noexec"):
+        expect(part in out, f"{part!r} is not in {out}")
+
+    def foreign(c):
+        change(c)
+        c["linux"]["devices"][0]["uid"] = 70000
+    o.refused(o.bundle(change=foreign), "/dev/foo", "user namespace")
+
+
+def test_mounts_in_order(o):
+    places = ["/mnt/a", "/mnt/b", "/mnt/c", "/mnt/d"]
+
+    def change(c):
+        c["mounts"] += [{"destination": at, "type": "tmpfs" if at in ("/mnt/a", "/mnt/c") else "bind", "source": str(o.dir / "base/etc"),
+                         "options": ["rshared"]} for at in places]
+    lines = o.run(o.bundle("/bin/cat", "/proc/self/mountinfo", change=change)).stdout.splitlines()
+    shown = [line.split()[4] for line in lines if line.split()[4] in places]
+    # Older kernels show a bind where it was detached; they list mounts by where they hang, not when they were made.
+    release = tuple(int(n) for n in os.uname().release.split(".")[:2])
+    expect(sorted(shown) == places and (release < (6, 15) or shown == places), f"{shown}")
+    expect(all("shared:" in line for line in lines if line.split()[4] in places), f"{lines}")
+
+
+def test_delete(o):
+    names = [o.name() for _ in range(2)]
+    for name in names:
+        o.do("run", "-d", "--bundle", o.bundle("/bin/sleep", "1000"), name, stdin=subprocess.DEVNULL, capture_output=False, stdout=subprocess.DEVNULL)
+    o.do("delete", "--force", "--regex", "[", code=1)
+    freezer = "/sys/fs/cgroup/freezer/" + o.word + "/frozen"
+    if os.path.exists("/sys/fs/cgroup/freezer"):  # somebody moved it there; SIGKILL waits for the thaw
+        os.makedirs(freezer)
+        with open(freezer + "/cgroup.procs", "w") as f:
+            f.write(str(json.loads(o.do("state", names[0]).stdout)["pid"]))
+        with open(freezer + "/freezer.state", "w") as f:
+            f.write("FROZEN")
+    o.do("delete", "--force", "--regex", f"^({names[0]}|{names[1]})$")
+    expect(o.do("list", "-q").stdout == "", "both are gone")
+    if os.path.exists(freezer):
+        os.rmdir(freezer)
+
+    def poststart(c):
+        c["hooks"] = {"poststart": [{"path": "/bin/false"}]}
+    name = o.name()
+    subprocess.run([o.program, "--root", o.root, "create", "--bundle", o.bundle("/bin/sleep", "1000", change=poststart), name], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    expect("poststart" in o.do("start", name, code=1).stderr, "the hook's failure")
+    o.do("state", name, code=1)
+    o.clean("after deletes")
