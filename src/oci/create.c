@@ -162,9 +162,10 @@ static int make(struct maker *m, const char *id, bool run)
 	r = namespaces_read(c->config, &m->ns);
 	if (r == 0)
 		r = container_save_config(c);
-	if (r == 0)
-		r = maker_process(m, c->process, (int)given.preserve_fds + listen_fds(), !given.no_new_keyring, false);
 	m->process.listen_fds = listen_fds();
+	if (r == 0)
+		r = maker_process(m, c->process, (int)given.preserve_fds + m->process.listen_fds, !given.no_new_keyring,
+				  false);
 	if (r == 0 && given.console_socket) {
 		r = m->console = terminal_connect(given.console_socket);
 	} else if (r == 0 && json_path_bool(c->process, "terminal", false)) {

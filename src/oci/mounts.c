@@ -493,7 +493,9 @@ int mounts_make(struct mounts *m, const struct container *c)
 	if (r == 0 && json_path_bool(c->config, "root.readonly", false)) {
 		/* The last moment to make the working directory; what is wrong with it is told when it is entered. */
 		const char *cwd = json_path_str(c->process, "cwd");
-		_cleanup_close_ int made = str_empty(cwd) ? -1 : root_mkdir_p(m->root, cwd, 0755);
+		int made = str_empty(cwd) ? -1 : root_mkdir_p(m->root, cwd, 0755);
+		if (made >= 0)
+			close(made);
 		r = setattr(m->root, MOUNT_ATTR_RDONLY, 0, 0, false);
 		if (r < 0)
 			oci_fail(r, "making the root file system read-only");
