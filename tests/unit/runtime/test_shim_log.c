@@ -50,6 +50,12 @@ static char *file(int n)
 	return buf_steal(&b, NULL);
 }
 
+static bool there(int n)
+{
+	_cleanup_free_ char *name = n ? xasprintf("%s.%d", path, n) : xstrdup(path);
+	return access(name, F_OK) == 0;
+}
+
 /* Every record is whole, and the texts of one stream are as written, over all files from the oldest on. */
 static char *text_of(const char *stream)
 {
@@ -97,7 +103,7 @@ static void rotates_at_exact_boundaries(void **state)
 		/* As many records as fit, not one more or less. */
 		assert_int_equal(strlen(text), SIZE_MAX_ / RECORD * RECORD);
 	}
-	assert_null(file(FILES));
+	assert_false(there(FILES));
 	_cleanup_free_ char *got = text_of("stdout");
 	assert_string_equal(got, buf_str(&want) + want.len - strlen(got)); /* the newest, without a gap */
 	assert_true(strlen(got) > 3 * SIZE_MAX_ / RECORD * 7);
@@ -140,7 +146,7 @@ static void a_line_without_end_is_bounded(void **state)
 		_cleanup_free_ char *text = file(i);
 		assert_true(!text || strlen(text) <= SIZE_MAX_ * 16);
 	}
-	assert_non_null(file(1));
+	assert_true(there(1));
 }
 
 static void reopening_waits_for_the_end_of_a_line(void **state)
@@ -153,7 +159,7 @@ static void reopening_waits_for_the_end_of_a_line(void **state)
 	assert_int_equal(log_open(&l, path, 1 << 20, FILES), 0);
 	write_text(&l, 0, line); /* a partial record is written */
 	assert_int_equal(log_reopen(&l), 0);
-	assert_null(file(1));
+	assert_false(there(1));
 	write_text(&l, 0, "end\nnext\n");
 	_cleanup_free_ char *first = file(1), *second = file(0);
 	assert_non_null(strstr(first, "aend\n"));
@@ -202,7 +208,7 @@ static void what_cannot_be_rotated_goes_on(void **state)
 	assert_int_equal(fs_mkdir_p(taken, 0755), 0);
 	for (int i = 0; i < 200; i++)
 		write_text(&l, 0, "abcdef\n");
-	assert_null(file(1));
+	assert_false(there(1));
 	_cleanup_free_ char *out = text_of("stdout");
 	assert_int_equal(strlen(out), 200 * 7);
 	*strrchr(taken, '/') = 0;
@@ -210,7 +216,7 @@ static void what_cannot_be_rotated_goes_on(void **state)
 	for (int i = 0; i < 200; i++)
 		write_text(&l, 0, "abcdef\n");
 	log_close(&l);
-	assert_non_null(file(1));
+	assert_true(there(1));
 	_cleanup_free_ char *all = text_of("stdout");
 	assert_int_equal(strlen(all), 400 * 7);
 }
