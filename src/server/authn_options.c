@@ -64,7 +64,7 @@ static void check_url(struct reader *r, const char *url, const char *at)
 
 	if (str_empty(url)) {
 		required(r, at, "URL is required");
-	} else if (url_parse(url, &u) < 0 || strchr(url, '#')) {
+	} else if (strchr(url, '#') || url_parse(url, &u) < 0) {
 		invalid(r, at, url, "must be a URL without user information and fragment");
 	} else {
 		if (!u.tls)

@@ -129,6 +129,20 @@ static void every_mistake_is_named(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strstr(err.message, names[i]))
 			fail_msg("\"%s\" does not name %s", err.message, names[i]);
+	/* Each way of being no URL, and nothing is left of those that begin well. */
+	static const char *const urls[] = {"https://a/b#c", "https://u@a", "http://a", "a", "https://", "https://a:0"};
+	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+		_cleanup_status_ struct status why = STATUS_INIT;
+		char one[400];
+		snprintf(
+		    one, sizeof(one),
+		    "{apiVersion: apiserver.config.k8s.io/v1beta1, kind: AuthenticationConfiguration, jwt: [{issuer: "
+		    "{url: '%s', audiences: [a]}, claimMappings: {username: {claim: sub, prefix: ''}}}]}",
+		    urls[i]);
+		assert_int_equal(authn_options_parse(one, strlen(one), OWN, &o, &why), -1);
+		if (!strstr(why.message, "jwt[0].issuer.url"))
+			fail_msg("%s: %s", urls[i], why.message);
+	}
 }
 
 int main(void)
