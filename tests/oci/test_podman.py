@@ -9,16 +9,20 @@ from bundle import Skip, expect
 PODMAN_S = 120
 
 
+def own_limits():
+    """containers.conf: limits would be raised to defaults, which not every root may; ours stay as they are."""
+    limits = [f'"{name}={hard}:{hard}"' for name, hard in
+              (("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)[1]), ("nproc", resource.getrlimit(resource.RLIMIT_NPROC)[1]))]
+    return f"[containers]\ndefault_ulimits = [{', '.join(limits)}]\n"
+
+
 class Podman:
     def __init__(self, o):
         if not shutil.which("podman"):
             raise Skip("podman is not installed")
         self.o, self.dir = o, o.dir / "podman"
         self.dir.mkdir()
-        # podman would raise limits to its own defaults, which not every root may: ours stay as they are.
-        limits = [f'"{name}={hard}:{hard}"' for name, hard in
-                  (("nofile", resource.getrlimit(resource.RLIMIT_NOFILE)[1]), ("nproc", resource.getrlimit(resource.RLIMIT_NPROC)[1]))]
-        (self.dir / "containers.conf").write_text(f"[containers]\ndefault_ulimits = [{', '.join(limits)}]\n")
+        (self.dir / "containers.conf").write_text(own_limits())
         self.program = ["env", f"CONTAINERS_CONF={self.dir}/containers.conf", f"XDG_RUNTIME_DIR={self.dir}/xdg",
                         "podman", f"--root={self.dir}/root", f"--runroot={self.dir}/run", f"--tmpdir={self.dir}/tmp",
                         "--cgroup-manager=cgroupfs", "--storage-driver=vfs", "--events-backend=file", f"--runtime={o.for_drivers()}"]
@@ -50,8 +54,17 @@ def test_podman(o):
     p.run("-d", "--name=c", "bb", "sh", "-c", "echo up; exec sleep 1000")
     expect(p("exec", "c", "sh", "-c", "echo in; id -u") == "in\n0\n", "exec")
     p("exec", "c", "nothing", code=127)
+    p("pause", "c")
+    expect(p("inspect", "--format={{.State.Status}}", "c") == "paused\n", "paused")
+    p("unpause", "c")
     p("stop", "-t", "1", "c")
     expect("up" in p("logs", "c"), "logs")
     p("rm", "c")
+    memory = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true"
+    expect(p.run("--rm", "--memory=32m", "bb", "sh", "-c", memory) == "33554432\n", "--memory")
+    expect(p.run("--rm", "--user=1000:1000", "--workdir=/tmp", "--env=A=b", "--cap-drop=all", "bb", "sh", "-c",
+                 "id -u; pwd; echo $A; grep CapBnd /proc/self/status") == "1000\n/tmp\nb\nCapBnd:\t0000000000000000\n", "flags")
+    expect(p.run("--rm", "-t", "bb", "tty").strip() == "/dev/pts/0", "a terminal")
+    expect(p.run("--rm", "-i", "bb", "cat", input="in") == "in", "standard input")
     p.stop()
     o.clean("after podman")
