@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -229,12 +230,35 @@ static int watch(struct source *s, int fd, uint32_t events, void (*fn)(struct so
 	return r;
 }
 
+static bool hung_up(const struct attach *a)
+{
+	for (int i = 0; i < 2; i++) {
+		struct pollfd p = {.fd = a->out[i].fd};
+		if (p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
+			return true;
+	}
+	return false;
+}
+
+/* Clients that went a moment ago, of which the loop has not heard yet, must not keep others out. */
+static void drop_hung_up(struct container *c)
+{
+	LIST_EACH_SAFE(l, &c->attaches) {
+		struct attach *a = LIST_ENTRY(l, struct attach, link);
+		if (hung_up(a))
+			attach_free(a);
+	}
+	balance(c);
+}
+
 void attach_start(struct container *c, const int fds[3], struct reply_to to)
 {
 	if (c->status.state == CONTAINER_EXITED) {
 		reply_error(to, 409, NULL, "container is not running");
 		return;
 	}
+	if (c->n_attaches == ATTACH_MAX)
+		drop_hung_up(c);
 	if (c->n_attaches == ATTACH_MAX) {
 		reply_error(to, 429, NULL, "the container has %d attached clients already", ATTACH_MAX);
 		return;
