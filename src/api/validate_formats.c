@@ -44,17 +44,66 @@ const char *rule_domain_path(const char *s)
 	return NULL;
 }
 
-#define CSI_DRIVER_NAME_MAX 63 /* the CSI specification's limit of a plugin's name */
 const char *rule_csi_driver(const char *s)
 {
-	char lower[CSI_DRIVER_NAME_MAX + 1];
+	char lower[DRIVER_NAME_BYTES_MAX + 1];
 	size_t n = strlen(s);
 
-	if (n > CSI_DRIVER_NAME_MAX)
-		return "must be no more than 63 characters";
+	if (n > DRIVER_NAME_BYTES_MAX)
+		return NULL; /* told by its own rule, with another reason */
 	for (size_t i = 0; i <= n; i++)
 		lower[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i];
 	return name_check_dns1123_subdomain(lower);
+}
+
+const char *rule_extended_resource(const char *s)
+{
+	char quota[NAME_MAX_DNS_SUBDOMAIN + NAME_MAX_DNS_LABEL + sizeof("requests./")];
+
+	if (!strchr(s, '/'))
+		return "a name must be a domain-prefixed path, such as 'example.com/my-prop'";
+	if (strstr(s, "kubernetes.io/"))
+		return "must not have \"kubernetes.io/\" domain";
+	if (str_has_prefix(s, "requests."))
+		return "must not have \"requests.\" prefix";
+	int n = snprintf(quota, sizeof(quota), "requests.%s", s);
+	return n > 0 && (size_t)n < sizeof(quota) ? name_check_qualified(quota) : "is too long for the name of a quota";
+}
+
+#define DIGITS "0123456789"
+
+/* Dot-separated words of letters, digits and '-'; numbers without leading zeros where they are compared as numbers. */
+static const char *skip_version_words(const char *s, bool compared)
+{
+	for (;;) {
+		size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-" DIGITS);
+		if (!n || (compared && n > 1 && *s == '0' && strspn(s, DIGITS) >= n))
+			return NULL;
+		s += n;
+		if (*s != '.')
+			return s;
+		s++;
+	}
+}
+
+/* semver.org 2.0.0, section 2, 9 and 10 */
+const char *rule_semver(const char *s)
+{
+	static const char why[] = "must be a string compatible with semver.org spec 2.0.0";
+
+	for (int i = 0; i < 3; i++) {
+		size_t n = strspn(s, DIGITS);
+		if (!n || (n > 1 && *s == '0'))
+			return why;
+		s += n;
+		if (i < 2 && *s++ != '.')
+			return why;
+	}
+	if (*s == '-')
+		s = skip_version_words(s + 1, true);
+	if (s && *s == '+')
+		s = skip_version_words(s + 1, false);
+	return s && !*s ? NULL : why;
 }
 
 bool check_count_or_percent(struct check *c, const char *path, const struct json *v)

@@ -89,9 +89,12 @@ const char *rule_cidr(const char *s);
 const char *rule_public_ip(const char *s); /* not unspecified, loopback or link-local */
 bool is_ipv6(const char *s);
 /* validate_formats.c */
-const char *rule_host(const char *s);	     /* a DNS subdomain, or *. and one */
-const char *rule_domain_path(const char *s); /* "example.com/foo" */
-const char *rule_csi_driver(const char *s);
+const char *rule_host(const char *s);		   /* a DNS subdomain, or *. and one */
+const char *rule_domain_path(const char *s);	   /* "example.com/foo" */
+#define DRIVER_NAME_BYTES_MAX 63		   /* the CSI specification's limit of a plugin's name */
+const char *rule_csi_driver(const char *s);	   /* but for its length */
+const char *rule_extended_resource(const char *s); /* "example.com/gpu" */
+const char *rule_semver(const char *s);
 /* Text must be a percentage. false: neither that nor a count from 0 (complained about). */
 bool check_count_or_percent(struct check *c, const char *path, const struct json *v);
 bool check_percent_max(struct check *c, const char *path, const struct json *v); /* not above 100% */

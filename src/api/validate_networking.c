@@ -18,6 +18,43 @@
 
 static const char *const scopes[] = {"Cluster", "Namespace", NULL};
 
+/* "10.0.0.0/8" into bytes; false when it is none. */
+static bool parse_cidr(const char *s, unsigned char ip[16], int *ret_bits, bool *ret_v6)
+{
+	char text[64];
+	const char *slash = strchr(s, '/');
+
+	if (rule_cidr(s))
+		return false;
+	snprintf(text, sizeof(text), "%.*s", (int)(slash - s), s);
+	*ret_v6 = strchr(text, ':') != NULL;
+	*ret_bits = atoi(slash + 1);
+	return inet_pton(*ret_v6 ? AF_INET6 : AF_INET, text, ip) == 1;
+}
+
+/* In the one form that upstream writes, since ranges are compared as text. */
+static void check_range(struct check *c, const char *path, const struct json *v)
+{
+	unsigned char ip[16] = {0};
+	char text[INET6_ADDRSTRLEN];
+	int bits = 0;
+	bool v6 = false, beyond = false;
+
+	if (!json_str(v) || !check_name(c, path, v, rule_cidr) || !parse_cidr(json_str(v), ip, &bits, &v6))
+		return;
+	for (int i = bits; i < (v6 ? 128 : 32); i++) {
+		unsigned char bit = (unsigned char)(0x80 >> i % 8);
+		beyond |= (ip[i / 8] & bit) != 0;
+		ip[i / 8] &= (unsigned char)~bit;
+	}
+	if (beyond)
+		bad_invalid(c, path, v, "must not have bits set beyond the prefix length");
+	inet_ntop(v6 ? AF_INET6 : AF_INET, ip, text, sizeof(text));
+	const char *canonical = PATH(c, "%s/%d", text, bits);
+	if (!beyond && !str_eq(canonical, json_str(v)))
+		bad_invalid(c, path, v, PATH(c, "must be in canonical form (\"%s\")", canonical));
+}
+
 static const struct rule rules[] = {
     SELECTOR(NP, "spec.podSelector"),
     REQUIRED(CLASS, "spec.controller"),
@@ -32,7 +69,7 @@ static const struct rule rules[] = {
     VALUES(CLASS, "spec.parameters?.scope", scopes),
     REQUIRED(CLASS, "spec.parameters?.scope"),
     REQUIRED_TEXT("ServiceCIDR", "spec.cidrs", "at least one CIDR required"),
-    NAME("ServiceCIDR", "spec.cidrs[]", rule_cidr),
+    CALL("ServiceCIDR", "spec.cidrs[]", check_range),
     REQUIRED("IPAddress", "spec.parentRef"),
     REQUIRED("IPAddress", "spec.parentRef?.resource"),
     NAME("IPAddress", "spec.parentRef?.resource", name_check_path_segment),
@@ -62,20 +99,6 @@ static void check_policy_port(struct check *c, const char *at, const struct json
 	} else if (end) {
 		bad_invalid(c, end_at, end, "may not be specified when `port` is not specified");
 	}
-}
-
-/* "10.0.0.0/8" into bytes; false when it is none. */
-static bool parse_cidr(const char *s, unsigned char ip[16], int *ret_bits, bool *ret_v6)
-{
-	char text[64];
-	const char *slash = strchr(s, '/');
-
-	if (rule_cidr(s))
-		return false;
-	snprintf(text, sizeof(text), "%.*s", (int)(slash - s), s);
-	*ret_v6 = strchr(text, ':') != NULL;
-	*ret_bits = atoi(slash + 1);
-	return inet_pton(*ret_v6 ? AF_INET6 : AF_INET, text, ip) == 1;
 }
 
 static bool same_bits(const unsigned char *a, const unsigned char *b, int bits)

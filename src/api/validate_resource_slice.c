@@ -22,7 +22,7 @@
 
 static const struct rule rules[] = {
     REQUIRED("", "spec.driver"),
-    NAME("", "spec.driver", rule_csi_driver),
+    DRIVER_NAME("", "spec.driver"),
     REQUIRED("", "spec.pool.name"),
     NAME("", "spec.pool.name", rule_pool_name),
     RANGE("", "spec.pool.resourceSliceCount", 1, INT64_MAX, "must be greater than zero"),
@@ -69,6 +69,8 @@ static void check_attribute(struct check *c, const char *at, const struct json *
 		const struct json *s = json_get(v, texts[i]);
 		if (json_str(s) && s->len > VALUE_BYTES_MAX)
 			bad_too_long(c, PATH(c, "%s.%s", at, texts[i]), VALUE_BYTES_MAX);
+		else if (i == 1)
+			check_name(c, PATH(c, "%s.version", at), s, rule_semver);
 	}
 }
 

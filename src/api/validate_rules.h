@@ -78,6 +78,7 @@ struct rule {
 	{                                                                                                              \
 		.kind = (kind_), .path = (path_), .op = RULE_NAME, .name = (name_)                                     \
 	}
+#define DRIVER_NAME(kind_, path_) NAME(kind_, path_, rule_csi_driver), BYTES(kind_, path_, DRIVER_NAME_BYTES_MAX)
 #define VALUES(kind_, path_, values_)                                                                                  \
 	{                                                                                                              \
 		.kind = (kind_), .path = (path_), .op = RULE_VALUES, .values = (values_)                               \

@@ -80,12 +80,13 @@ static const struct rule rules[] = {
     UNIQUE(CLASS, "allowedTopologies[].matchLabelExpressions", "key"),
 
     REQUIRED(ATTRIBUTES, "driverName"),
-    NAME(ATTRIBUTES, "driverName", rule_csi_driver),
+    DRIVER_NAME(ATTRIBUTES, "driverName"),
     FILLED(ATTRIBUTES, "parameters", "must contain at least one key/value pair"),
     CALL(ATTRIBUTES, "parameters", check_parameters),
     FIXED(ATTRIBUTES, "driverName", "updates to driverName are forbidden."),
     FIXED(ATTRIBUTES, "parameters", "updates to parameters are forbidden."),
 
+    BYTES(DRIVER, "metadata.name", DRIVER_NAME_BYTES_MAX),
     REQUIRED(DRIVER, "spec.attachRequired"),
     REQUIRED(DRIVER, "spec.podInfoOnMount"),
     REQUIRED(DRIVER, "spec.storageCapacity"),
@@ -102,7 +103,7 @@ static const struct rule rules[] = {
     IMMUTABLE(DRIVER, "spec.volumeLifecycleModes"),
 
     REQUIRED(NODE, "spec.drivers[].name"),
-    NAME(NODE, "spec.drivers[].name", rule_csi_driver),
+    DRIVER_NAME(NODE, "spec.drivers[].name"),
     UNIQUE(NODE, "spec.drivers", "name"),
     REQUIRED(NODE, "spec.drivers[].nodeID"),
     BYTES(NODE, "spec.drivers[].nodeID", NODE_ID_BYTES_MAX),
@@ -119,7 +120,7 @@ static const struct rule rules[] = {
     CALL(CAPACITY, "maximumVolumeSize", check_amount),
 
     REQUIRED(ATTACHMENT, "spec.attacher"),
-    NAME(ATTACHMENT, "spec.attacher", rule_csi_driver),
+    DRIVER_NAME(ATTACHMENT, "spec.attacher"),
     REQUIRED(ATTACHMENT, "spec.nodeName"),
     NAME(ATTACHMENT, "spec.nodeName", name_check_dns1123_subdomain),
     IMMUTABLE(ATTACHMENT, "spec"),

@@ -11,7 +11,6 @@
 #include "base/str.h"
 
 #define ISCSI_PORTAL_MAX 64 /* "volume:portal" names a directory with an initiator */
-#define CSI_DRIVER_NAME_MAX 63
 #define QUOBYTE_TENANT_MAX 64
 
 typedef void source_fn(const struct volume_context *v, const char *at, const struct json *s);
@@ -280,8 +279,8 @@ void check_csi_driver_name(struct check *c, const char *path, const char *name)
 {
 	if (!*name)
 		bad_required(c, path, NULL);
-	if (strlen(name) > CSI_DRIVER_NAME_MAX)
-		bad_too_long(c, path, CSI_DRIVER_NAME_MAX);
+	if (strlen(name) > DRIVER_NAME_BYTES_MAX)
+		bad_too_long(c, path, DRIVER_NAME_BYTES_MAX);
 	char *lower = arena_strdup(&c->arena, name);
 	for (char *x = lower; *x; x++)
 		*x = (char)tolower((unsigned char)*x);
