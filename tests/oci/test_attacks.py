@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from bundle import cgroups, expect
+from bundle import cgroups, expect, without_sanitizers
 
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
@@ -103,11 +103,12 @@ def overwrite(o, *program):
 
 def test_its_own_executable(o):
     """CVE-2019-5736."""
-    before = o.program.read_bytes()
     expect(overwrite(o, "/busybox-victim", "cat", "/fifo") == "written", "a file of the rootfs is overwritten, or the attack is none")
-    # Inside it is the runtime again that runs, for as long as its configuration doesn't come.
-    expect(overwrite(o, "/proc/self/exe", "create", "--bundle", "/", "--config", "/fifo", "x") == "refused", "through /proc/self/exe")
-    expect(o.program.read_bytes() == before, "the program was changed")
+    with without_sanitizers(o):
+        before = o.program.read_bytes()
+        # Inside it is the runtime again that runs, for as long as its configuration doesn't come.
+        expect(overwrite(o, "/proc/self/exe", "create", "--bundle", "/", "--config", "/fifo", "x") == "refused", "through /proc/self/exe")
+        expect(o.program.read_bytes() == before, "the program was changed")
 
 
 def test_descriptors(o):

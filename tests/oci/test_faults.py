@@ -8,7 +8,7 @@ import pathlib
 import re
 import subprocess
 
-from bundle import ROOT, Skip, expect
+from bundle import Skip, expect, without_sanitizers
 
 SAMPLE = 70  # of each command: ten seconds
 # Their failing is no failure of the command, or takes its words.
@@ -19,22 +19,20 @@ class Faulty:
     """An Oci whose programs are the ones without sanitizers, which make system calls of their own."""
 
     def __init__(self, o):
-        build = o.program.parent
-        if b"__asan_init" in o.program.read_bytes():
-            build = ROOT / "build"
+        self.plain = without_sanitizers(o)
+        build = self.plain.__enter__()
         self.fault = build / "tests/oci/fault"
-        if not self.fault.exists() or not (build / "proa-oci").exists():
+        if not self.fault.exists():
+            self.plain.__exit__(None, None, None)
             raise Skip(f"needs {self.fault}")
         self.o = o
-        self.before = o.program
-        o.program = build / "proa-oci"
         self.report = o.dir / "report"
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.o.program = self.before
+        self.plain.__exit__(None, None, None)
 
     def run(self, n, *words):
         # Its standard streams become the container's: a pipe would stay open.
