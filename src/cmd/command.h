@@ -35,7 +35,7 @@ struct command {
 	int (*run)(const struct args *a); /* the exit status */
 };
 
-#define FLAGS_MAX 32
+#define FLAGS_MAX 48
 #define OPERANDS_MAX 1024  /* words of a program to be run */
 #define ARGS_GIVEN_MAX 256 /* flags of one command line: --env and --build-arg are given many times */
 

@@ -56,16 +56,72 @@ static const char *ports_text(struct arena *a, const struct local_record *r)
 
 struct ps {
 	struct arena arena;
+	const struct args *args; /* for --filter */
 	bool all, quiet, json;
 	struct json *list;
 };
+
+/* "KEY", or "KEY=VALUE" */
+static bool has_label(const struct local_record *r, const char *wanted)
+{
+	size_t n = strlen(wanted);
+	for (const char *const *l = r->labels; l && *l; l++)
+		if (strncmp(*l, wanted, n) == 0 && (!(*l)[n] || (!strchr(wanted, '=') && (*l)[n] == '=')))
+			return true;
+	return false;
+}
+
+static const char *const filters[] = {"name", "id", "status", "label", "ancestor", NULL};
+
+static bool filter_fits(const char *key, const char *value, const struct local_container *c)
+{
+	const struct local_record *r = c->record;
+	return str_eq(key, "name")     ? strstr(r->name, value) != NULL
+	       : str_eq(key, "id")     ? str_has_prefix(r->id, value)
+	       : str_eq(key, "status") ? str_eq(state_of(c), value)
+	       : str_eq(key, "label")  ? has_label(r, value)
+				       : str_eq(r->image, value);
+}
+
+/* Those of one key are alternatives, except labels; keys all have to fit. */
+static bool filtered_out(const struct ps *p, const struct local_container *c)
+{
+	for (const char *const *key = filters; *key; key++) {
+		bool asked = false, fits = false, all = true;
+		const char *text;
+		for (int i = 0; (text = args_each(p->args, "filter", i)); i++) {
+			size_t n = strlen(*key);
+			if (strncmp(text, *key, n) != 0 || text[n] != '=')
+				continue;
+			bool one = filter_fits(*key, text + n + 1, c);
+			asked = true;
+			fits |= one;
+			all &= one;
+		}
+		if (asked && !(str_eq(*key, "label") ? all : fits))
+			return true;
+	}
+	return false;
+}
+
+static int check_filters(const struct args *a)
+{
+	const char *text;
+	for (int i = 0; (text = args_each(a, "filter", i)); i++) {
+		_cleanup_free_ char *key = xstrndup(text, strcspn(text, "="));
+		if (!strchr(text, '=') || !str_in(key, filters))
+			return command_fail(
+			    "--filter=%s: it must be name, id, status, label or ancestor, = and a value", text);
+	}
+	return 0;
+}
 
 static bool show(void *arg, struct local_container *c)
 {
 	struct ps *p = arg;
 	struct arena *a = &p->arena;
 	const struct local_record *r = c->record;
-	if (!p->all && (c->exited || c->status.state != CONTAINER_RUNNING))
+	if ((!p->all && (c->exited || c->status.state != CONTAINER_RUNNING)) || filtered_out(p, c))
 		return true;
 	if (p->quiet) {
 		printf("%.12s\n", r->id);
@@ -84,6 +140,11 @@ static bool show(void *arg, struct local_container *c)
 			json_set_int(a, o, "exitCode", c->status.exit_code);
 		json_set_str(a, o, "ip", r->ip);
 		json_set_str(a, o, "ports", ports_text(a, r));
+		struct json *labels = json_object_in(a, o, "labels");
+		for (const char *const *l = r->labels; l && *l; l++) {
+			size_t n = strcspn(*l, "=");
+			json_set_str(a, labels, arena_strndup(a, *l, n), (*l)[n] ? *l + n + 1 : "");
+		}
 	} else {
 		printf("%-14.12s %-24.24s %-22.22s %-22s %-26s %-20s %s\n", r->id, r->image, r->command,
 		       arena_printf(a, "%s ago", age(a, r->created_ns)), status_text(a, c), ports_text(a, r), r->name);
@@ -93,14 +154,17 @@ static bool show(void *arg, struct local_container *c)
 
 static int ps(const struct args *a)
 {
-	struct ps p = {.all = args_switch(a, "all"), .quiet = args_switch(a, "quiet")};
+	struct ps p = {.args = a, .all = args_switch(a, "all"), .quiet = args_switch(a, "quiet")};
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	struct local l;
 	char why[LOCAL_ERR_MAX] = "";
 	p.json = str_eq(args_value(a, "format"), "json");
 	if (!p.json && !str_eq(args_value(a, "format"), "table"))
 		return command_fail("--format is table or json, not \"%s\"", args_value(a, "format"));
-	if (local_command_open(a, &p.arena, &l) != 0)
+	/* A state that is asked for by name is shown. */
+	for (int i = 0; args_each(a, "filter", i); i++)
+		p.all |= str_has_prefix(args_each(a, "filter", i), "status=");
+	if (check_filters(a) != 0 || local_command_open(a, &p.arena, &l) != 0)
 		return 1;
 	p.list = json_new(&p.arena, JSON_ARRAY);
 	if (!p.quiet && !p.json)
@@ -119,6 +183,8 @@ static int ps(const struct args *a)
 static const struct flag ps_flags[] = {
     {"all", NULL, NULL, "Those that do not run, too."},
     {"quiet", NULL, NULL, "Ids only."},
+    {"filter", "KEY=VALUE", NULL,
+     "Only those with this name, id, status, label or ancestor (image). May be given again."},
     {"format", "table|json", "table", "How to print."},
     LOCAL_DATA_DIR_FLAG,
     {0},
@@ -131,7 +197,7 @@ const struct command command_ps = {
     .example = "  proa ps\n\n  # With those that have exited\n  proa ps -a",
     .operands = "",
     .flags = ps_flags,
-    .letters = "a=all q=quiet",
+    .letters = "a=all q=quiet f=filter",
     .run = ps,
 };
 

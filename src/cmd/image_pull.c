@@ -76,6 +76,7 @@ const struct command command_image_pull = {
     .operands_min = 1,
     .operands_max = 1,
     .flags = pull_flags,
+    .letters = "q=quiet",
     .run = pull,
 };
 

@@ -87,6 +87,7 @@ static int prune(const struct args *a)
 static const struct flag prune_flags[] = {
     IMAGE_DATA_DIR_FLAG,
     {"all", NULL, NULL, "Every image that no container uses, not only those without a name."},
+    {"force", NULL, NULL, "For those who are used to it: nothing is asked anyway."},
     {0},
 };
 
@@ -97,5 +98,6 @@ const struct command command_image_prune = {
     .example = "  proa image prune --all",
     .operands = "",
     .flags = prune_flags,
+    .letters = "a=all f=force",
     .run = prune,
 };

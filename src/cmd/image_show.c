@@ -206,6 +206,7 @@ const struct command command_image_list = {
     .about = "List the images that pods on this node can use without pulling.",
     .operands = "",
     .flags = list_flags,
+    .letters = "q=quiet a=all",
     .run = list,
 };
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/local_internal.h"
@@ -21,13 +22,43 @@ struct reader {
 	struct buf rest; /* an unfinished record */
 	bool timestamps;
 	int64_t skip; /* records before the tail */
+	int64_t since_ns;
 };
+
+/* "10m", "1h30m": ago; "1700000000": seconds since 1970; "2024-01-02T03:04:05Z" */
+static int parse_since(const char *text, int64_t *ret_ns)
+{
+	static const char units[] = "smhd";
+	static const int64_t seconds[] = {1, 60, 3600, 86400};
+	int64_t n, ago = 0;
+	if (time_parse(text, ret_ns) == 0)
+		return 0;
+	if (parse_int_range(text, 0, INT64_MAX / 1000000000, &n) == 0) {
+		*ret_ns = n * 1000000000;
+		return 0;
+	}
+	for (char *end; *text; text = end + 1) {
+		double value = strtod(text, &end);
+		const char *unit = *end ? strchr(units, *end) : NULL;
+		if (end == text || !unit || value < 0 || value > 1e9)
+			return -1;
+		ago += (int64_t)(value * 1e9) * seconds[unit - units];
+	}
+	*ret_ns = now_ns() - ago;
+	return 0;
+}
 
 static void print_record(struct reader *r, const char *line, size_t len)
 {
 	struct cri_log_line l;
 	if (cri_log_parse(line, len, &l) < 0)
 		return;
+	if (r->since_ns) {
+		_cleanup_free_ char *time = xstrndup(l.time, l.time_len);
+		int64_t ns;
+		if (time_parse(time, &ns) == 0 && ns < r->since_ns)
+			return;
+	}
 	FILE *to = l.stream == CRI_LOG_STDERR ? stderr : stdout;
 	if (r->timestamps)
 		fprintf(to, "%.*s ", (int)l.time_len, l.time);
@@ -108,6 +139,8 @@ static int logs(const struct args *a)
 	const char *text = args_value(a, "tail");
 	if (!str_eq(text, "all") && parse_int_range(text, 0, INT64_MAX, &tail) < 0)
 		return command_fail("--tail=%s is no number of lines", text);
+	if (args_given(a, "since") && parse_since(args_value(a, "since"), &r.since_ns) < 0)
+		return command_fail("--since=%s is no time and no time ago", args_value(a, "since"));
 	if (local_command_open(a, &arena, &l) != 0)
 		return 1;
 	int status = local_command_find(&l, a->operands[0], &c);
@@ -132,6 +165,7 @@ static int logs(const struct args *a)
 static const struct flag flags[] = {
     {"follow", NULL, NULL, "Go on until the container exits."},
     {"tail", "LINES", "all", "Only the last lines."},
+    {"since", "TIME", NULL, "Only what was written since: 10m (ago), or 2024-01-02T03:04:05Z."},
     {"timestamps", NULL, NULL, "Put the time before each line."},
     LOCAL_DATA_DIR_FLAG,
     {0},

@@ -13,150 +13,9 @@
 #include "base/str.h"
 #include "cmd/image_internal.h"
 #include "cmd/local_internal.h"
+#include "cmd/run_options.h"
 #include "image/image.h"
 #include "image/pull.h"
-
-/* ---- what is asked for ---- */
-
-/* "512m": bytes, or with b, k, m, g */
-static int parse_size(const char *text, int64_t *ret)
-{
-	char *end;
-	double n = strtod(text, &end);
-	static const char units[] = "bkmg";
-	const char *unit = *end ? strchr(units, *end | 32) : units;
-	if (end == text || !unit ||
-	    (*end && end[1] && strcasecmp(end + 1, "b") != 0 && strcasecmp(end + 1, "ib") != 0) || n <= 0)
-		return -EINVAL;
-	for (; unit > units; unit--)
-		n *= 1024;
-	*ret = (int64_t)n;
-	return n < 9e18 ? 0 : -ERANGE;
-}
-
-/* "[IP:]HOST:CONTAINER[/tcp]" */
-static int parse_port(struct arena *a, const char *text, struct local_port *ret)
-{
-	char *copy = arena_strdup(a, text), *slash = strchr(copy, '/'), *last = strrchr(copy, ':');
-	int64_t host, container;
-	if (slash && !str_eq(slash, "/tcp"))
-		return -ENOTSUP;
-	if (slash)
-		*slash = 0;
-	if (!last)
-		return -EINVAL;
-	*last = 0;
-	char *before = strrchr(copy, ':');
-	if (before)
-		*before = 0;
-	if (parse_int_range(before ? before + 1 : copy, 1, 65535, &host) < 0 ||
-	    parse_int_range(last + 1, 1, 65535, &container) < 0)
-		return -EINVAL;
-	*ret = (struct local_port){before ? copy : "", (int)host, (int)container};
-	return 0;
-}
-
-/* "SOURCE:TARGET[:ro]" */
-static int parse_volume(struct arena *a, const char *text, struct local_volume *ret)
-{
-	char *source = arena_strdup(a, text), *target = strchr(source, ':');
-	if (!target || target == source)
-		return -EINVAL;
-	*target++ = 0;
-	char *options = strchr(target, ':');
-	if (options)
-		*options++ = 0;
-	if (options && !str_eq(options, "ro") && !str_eq(options, "rw"))
-		return -EINVAL;
-	if (*source == '.' || *source == '~')
-		source = realpath(source, NULL) ? arena_strdup(a, realpath(source, NULL)) : source;
-	*ret = (struct local_volume){source, target, str_eq(options, "ro")};
-	return 0;
-}
-
-static int parse_ports(const struct args *a, struct arena *arena, struct local_options *o)
-{
-	const char *text;
-	for (int i = 0; (text = args_each(a, "publish", i)); i++) {
-		if (o->n_ports == LOCAL_PORTS_MAX)
-			return command_fail("more than %d ports", LOCAL_PORTS_MAX);
-		int r = parse_port(arena, text, &o->ports[o->n_ports]);
-		if (r < 0)
-			return command_fail(r == -ENOTSUP ? "--publish=%s: only TCP ports can be published"
-							  : "--publish=%s: it must be [IP:]HOST:CONTAINER",
-					    text);
-		o->n_ports++;
-	}
-	return 0;
-}
-
-static int parse_volumes(const struct args *a, struct arena *arena, struct local_options *o)
-{
-	const char *text;
-	o->volumes = arena_zalloc(arena, ARGS_GIVEN_MAX * sizeof(*o->volumes));
-	for (int i = 0; (text = args_each(a, "volume", i)); i++)
-		if (parse_volume(arena, text, &o->volumes[o->n_volumes++]) < 0)
-			return command_fail("--volume=%s: it must be SOURCE:TARGET[:ro]", text);
-	return 0;
-}
-
-static const char *const *list(const struct args *a, struct arena *arena, const char *flag)
-{
-	const char **all = arena_zalloc(arena, (ARGS_GIVEN_MAX + 1) * sizeof(*all)), *text;
-	int n = 0;
-	for (int i = 0; (text = args_each(a, flag, i)); i++) {
-		const char *value = strchr(text, '=') || !str_eq(flag, "env") ? text : getenv(text);
-		if (value)
-			all[n++] = value == text ? text : arena_printf(arena, "%s=%s", text, value);
-	}
-	return all;
-}
-
-static int parse_limits(const struct args *a, struct local_options *o)
-{
-	const char *memory = args_value(a, "memory"), *cpus = args_value(a, "cpus"),
-		   *pids = args_value(a, "pids-limit");
-	char *end = NULL;
-	if (memory && parse_size(memory, &o->memory) < 0)
-		return command_fail("--memory=%s: it must be bytes, or a number with k, m or g", memory);
-	o->cpus = cpus ? strtod(cpus, &end) : 0;
-	if (cpus && (end == cpus || *end || o->cpus < 0.01))
-		return command_fail("--cpus=%s: it must be a number of at least 0.01", cpus);
-	if (pids && parse_int_range(pids, 1, 1 << 22, &o->pids) < 0)
-		return command_fail("--pids-limit=%s is no number of processes", pids);
-	return 0;
-}
-
-static int parse(const struct args *a, struct arena *arena, struct local_options *o)
-{
-	static const char *const networks[] = {"bridge", "host", "none"};
-	const char *network = args_value(a, "network");
-	o->image = a->operands[0];
-	o->words = a->operands + 1;
-	o->n_words = (size_t)a->n_operands - 1;
-	o->name = args_value(a, "name");
-	o->platform = args_value(a, "platform");
-	o->entrypoint = args_value(a, "entrypoint");
-	o->user = args_value(a, "user");
-	o->workdir = args_value(a, "workdir");
-	o->hostname = args_value(a, "hostname");
-	o->env = list(a, arena, "env");
-	o->cap_add = list(a, arena, "cap-add");
-	o->cap_drop = list(a, arena, "cap-drop");
-	o->tty = args_switch(a, "tty");
-	o->interactive = args_switch(a, "interactive");
-	o->readonly = args_switch(a, "read-only");
-	o->privileged = args_switch(a, "privileged");
-	o->remove = args_switch(a, "rm");
-	for (int i = 0; i < 3; i++)
-		if (str_eq(networks[i], network))
-			o->network = (enum local_network)i;
-	if (!str_in(network, (const char *const[]){"bridge", "host", "none", NULL}))
-		return command_fail("--network is bridge, host or none, not \"%s\"", network);
-	if (parse_ports(a, arena, o) != 0 || parse_volumes(a, arena, o) != 0)
-		return 1;
-	return parse_limits(a, o);
-}
 
 /* ---- the image ---- */
 
@@ -294,7 +153,7 @@ static int run(const struct args *a)
 	struct local_container *c;
 	struct local l;
 	char why[LOCAL_ERR_MAX] = "";
-	if (parse(a, &arena, &o) != 0 || local_command_open(a, &arena, &l) != 0)
+	if (run_options_parse(a, &arena, &o) != 0 || local_command_open(a, &arena, &l) != 0)
 		return EXIT_OURS;
 	int r = pull(a, &l, o.image) == 0 ? 0 : EXIT_OURS;
 	if (r != 0 || args_switch(a, "detach")) {
@@ -320,12 +179,23 @@ static const struct flag flags[] = {
     {"rm", NULL, NULL, "Remove it when it has exited."},
     {"name", "NAME", NULL, "What to call it; made up if not given."},
     {"env", "NAME=VALUE", NULL, "A variable; without =VALUE, that of the environment. May be given again."},
+    {"env-file", "FILE", NULL, "Variables, one a line. May be given again."},
     {"volume", "SOURCE:TARGET[:ro]", NULL, "A directory of the host, or a named volume, in it. May be given again."},
-    {"publish", "[IP:]HOST:CONTAINER", NULL, "A TCP port of the host that leads to one of its. May be given again."},
+    {"mount", "type=TYPE,KEY=VALUE...", NULL,
+     "The same in other words: type=bind|volume|tmpfs, source, target, readonly, tmpfs-size. May be given again."},
+    {"tmpfs", "TARGET[:OPTIONS]", NULL, "Memory in place of a directory. May be given again."},
+    {"publish", "[IP:]HOST:CONTAINER", NULL,
+     "A TCP port of the host, or a range, that leads to one of its. May be given again."},
+    {"add-host", "NAME:IP", NULL, "A line more in its /etc/hosts. May be given again."},
     {"network", "bridge|host|none", "bridge", "Its network."},
     {"memory", "BYTES", NULL, "The most memory it may use: 512m, 2g."},
     {"cpus", "NUMBER", NULL, "The most CPUs it may use: 0.5."},
     {"pids-limit", "NUMBER", NULL, "The most processes it may have."},
+    {"shm-size", "BYTES", NULL, "The size of its /dev/shm; 64m if not given."},
+    {"ulimit", "NAME=SOFT[:HARD]", NULL, "A limit of its processes: nofile=1024:4096. May be given again."},
+    {"sysctl", "NAME=VALUE", NULL, "A parameter of the kernel in its namespaces. May be given again."},
+    {"label", "KEY=VALUE", NULL, "For 'proa ps --filter label=KEY'. May be given again."},
+    {"stop-signal", "SIGNAL", NULL, "What 'proa stop' sends; the image's if not given."},
     {"user", "USER[:GROUP]", NULL, "Who runs the command; the image's user if not given."},
     {"workdir", "DIR", NULL, "Where the command begins; the image's directory if not given."},
     {"entrypoint", "PROGRAM", NULL, "Instead of the image's entry point and command."},
@@ -356,6 +226,7 @@ const struct command command_run = {
     .operands_max = OPERANDS_MAX,
     .flags_first = true,
     .flags = flags,
-    .letters = "d=detach i=interactive t=tty e=env v=volume p=publish m=memory u=user w=workdir h=hostname q=quiet",
+    .letters =
+	"d=detach i=interactive t=tty e=env v=volume p=publish m=memory u=user w=workdir h=hostname l=label q=quiet",
     .run = run,
 };

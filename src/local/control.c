@@ -235,8 +235,8 @@ static int make_pod(struct local_container *c, const struct local_spec *spec, co
 	if (r == 0)
 		r = connect_network(c, o->network, err, err_len);
 	if (r == 0)
-		r = local_write_files(c->local, c->record->id, str_or(spec->pod.hostname, ""), c->record->ip, err,
-				      err_len);
+		r = local_write_files(c->local, c->record->id, str_or(spec->pod.hostname, ""), c->record->ip, o->hosts,
+				      err, err_len);
 	if (r < 0)
 		return r;
 	a = (struct local_answer){.loop = c->local->loop};
@@ -306,6 +306,8 @@ int local_create(struct local *l, const struct local_options *o, struct local_co
 	rec->name = o->name ? arena_strdup(&rec->arena, o->name) : arena_printf(&rec->arena, "proa-%s", suffix);
 	rec->image = arena_strdup(&rec->arena, o->image);
 	rec->ip = rec->command = "";
+	rec->stop_signal = str_or(o->stop_signal, "");
+	rec->labels = o->labels;
 	rec->created_ns = now_ns();
 	rec->remove = o->remove;
 	rec->tty = o->tty;
@@ -355,6 +357,8 @@ static int stop_signal(struct local_container *c)
 	struct image *image;
 	char why[128];
 	int signum = SIGTERM;
+	if (*c->record->stop_signal)
+		return local_signal_number(c->record->stop_signal);
 	if (c->local->images && image_resolve_platform(c->local->images, c->record->image_id, IMAGE_PLATFORM_ALL,
 						       &image, why, sizeof(why)) == 0) {
 		int n = local_signal_number(image->stop_signal);

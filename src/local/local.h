@@ -39,6 +39,7 @@ struct local_volume {
 	const char *source; /* absolute: a path of the host; else a volume's name */
 	const char *target;
 	bool readonly;
+	const char *tmpfs; /* its options, instead of a source */
 };
 
 /* Everything `proa run` may say. Strings are the caller's. */
@@ -59,12 +60,21 @@ struct local_options {
 	double cpus;
 	bool tty, interactive, readonly, privileged, remove;
 	const char *const *cap_add, *const *cap_drop; /* NULL-terminated, or NULL */
+	const char *const *hosts, *const *labels;     /* "NAME:IP", "KEY=VALUE"; likewise */
+	const char *stop_signal;		      /* NULL: the image's */
+	struct spec_rlimit *rlimits;
+	size_t n_rlimits;
+	struct spec_sysctl *sysctls;
+	size_t n_sysctls;
+	int64_t shm_size; /* 0: the usual */
 };
 
 struct local_record {
 	struct arena arena;
 	char id[CONTAINER_ID_LEN + 1];
 	const char *name, *image, *image_id, *command, *ip;
+	const char *stop_signal;   /* "" the image's */
+	const char *const *labels; /* "KEY=VALUE", NULL-terminated */
 	int64_t created_ns;
 	bool remove, tty;
 	bool complete; /* made; false on disk: its maker lives, or it is to be removed */
@@ -106,6 +116,8 @@ int local_start(struct local_container *c, char *err, size_t err_len);
 int local_find(struct local *l, const char *name, struct local_container **ret, char *err, size_t err_len);
 /* Every container, the newest first; stop by returning false. */
 int local_each(struct local *l, bool (*fn)(void *arg, struct local_container *c), void *arg, char *err, size_t err_len);
+/* "SIGTERM", "TERM", "15"; 0: none of them. */
+int local_signal_number(const char *name);
 void local_container_free(struct local_container *c); /* NULL-safe; the container stays */
 
 /* Runs the loop until it has exited. The exit code. */

@@ -47,8 +47,7 @@ int local_spec_fill(struct local *l, struct arena *a, const struct local_options
 		    const char *id, struct local_spec *ret, char *err, size_t err_len);
 const char *local_hostname(struct arena *a, const struct local_options *o, const char *id);
 /* /etc/hosts and its like, once the address is known. */
-int local_write_files(struct local *l, const char *id, const char *hostname, const char *ip, char *err, size_t err_len);
-/* "SIGTERM", "TERM", "15"; 0: none of them. */
-int local_signal_number(const char *name);
+int local_write_files(struct local *l, const char *id, const char *hostname, const char *ip, const char *const *hosts,
+		      char *err, size_t err_len);
 
 #endif

@@ -53,6 +53,10 @@ int local_record_save(struct local *l, const struct local_record *r)
 	json_set_bool(&a, o, "tty", r->tty);
 	json_set_bool(&a, o, "complete", r->complete);
 	json_set_bool(&a, o, "bridged", r->bridged);
+	json_set_str(&a, o, "stopSignal", r->stop_signal);
+	struct json *labels = json_array_in(&a, o, "labels");
+	for (const char *const *l2 = r->labels; l2 && *l2; l2++)
+		json_append(labels, json_new_str(&a, *l2));
 	json_set(&a, o, "ports", ports_json(&a, r));
 	json_write_pretty(&text, o);
 	/* The first one only has to outlive this process. */
@@ -63,6 +67,16 @@ int local_record_save(struct local *l, const struct local_record *r)
 static const char *text_of(struct local_record *r, const struct json *o, const char *field)
 {
 	return arena_strdup(&r->arena, str_or(json_path_str(o, field), ""));
+}
+
+static const char *const *labels_of(struct local_record *r, const struct json *list)
+{
+	const char **out = arena_zalloc(&r->arena, (json_len(list) + 1) * sizeof(*out));
+	size_t n = 0;
+	JSON_EACH(v, list)
+		if (json_str(v))
+			out[n++] = arena_strdup(&r->arena, json_str(v));
+	return out;
 }
 
 struct local_record *local_record_load(struct local *l, const char *id)
@@ -82,6 +96,8 @@ struct local_record *local_record_load(struct local *l, const char *id)
 	r->image_id = text_of(r, o, "imageId");
 	r->command = text_of(r, o, "command");
 	r->ip = text_of(r, o, "ip");
+	r->stop_signal = text_of(r, o, "stopSignal");
+	r->labels = labels_of(r, json_get(o, "labels"));
 	r->created_ns = json_path_int(o, "createdNs", 0);
 	r->remove = json_path_bool(o, "remove", false);
 	r->tty = json_path_bool(o, "tty", false);

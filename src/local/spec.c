@@ -105,6 +105,15 @@ static int add_volume(struct local *l, struct arena *a, const struct local_volum
 	if (*v->target != '/')
 		return local_fail(err, err_len, -EINVAL, "a volume's place must be an absolute path, not \"%s\"",
 				  v->target);
+	if (v->tmpfs) {
+		*m = (struct spec_mount){.type = "tmpfs",
+					 .target = v->target,
+					 .data = v->tmpfs,
+					 .readonly = v->readonly,
+					 .nosuid = true,
+					 .nodev = true};
+		return 0;
+	}
 	if (*source != '/') { /* a name: a directory that stays */
 		if (!*source ||
 		    strspn(source, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
@@ -129,7 +138,8 @@ static int write_own(struct local *l, const char *id, const char *name, const st
 	return r < 0 ? local_fail(err, err_len, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
-int local_write_files(struct local *l, const char *id, const char *hostname, const char *ip, char *err, size_t err_len)
+int local_write_files(struct local *l, const char *id, const char *hostname, const char *ip, const char *const *more,
+		      char *err, size_t err_len)
 {
 	_cleanup_buf_ struct buf hosts = BUF_INIT, resolv = BUF_INIT, name = BUF_INIT;
 	if (!*hostname)
@@ -138,6 +148,10 @@ int local_write_files(struct local *l, const char *id, const char *hostname, con
 		buf_addf(&hosts, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
 	if (!str_empty(ip))
 		buf_addf(&hosts, "%s\t%s\n", ip, hostname);
+	for (; more && *more; more++) {
+		const char *address = strchr(*more, ':') + 1;
+		buf_addf(&hosts, "%s\t%.*s\n", address, (int)(address - 1 - *more), *more);
+	}
 	(void)fs_read("/etc/resolv.conf", HOST_FILE_MAX, &resolv);
 	buf_addf(&name, "%s\n", hostname);
 	if (write_own(l, id, "hosts", &hosts, err, err_len) < 0 ||
@@ -213,6 +227,11 @@ int local_spec_fill(struct local *l, struct arena *a, const struct local_options
 	c->tty = o->tty;
 	c->stdin_ = c->stdin_once = o->interactive;
 	c->log_path = arena_printf(a, "%s/%s/log", l->state_dir, id);
+	c->rlimits = o->rlimits;
+	c->n_rlimits = o->n_rlimits;
+	ret->pod.sysctls = o->sysctls;
+	ret->pod.n_sysctls = o->n_sysctls;
+	ret->pod.shm_size = o->shm_size;
 	c->resources.memory_limit = o->memory;
 	c->resources.pids_limit = o->pids;
 	if (o->cpus > 0) {

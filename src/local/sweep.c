@@ -34,7 +34,8 @@ static struct local_container *abandoned(struct local *l, const char *id)
 	if (!record) {
 		record = NEW(struct local_record);
 		strcpy(record->id, id);
-		record->name = record->image = record->image_id = record->command = record->ip = "";
+		record->name = record->image = record->image_id = record->command = record->ip = record->stop_signal =
+		    "";
 	}
 	c->local = l;
 	c->record = record;

@@ -90,6 +90,47 @@ echo fine"""
         h.do("run", *words, "busybox:demo", "true", code=125)
 
 
+def test_options_as_people_give_them(h):
+    (h.dir / "env").write_text("# comment\nA=from file\nB='quoted'\n\nHERE\n")
+    (h.dir / "bound").mkdir()
+    (h.dir / "bound/file").write_text("bound")
+    r = h.do("run", "--rm", "--network=none", f"--env-file={h.dir}/env", "-e", "A=from flag", f"--mount=type=bind,src={h.dir}/bound,dst=/b,readonly",
+             "--mount", "type=tmpfs,target=/t,tmpfs-size=1m", "--tmpfs", "/u:size=64k", "-v", f"{h.dir}/bound:/z:ro,z", "--add-host", "db:10.1.2.3",
+             "--ulimit", "nofile=100:200", "--sysctl", "net.ipv4.ip_default_ttl=42", "--shm-size=1m", "busybox:demo", "sh", "-ec", """
+             echo "$A|$B|$HERE|$(cat /b/file)|$(ulimit -n) $(ulimit -Hn)|$(cat /proc/sys/net/ipv4/ip_default_ttl)"
+             ! touch /b/x 2>/dev/null; ! touch /z/x 2>/dev/null
+             grep -c '10.1.2.3.*db' /etc/hosts; df -k /t /u /dev/shm | tail -3 | while read a b c; do echo $b; done""",
+             env=dict(os.environ, HERE="of here"))
+    expect(r.stdout.splitlines() == ["from flag|'quoted'|of here|bound|100 200|42", "1", "1024", "64", "1024"], r.stdout)
+    for words, told in ((("--mount", "type=bind,source=rel,target=/x"), "--mount="), (("-p", "80-82:80-81"), "--publish="),
+                        (("--ulimit", "nofile"), "--ulimit="), (("--env-file", "/absent"), "No such file"), (("--stop-signal", "FOO"), "no signal"),
+                        (("-v", "/a:/b:frob"), "--volume="), (("--add-host", "x"), "--add-host=")):
+        expect(told in h.do("run", *words, "busybox:demo", "true", code=125).stderr, words)
+
+
+def test_found_by_filters(h):
+    one = h.do("run", "-d", "--name=one", "-l", "app=web", "-l", "tier", "--network=none", "--stop-signal=USR1", "busybox:demo", "sh", "-c",
+               "trap 'exit 5' USR1; echo up; sleep 1000 & wait").stdout.strip()
+    two = h.do("run", "--name=two", "--label=app=db", "--network=none", "busybox:demo", "true")
+    expect(two.returncode == 0, two.stderr)
+    follow = subprocess.Popen(h.command("logs", "-f", "one"), stdout=subprocess.PIPE, text=True)
+    expect(follow.stdout.readline() == "up\n", "it waits for its signal")
+    for words, names in ((("-f", "label=app"), {"one"}), (("-a", "-f", "label=app"), {"one", "two"}), (("-a", "--filter", "label=app=db"), {"two"}),
+                         (("-f", "status=exited"), {"two"}), (("-a", "-f", "name=o", "-f", "label=tier"), {"one"}), (("-a", "-f", f"id={one[:12]}"), {"one"}),
+                         (("-a", "-f", "ancestor=busybox:demo", "-f", "status=running"), {"one"})):
+        shown = {c["name"] for c in json.loads(h.do("ps", "--format=json", *words).stdout)}
+        expect(shown == names, f"{words}: {shown}")
+    expect(h.ps()["one"]["labels"] == {"app": "web", "tier": ""}, h.ps()["one"])
+    expect("--filter=" in h.do("ps", "-f", "frob=1", code=1).stderr, "an unknown filter")
+    expect(h.do("logs", "--since=1h", "one").stdout == "up\n" and h.do("logs", "--since=0s", "one").stdout == "", "the logs of a time")
+    h.do("logs", "--since=soon", "one", code=1)
+    h.do("stop", "one")
+    expect(follow.wait(10) == 0, "the log ends with the container")
+    follow.stdout.close()
+    expect("(5)" in h.ps()["one"]["status"], h.ps()["one"])
+    h.do("rm", "one", "two")
+
+
 def test_memory_is_limited(h):
     h.do("run", "--rm", "-m", "16m", "busybox:demo", "sh", "-c", "x=$(head -c 64000000 /dev/zero | tr '\\0' x); echo survived", code=137)
 
