@@ -124,5 +124,6 @@ const struct command command_image_push = {
     .operands_min = 1,
     .operands_max = 2,
     .flags = push_flags,
+    .letters = "q=quiet",
     .run = push,
 };

@@ -72,7 +72,7 @@ static int run_helper(const char *name, const char *server, struct buf *out)
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 && !buf_failed(out) ? 0 : -ENOENT;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 && !buf_failed(out) ? 0 : -ENOKEY; /* it knows none */
 }
 
 static void add_from_helper(struct keyring *k, const char *helper, const char *server, const char *key)
@@ -83,7 +83,7 @@ static void add_from_helper(struct keyring *k, const char *helper, const char *s
 	struct json *v;
 	int r = run_helper(helper, server, &b);
 
-	if (r < 0 && r != -ENOENT)
+	if (r < 0 && r != -ENOKEY)
 		fprintf(stderr, "warning: docker-credential-%s: %s\n", helper, strerror(-r));
 	if (r < 0 || json_parse(&a, buf_str(&b), b.len, &v, &je) < 0)
 		return;
