@@ -241,6 +241,17 @@ void op_store_result(struct write_op *op, enum store_error e)
 	op_fail(op, &op->err);
 }
 
+/* What a write that is not to happen would have answered with. */
+static struct json *dry_answer(struct write_op *op)
+{
+	const struct subresource_ops *ops =
+	    op->req.subresource ? strategy_subresource(op->strategy, op->row, op->req.subresource) : NULL;
+
+	if (ops && ops->view)
+		return ops->view(op->arena, op->row, op->tree);
+	return version_convert(op->arena, op->row, op->req.resource, op->tree);
+}
+
 enum store_error op_store(struct write_op *op, uint64_t expect_rev)
 {
 	if (op->req.dry_run) {
@@ -250,8 +261,7 @@ enum store_error op_store(struct write_op *op, uint64_t expect_rev)
 		else if (op->answer)
 			op_finish_tree(op, op->code ? op->code : 200, op->answer);
 		else
-			op_finish_tree(op, op->created ? 201 : 200,
-				       version_convert(op->arena, op->row, op->req.resource, op->tree));
+			op_finish_tree(op, op->created ? 201 : 200, dry_answer(op));
 		if (op->strategy->settled)
 			op->strategy->settled(op, false);
 		return STORE_OK;

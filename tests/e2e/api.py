@@ -176,6 +176,8 @@ def test_status_and_scale(api):
     scale = api.do("GET", path + "/scale")
     assert scale["kind"] == "Scale" and scale["spec"]["replicas"] == 2 and scale["status"]["selector"] == "a=st"
     scale["spec"]["replicas"] = 5
+    dry = api.do("PUT", path + "/scale?dryRun=All", scale)
+    assert dry["kind"] == "Scale" and dry["spec"]["replicas"] == 5 and api.do("GET", path)["spec"]["replicas"] == 2, dry
     assert api.do("PUT", path + "/scale", scale)["spec"]["replicas"] == 5
     api.do("PUT", path + "/scale", scale, 409)
     assert api.do("GET", path)["metadata"]["generation"] == 2

@@ -44,7 +44,7 @@ UPSTREAM_500 = re.compile(rb"failed to create typed (patch|live) object")
 # As upstream: not every strategic merge patch that cannot be carried out names its fields.
 NO_CAUSES = re.compile(r"merge key|strategic|patch", re.I)
 # Written by the server alone, kept in another form or left out on purpose: they may be other than what was sent.
-CHANGED = re.compile(r"\.(stringData|metadata\.(selfLink|uid|generation|creationTimestamp|deletionGracePeriodSeconds)|secrets\[\d+\]\.\w+|"
+CHANGED = re.compile(r"\.(stringData|data\.a|metadata\.(selfLink|uid|generation|creationTimestamp|deletionGracePeriodSeconds)|secrets\[\d+\]\.\w+|"
                      r"spec\.configSource|spec\.dataSource(Ref)?(\.\w+)?|spec\.(uid|username|extra|groups)(\b.*)?|spec\.volumeClaimTemplates\[\d+\]\.(kind|apiVersion))$")
 PATCHES = ["application/merge-patch+json", "application/strategic-merge-patch+json", "application/json-patch+json",
            "application/apply-patch+yaml"]

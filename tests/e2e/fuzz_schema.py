@@ -185,6 +185,8 @@ class Schemas:
         if value is None:
             return None if schema.get("nullable") or not schema.get("type") or schema.get("format") == "date-time" else f"{at or 'it'} is null"
         kind = schema.get("type")
+        if kind == "object" and "properties" not in schema and "additionalProperties" not in schema:
+            return None  # a raw extension: whatever was given
         fits = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}.get(kind, object)
         if not isinstance(value, fits) or (kind in ("integer", "number") and isinstance(value, bool)):
             return f"{at or 'it'} is no {kind}: {value!r}"
@@ -192,8 +194,9 @@ class Schemas:
             return next(filter(None, (self.check(schema.get("items", {}), v, f"{at}[{i}]") for i, v in enumerate(value))), None)
         if isinstance(value, dict) and "properties" in schema:
             for name in schema.get("required", []):
-                # An empty list or map may be left out: Go reads that as upstream's null.
-                if name not in value and self.resolve(schema["properties"][name]).get("type") not in ("array", "object"):
+                # An empty list or map may be left out, and a quantity of nothing: Go reads that as upstream's null and "0".
+                field = self.resolve(schema["properties"][name])
+                if name not in value and field.get("type") not in ("array", "object") and "oneOf" not in field:
                     return f"{at}.{name} is missing"
             for name, v in value.items():
                 if name not in schema["properties"]:
@@ -222,7 +225,7 @@ def lost(sent, made, at=""):
         if len(sent) != len(made):
             return [at]
         return [p for i, (a, b) in enumerate(zip(sent, made)) for p in lost(a, b, f"{at}[{i}]")]
-    if sent == made or (made is None and empty(sent)):
+    if sent == made or sent == "" or (made is None and empty(sent)):
         return []
     number = re.compile(r"-?[\d.]+([eE][+-]?\d+|[a-zA-Z]*)$")
     if made is not None and number.match(str(sent)) and number.match(str(made)):
