@@ -289,5 +289,42 @@ def test_every_kind(api):
     assert not failed, f"{len(failed)} of {n} kinds:\n" + "\n".join(failed)
 
 
+def test_certificate_requests(api):
+    """Approval and status take metadata along, each its own part of the status, and neither the spec."""
+    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    api.do("POST", path, dict(OBJECTS["certificatesigningrequests.certificates.k8s.io"], metadata={"name": "parts"}), 201)
+    path += "/parts"
+    for part, status in (("approval", {"conditions": [{"type": "Approved", "status": "True", "reason": "Walk"}]}),
+                         ("status", {"conditions": [{"type": "Denied", "status": "True"}, {"type": "Mine", "status": "True"}]})):
+        now = api.patch(f"{path}/{part}", {"metadata": {"annotations": {part: "yes"}}, "status": status, "spec": {"signerName": "x.y/z"}})
+        assert now["metadata"]["annotations"][part] == "yes" and now["spec"]["signerName"] == "example.com/x", now
+    assert [c["type"] for c in now["status"]["conditions"]] == ["Approved", "Mine"], now["status"]
+    assert all(c["lastTransitionTime"] for c in now["status"]["conditions"]), now["status"]
+
+
+def test_puts_that_create(api):
+    lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/put"
+    api.do("PUT", lease, {"metadata": {"name": "put"}, "spec": {"holderIdentity": "a"}}, 201)
+    api.do("PUT", base.SERVICES + "/put", {"metadata": {"name": "put"}, "spec": {"ports": [{"port": 80}]}}, 201)
+    role = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles/put"
+    api.do("PUT", role, {"metadata": {"name": "put"}, "rules": []}, 201)
+    api.do("PUT", base.MAPS + "/put", {"metadata": {"name": "put"}}, 404)
+    api.do("PUT", base.DEPLOYMENTS + "/put", {"metadata": {"name": "put"}}, 404)
+    no = api.do("PUT", lease, {"metadata": {"name": "put"}, "spec": {"holderIdentity": "b"}}, 422)
+    assert no["message"].startswith('leases.coordination.k8s.io "put" is invalid: metadata.resourceVersion: Invalid value: 0:'), no
+
+
+def test_taint_begins_anew(api):
+    path = "/apis/resource.k8s.io/v1/devicetaintrules"
+    taint = {"key": "example.com/k", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"}
+    api.do("POST", path, {"metadata": {"name": "anew"}, "spec": {"taint": taint}}, 201)
+    same = api.patch(path + "/anew", {"spec": {"taint": {"value": "v"}}})
+    assert same["spec"]["taint"]["timeAdded"] == taint["timeAdded"] and same["metadata"]["generation"] == 2, same
+    other = api.patch(path + "/anew", {"spec": {"taint": {"effect": "NoExecute"}}})
+    assert other["spec"]["taint"]["timeAdded"] > taint["timeAdded"], other
+    told = api.patch(path + "/anew", {"spec": {"taint": {"effect": "NoSchedule", "timeAdded": "2026-02-01T00:00:00Z"}}})
+    assert told["spec"]["taint"]["timeAdded"] == "2026-02-01T00:00:00Z", told
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, globals()))
