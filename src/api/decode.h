@@ -57,6 +57,12 @@ int decode_object(struct arena *a, const struct type *type, const char *kind, co
 int decode_applied(struct arena *a, const struct type *type, const char *kind, const char *version, struct json *tree,
 		   struct decode_report *report, struct json **ret, struct status *err);
 
+/*
+ * Adds what Go's JSON encoding writes although nobody said it: structs, which omitempty never omits ("status": {}),
+ * with their zeros, in whatever is there. type NULL: nothing.
+ */
+void decode_fill(struct arena *a, const struct type *type, struct json *tree);
+
 /* Go's duration strings ("1h2m3.5s"), for FIELD_DURATION; 0 or -EINVAL. */
 int duration_parse(const char *s, long long *ret_ns);
 #define DURATION_TEXT_MAX 40

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "api/decode.h"
 #include "api/meta.h"
 #include "api/object.h"
 #include "api/resource.h"
@@ -38,8 +39,10 @@ const struct resource *registry_storage_row(const struct resource *r)
 struct json *registry_tree(const struct object *o, const struct resource *row, struct arena *a)
 {
 	struct json *tree = object_tree(o, a);
-	if (o->resource && row && o->resource != row)
-		return version_convert(a, o->resource, row, tree);
+	if (!o->resource || !row || o->resource == row)
+		return tree;
+	tree = version_convert(a, o->resource, row, tree);
+	decode_fill(a, row->type, tree);
 	return tree;
 }
 

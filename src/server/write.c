@@ -299,6 +299,7 @@ int op_load(struct write_op *op, struct status *err)
 	object_unref(op->old);
 	op->old = object_ref(o);
 	op->old_tree = object_tree(o, op->arena);
+	decode_fill(op->arena, op->row->type, op->old_tree); /* what earlier versions stored may lack it */
 	return 0;
 }
 
@@ -325,6 +326,13 @@ static int validate_other_group(struct write_op *op, struct status *err)
 	return validate_update(r, tree, old, str_or(op->req.subresource, ""), err);
 }
 
+/* With its defaults, and the structs that Go writes though they are empty. */
+static void complete(struct write_op *op)
+{
+	default_object(op->arena, op->row, op->tree);
+	decode_fill(op->arena, op->row->type, op->tree);
+}
+
 /* From a decoded, converted tree in op->tree to what is stored. */
 static int prepare_create(struct write_op *op, struct status *err)
 {
@@ -339,7 +347,7 @@ static int prepare_create(struct write_op *op, struct status *err)
 	if (op->row->has_status && !op->strategy->keeps_status)
 		json_remove(op->tree, "status");
 	new_metadata(op);
-	default_object(a, op->row, op->tree);
+	complete(op);
 	/* As upstream, nobody owns what strategies and admission add. */
 	if (op->strategy->fold)
 		op->strategy->fold(op);
@@ -350,7 +358,7 @@ static int prepare_create(struct write_op *op, struct status *err)
 	struct admission ad = op_admission(op, ADMIT_CREATE);
 	if (admission_mutate(&ad, err) < 0)
 		return -1;
-	default_object(a, op->row, op->tree);
+	complete(op);
 	if (validate_create(op->row, op->tree, err) < 0 || validate_other_group(op, err) < 0)
 		return -1;
 	object_warnings(a, op->row, op->tree, NULL, add_warning, &ad);
@@ -669,7 +677,7 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	json_set_str(a, meta_of(a, op->tree), "name", op->name);
 	if (!ops && op->row->has_status)
 		keep_from_old(op, "status");
-	default_object(a, op->row, op->tree);
+	complete(op);
 	if (is_apply(op))
 		op_settle_view(op);
 	if (!ops && op->strategy->fold)
@@ -681,7 +689,7 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	struct admission ad = op_admission(op, ADMIT_UPDATE);
 	if (admission_mutate(&ad, err) < 0)
 		return -1;
-	default_object(a, op->row, op->tree);
+	complete(op);
 	set_generation(op);
 	apply_ignore_times(a, op->old_tree, op->tree);
 	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0 ||

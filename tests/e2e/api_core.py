@@ -11,6 +11,7 @@ import sys
 
 import api as base
 from api import PODS, SERVICES, pod
+from api_admission import space
 
 CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
 
@@ -404,6 +405,31 @@ def test_node_taints(api):
     status = api.patch("/api/v1/nodes/old", {"spec": {"taints": [{"key": "a", "effect": "Sometimes"}]}}, code=422)
     assert fields(status) == ["metadata.taints[0].effect"], status
     api.do("DELETE", "/api/v1/nodes/old")
+
+
+def test_empty_structs_are_there(api):
+    """As Go's JSON writes them: clients in other languages read status.loadBalancer of what was just made."""
+    ns = space(api, "filled")
+    service = api.do("POST", ns + "services", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}, 201)
+    assert service["status"] == {"loadBalancer": {}}, service
+    deployments = "/apis/apps/v1/namespaces/filled/deployments"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    made = api.do("POST", deployments, {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}}, 201)
+    assert made["status"] == {} and made["spec"]["template"]["spec"]["containers"][0]["resources"] == {}, made
+    # They are nobody's change, and nobody's field.
+    del made["status"], made["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert api.do("PUT", deployments + "/d", made)["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+    applied = api.apply(deployments + "/e", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "e"},
+                                             "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}}, "me", 201)
+    assert applied["status"] == {}, applied
+    owned = json.dumps(applied["metadata"]["managedFields"])
+    assert "f:status" not in owned and "f:resources" not in owned, owned
+    event = api.do("POST", ns + "events", {"metadata": {"name": "e"}, "involvedObject": {"namespace": "filled"}, "reason": "R", "type": "Normal"}, 201)
+    assert event["source"] == {}, event
+    assert api.do("GET", "/apis/events.k8s.io/v1/namespaces/filled/events/e")["eventTime"] is None
+    scaler = {"metadata": {"name": "h"}, "spec": {"maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}}}
+    made = api.do("POST", "/apis/autoscaling/v1/namespaces/filled/horizontalpodautoscalers", scaler, 201)
+    assert made["status"] == {"currentReplicas": 0, "desiredReplicas": 0}, made
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
  * Layers, compressed or not, unpacked by root's rules into a directory that is emptied each time. Nothing may appear
  * beside it: a marker directory around it is checked.
  */
-/* sources: image/ref.c image/layer.c image/image_store.c image/config.c image/stream.c */
+/* sources: image/fail.c image/ref.c image/layer.c image/image_store.c image/config.c image/stream.c */
 /* sources: image/blob.c image/manifest.c image/platform.c image/collect.c image/importers.c image/layer_store.c */
 /* libs: -larchive -lcrypto */
 #include <assert.h>

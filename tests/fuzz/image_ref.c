@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Image references and the paths of archives: what is accepted must be accepted again, unchanged. */
-/* sources: image/ref.c image/layer.c image/image_store.c image/config.c image/stream.c */
+/* sources: image/fail.c image/ref.c image/layer.c image/image_store.c image/config.c image/stream.c */
 /* sources: image/blob.c image/manifest.c image/platform.c image/collect.c image/importers.c image/layer_store.c */
 /* libs: -larchive -lcrypto */
 #include <assert.h>
