@@ -106,6 +106,23 @@ static struct json *compute(struct pod *p, struct arena *a, struct json *tree)
 	return pod_status(a, &f);
 }
 
+static const struct json *condition_of(const struct json *status, const char *type)
+{
+	JSON_EACH(c, json_get(status, "conditions"))
+		if (str_eq(json_path_str(c, "type"), type))
+			return c;
+	return NULL;
+}
+
+/* Conditions merge by type: a reason or message that is no more has to be taken away. */
+static void drop_texts(struct arena *a, const struct json *previous, struct json *status)
+{
+	JSON_EACH(c, json_get(status, "conditions"))
+		JSON_EACH(old, condition_of(previous, json_path_str(c, "type")))
+			if (!json_get(c, old->key))
+				json_set(a, c, old->key, json_new(a, JSON_NULL));
+}
+
 /* {"metadata":{"uid":…},"status":…}; members that were in the previous status and are no more become null. */
 static struct json *make_patch(const struct pod *p, struct arena *a, const struct json *previous, struct json *status)
 {
@@ -117,6 +134,7 @@ static struct json *make_patch(const struct pod *p, struct arena *a, const struc
 		if (!json_get(s, old->key) &&
 		    !str_in(old->key, (const char *const[]){"nominatedNodeName", "resize", NULL}))
 			json_set(a, s, old->key, json_new(a, JSON_NULL));
+	drop_texts(a, previous, s);
 	/* Lists that merge by address: another address replaces the first. */
 	if (json_path_str(previous, "podIP") && !str_eq(json_path_str(previous, "podIP"), json_path_str(s, "podIP"))) {
 		struct json *replace = json_new(a, JSON_OBJECT);

@@ -22,6 +22,20 @@ def test_exit_code_and_reason(c):
     expect(state["exitCode"] == 7 and state["reason"] == "Error", state)
 
 
+def test_conditions_lose_their_reasons(c):
+    c.apply(pod("turns", "touch /tmp/up; sleep 1000", container={
+        "readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ok"]}, "periodSeconds": 1}}))
+    c.wait("pod/turns", "jsonpath={.status.phase}=Running")
+
+    def ready():
+        return next(k for k in c.get("pod", "turns")["status"]["conditions"] if k["type"] == "Ready")
+    expect(ready()["status"] == "False" and ready()["reason"] == "ContainersNotReady" and ready()["message"], ready())
+    c.kubectl("exec", "turns", "--", "touch", "/tmp/ok")
+    c.wait("pod/turns", "condition=Ready")
+    expect(ready()["status"] == "True" and not {"reason", "message"} & set(ready()), ready())
+    c.kubectl("delete", "pod", "turns", "--grace-period=0", "--force")
+
+
 def test_oom_killed(c):
     c.apply(pod("oom", "x=x; while :; do x=$x$x; done", restartPolicy="Never",
                 container={"resources": {"limits": {"memory": "16Mi"}}}))
