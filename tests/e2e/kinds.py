@@ -139,12 +139,12 @@ def finalize(kubectl, full, name, ns, row):
         kubectl.run("patch", full, name, *ns, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 
 
-def start(program):
+def start(program, cache):
     process = subprocess.Popen([program, "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
     address = process.stdout.readline().strip()
     if not address:
         sys.exit("error: the API server did not start")
-    return process, Kubectl(["--server", "http://" + address, "--cache-dir", tempfile.mkdtemp(prefix="kinds-cache.")])
+    return process, Kubectl(["--server", "http://" + address, "--cache-dir", cache])
 
 
 def main():
@@ -153,11 +153,16 @@ def main():
     parser.add_argument("--kubeconfig")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kinds-cache.") as cache:
+        return walk_all(options, cache)
+
+
+def walk_all(options, cache):
     process = None
     if options.kubeconfig:
         kubectl = Kubectl(["--kubeconfig", options.kubeconfig])
     else:
-        process, kubectl = start(options.apiserver)
+        process, kubectl = start(options.apiserver, cache)
     passed, failed = 0, 0
     try:
         kubectl.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS}}))
