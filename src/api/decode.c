@@ -444,28 +444,15 @@ static bool is_omitted(const struct field *f, const struct json *v)
 	}
 }
 
+static void fill_struct(struct arena *a, const struct type *t, struct json *v, int depth);
+
 /*
- * What Go writes for an absent field without omitempty: the zero value; of structs also with it (decode_fill). Lists
- * and maps stay out: null says nothing.
+ * What Go writes for an absent field: the zero value, unless it has omitempty, which never omits a struct. Lists and
+ * maps stay out: null says nothing.
  */
-static struct json *absent_value(struct arena *a, const struct field *f, int depth);
-
-static struct json *zero_struct(struct arena *a, const struct type *t, struct json *to, int depth)
-{
-	for (uint32_t i = 0; t && depth && i < t->n_fields; i++) {
-		const struct field *f = &t->fields[i];
-		struct json *v = f->embedded ? NULL : absent_value(a, f, depth);
-		if (f->embedded)
-			zero_struct(a, f->type, to, depth);
-		else if (v && !json_get(to, f->name))
-			json_set(a, to, f->name, v);
-	}
-	return to;
-}
-
 static struct json *absent_value(struct arena *a, const struct field *f, int depth)
 {
-	if (f->omit_empty || f->pointer || f->shape != SHAPE_SINGLE)
+	if (f->pointer || f->shape != SHAPE_SINGLE || (f->omit_empty && f->kind != FIELD_STRUCT))
 		return NULL;
 	switch ((enum field_kind)f->kind) {
 	case FIELD_STRING:
@@ -477,8 +464,14 @@ static struct json *absent_value(struct arena *a, const struct field *f, int dep
 	case FIELD_UINT32:
 	case FIELD_UINT64:
 		return json_new_int(a, 0);
-	case FIELD_STRUCT:
-		return zero_struct(a, f->type, json_new(a, JSON_OBJECT), depth - 1);
+	case FIELD_TIME:
+	case FIELD_MICRO_TIME: /* an Event's eventTime */
+		return json_new(a, JSON_NULL);
+	case FIELD_STRUCT: {
+		struct json *v = json_new(a, JSON_OBJECT);
+		fill_struct(a, f->type, v, depth - 1);
+		return v;
+	}
 	default:
 		return NULL;
 	}
@@ -499,7 +492,8 @@ static void order_members(struct decoder *d, const struct type *t, struct json *
 		if (v) {
 			json_remove_child(from, v);
 			json_append(to, v);
-		} else if (!d->applied && (v = absent_value(d->arena, f, ZERO_DEPTH_MAX))) {
+		} else if (!d->applied && !f->omit_empty && (v = absent_value(d->arena, f, ZERO_DEPTH_MAX)) &&
+			   v->type != JSON_NULL) {
 			v->key = f->name;
 			v->key_len = (uint32_t)strlen(f->name) & 0xffffff;
 			json_append(to, v);
@@ -574,8 +568,6 @@ int decode_object(struct arena *a, const struct type *type, const char *kind, co
 
 /* ---- what is there although nobody said it ---- */
 
-static void fill_struct(struct arena *a, const struct type *t, struct json *v, int depth);
-
 static void fill_field(struct arena *a, const struct field *f, struct json *v)
 {
 	if (f->shape == SHAPE_SINGLE && v->type == JSON_OBJECT)
@@ -584,18 +576,6 @@ static void fill_field(struct arena *a, const struct field *f, struct json *v)
 		JSON_EACH(c, v)
 			if (c->type == JSON_OBJECT)
 				fill_struct(a, f->type, c, ZERO_DEPTH_MAX);
-}
-
-static struct json *always_there(struct arena *a, const struct field *f, int depth)
-{
-	bool single = f->shape == SHAPE_SINGLE && !f->pointer;
-	if (single && !f->omit_empty && (f->kind == FIELD_TIME || f->kind == FIELD_MICRO_TIME))
-		return json_new(a, JSON_NULL); /* an Event's eventTime */
-	if (!single || f->kind != FIELD_STRUCT)
-		return absent_value(a, f, depth);
-	struct json *v = json_new(a, JSON_OBJECT);
-	fill_struct(a, f->type, v, depth - 1);
-	return v;
 }
 
 static void fill_struct(struct arena *a, const struct type *t, struct json *v, int depth)
@@ -607,7 +587,7 @@ static void fill_struct(struct arena *a, const struct type *t, struct json *v, i
 			fill_struct(a, f->type, v, depth);
 		else if ((member = json_get(v, f->name)) && f->kind == FIELD_STRUCT)
 			fill_field(a, f, member);
-		else if (!member && (member = always_there(a, f, depth)))
+		else if (!member && (member = absent_value(a, f, depth)))
 			json_set(a, v, f->name, member);
 	}
 }

@@ -49,12 +49,12 @@ static void compare(struct comparison *c, const struct shape *s, const struct js
 static void compare_child(struct comparison *c, const struct shape *s, char *element, const struct json *old,
 			  const struct json *new)
 {
-	bool empty = !json_len(old) && !json_len(new), equal = json_equal(old, new);
+	if (json_equal(old, new)) /* most of what is updated is as it was: without sets of it */
+		return;
+	bool empty = !json_len(old) && !json_len(new);
 	bool null_or_looked_into =
 	    (shape_descends(s, old) || json_is(old, JSON_NULL)) && (shape_descends(s, new) || json_is(new, JSON_NULL));
 
-	if (equal) /* most of what is updated is as it was: without sets of it */
-		return;
 	if (s->kind == S_LEAF || empty || !null_or_looked_into) {
 		fieldset_put(c->changed, element, json_new(c->arena, JSON_OBJECT));
 		return;
