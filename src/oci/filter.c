@@ -249,22 +249,9 @@ static int add_rule(struct compile *c, const struct json *rule)
 	return 0;
 }
 
-static uint32_t native_arch(void)
-{
-#ifdef __x86_64__
-	return AUDIT_ARCH_X86_64;
-#elif defined(__aarch64__)
-	return AUDIT_ARCH_AARCH64;
-#elif defined(__riscv)
-	return AUDIT_ARCH_RISCV64;
-#else
-#error "which audit architecture is this?"
-#endif
-}
-
 static int add_archs(struct compile *c, const struct json *list)
 {
-	c->archs[c->n_archs++] = native_arch();
+	c->archs[c->n_archs++] = seccomp_arch_native();
 	JSON_EACH(e, list) {
 		const char *name = json_str(e);
 		size_t i = 0;

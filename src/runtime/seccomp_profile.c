@@ -170,26 +170,13 @@ static int export(uint64_t caps, struct buf *out)
 	return r;
 }
 
-static uint32_t native_arch(void)
-{
-#ifdef __x86_64__
-	return AUDIT_ARCH_X86_64;
-#elif defined(__aarch64__)
-	return AUDIT_ARCH_AARCH64;
-#elif defined(__riscv)
-	return AUDIT_ARCH_RISCV64;
-#else
-#error "which audit architecture is this?"
-#endif
-}
-
 /* In front of libseccomp's program: decides the numbers it doesn't know, falls through to it for all others. */
 static void prefix(uint64_t caps, struct buf *out)
 {
 	bool admin = caps & 1ull << CAP_SYS_ADMIN;
 	const struct sock_filter p[] = {
 	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_arch(), 0, 8),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 0, 8),
 	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 6, 0),
 	    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NEW_LAST, 4, 0),
