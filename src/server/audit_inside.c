@@ -10,6 +10,7 @@
 #include "server/audit.h"
 #include "server/auth.h"
 #include "server/registry.h"
+#include "server/request.h"
 #include "server/route.h"
 
 struct audit_inside {
@@ -43,6 +44,7 @@ static struct route route_of(const struct write_request *w)
 	const struct resource *r = w->resource;
 
 	return (struct route){.resource_request = true,
+			      .path = "",
 			      .verb = verbs[w->verb],
 			      .group = r->group,
 			      .version = r->version,
@@ -55,16 +57,7 @@ static struct route route_of(const struct write_request *w)
 
 static struct audit_decision decide(const struct audit *a, const struct user *user, const struct route *rt)
 {
-	struct authz_attributes at = {.user = user,
-				      .verb = rt->verb,
-				      .group = rt->group,
-				      .version = rt->version,
-				      .resource = rt->plural,
-				      .subresource = rt->subresource,
-				      .ns = rt->ns,
-				      .name = rt->name,
-				      .path = "",
-				      .resource_request = true};
+	struct authz_attributes at = route_attributes(user, rt);
 
 	return audit_policy_decide(audit_policy_of(a), &at);
 }

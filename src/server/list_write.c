@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/object.h"
 #include "api/protobuf.h"
@@ -120,7 +119,7 @@ struct encoding;
 
 /* One after the other, in whatever thread. */
 struct form {
-	void (*begin)(struct encoding *e); /* may be NULL */
+	void (*begin)(struct encoding *e);
 	int (*item)(struct encoding *e, const struct object *o, struct arena *a);
 	void (*end)(struct encoding *e);
 };
@@ -143,7 +142,6 @@ struct encoding {
 	enum table_include include;
 	int64_t now_ns;
 	const struct type *item_type; /* of protobuf */
-	struct bytes *before;	      /* all parts; made last */
 };
 
 static void keep_part(struct encoding *e)
@@ -188,6 +186,13 @@ static void partial_end(struct encoding *e)
 	buf_adds(&e->making, "]}\n");
 }
 
+/* The first part is the envelope's beginning, which says how long everything is: its place is kept until that is known.
+ */
+static void protobuf_begin(struct encoding *e)
+{
+	VEC_PUSH(&e->parts, NULL);
+}
+
 static int protobuf_item(struct encoding *e, const struct object *o, struct arena *a)
 {
 	struct json *tree = registry_tree(o, e->row, a);
@@ -196,7 +201,6 @@ static int protobuf_item(struct encoding *e, const struct object *o, struct aren
 	return protobuf_list_item(tree, e->item_type, &e->making);
 }
 
-/* The envelope says how long everything is. */
 static void protobuf_end(struct encoding *e)
 {
 	_cleanup_buf_ struct buf head = BUF_INIT;
@@ -204,32 +208,25 @@ static void protobuf_end(struct encoding *e)
 	if (e->result == 0)
 		e->result = protobuf_list_head(head_tree(&e->arena, e->row, &e->out, &e->meta), e->bytes, &head);
 	protobuf_list_tail(&e->making);
-	e->before = bytes_from_buf(&head);
+	e->parts.at[0] = bytes_from_buf(&head);
 }
 
 static const struct form table_form = {table_form_begin, table_form_item, table_form_end},
 			 partial_form = {partial_begin, partial_item, partial_end},
-			 protobuf_form = {NULL, protobuf_item, protobuf_end};
+			 protobuf_form = {protobuf_begin, protobuf_item, protobuf_end};
 
 static void encode(void *arg)
 {
 	struct encoding *e = arg;
-	if (e->form->begin)
-		e->form->begin(e);
-	_cleanup_arena_ struct arena a = ARENA_INIT;
+	e->form->begin(e);
 	for (; e->n < e->objects.n && e->result == 0; e->n++) {
+		_cleanup_arena_ struct arena a = ARENA_INIT;
 		e->result = e->form->item(e, e->objects.at[e->n], &a);
-		arena_release(&a);
 		if (e->making.len >= PART_BYTES)
 			keep_part(e);
 	}
 	e->form->end(e);
 	keep_part(e);
-	if (e->before) {
-		VEC_PUSH(&e->parts, NULL);
-		memmove(e->parts.at + 1, e->parts.at, (e->parts.n - 1) * sizeof(e->parts.at[0]));
-		e->parts.at[0] = TAKE_PTR(e->before);
-	}
 }
 
 /* In the loop again. r NULL: nobody waits for it any more. */

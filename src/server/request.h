@@ -54,6 +54,8 @@ void request_unref(struct request *r);
 
 /* What the request wants, as the authorizer is asked; of r->user. */
 struct authz_attributes request_attributes(const struct request *r);
+/* The same of any user and route, without selectors. */
+struct authz_attributes route_attributes(const struct user *user, const struct route *rt);
 /* 0, or -1 with a 403 that says who may not do what. */
 int request_check_access(struct request *r, const struct authz_attributes *at, struct status *err);
 

@@ -97,12 +97,9 @@ int request_check_access(struct request *r, const struct authz_attributes *at, s
 	return auth_allowed(&r->server->config.auth, at, reason) ? 0 : forbid(r, at, reason, err);
 }
 
-struct authz_attributes request_attributes(const struct request *r)
+struct authz_attributes route_attributes(const struct user *user, const struct route *rt)
 {
-	const struct route *rt = &r->route;
-	bool collection = rt->resource_request && (str_eq(rt->verb, "list") || str_eq(rt->verb, "watch") ||
-						   str_eq(rt->verb, "deletecollection"));
-	return (struct authz_attributes){.user = &r->user,
+	return (struct authz_attributes){.user = user,
 					 .verb = rt->verb,
 					 .group = rt->group,
 					 .version = rt->version,
@@ -111,9 +108,20 @@ struct authz_attributes request_attributes(const struct request *r)
 					 .ns = rt->ns,
 					 .name = rt->name,
 					 .path = rt->path,
-					 .field_selector = collection ? query_get(&r->query, "fieldSelector") : NULL,
-					 .label_selector = collection ? query_get(&r->query, "labelSelector") : NULL,
 					 .resource_request = rt->resource_request};
+}
+
+struct authz_attributes request_attributes(const struct request *r)
+{
+	const struct route *rt = &r->route;
+	struct authz_attributes at = route_attributes(&r->user, rt);
+
+	if (rt->resource_request &&
+	    (str_eq(rt->verb, "list") || str_eq(rt->verb, "watch") || str_eq(rt->verb, "deletecollection"))) {
+		at.field_selector = query_get(&r->query, "fieldSelector");
+		at.label_selector = query_get(&r->query, "labelSelector");
+	}
+	return at;
 }
 
 static int authorize(struct request *r, struct status *err)
