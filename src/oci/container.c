@@ -194,11 +194,18 @@ int container_forget(struct container *c)
 	return r < 0 ? oci_fail(r, "removing %s", c->dir) : 0;
 }
 
+void container_unlock(struct container *c)
+{
+	if (c->dir_fd >= 0) {
+		flock(c->dir_fd, LOCK_UN); /* closing ours doesn't, while a copy is open elsewhere */
+		close(c->dir_fd);
+	}
+	c->dir_fd = -1;
+}
+
 void container_release(struct container *c)
 {
-	if (c->dir_fd >= 0)
-		close(c->dir_fd);
-	c->dir_fd = -1;
+	container_unlock(c);
 	arena_release(&c->arena);
 }
 
@@ -225,7 +232,7 @@ int container_pidfd(const struct container *c)
 enum container_phase container_phase_of(const struct container *c)
 {
 	if (!container_alive(c))
-		return PHASE_STOPPED;
+		return c->creating && !c->pid ? PHASE_CREATING : PHASE_STOPPED;
 	if (c->creating)
 		return PHASE_CREATING;
 	if (faccessat(c->dir_fd, "start.sock", F_OK, 0) == 0)

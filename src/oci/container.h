@@ -61,6 +61,8 @@ int container_save(struct container *c);
 int container_save_config(struct container *c);
 /* Removes the directory. */
 int container_forget(struct container *c);
+/* Others may do things with it from now on. */
+void container_unlock(struct container *c);
 void container_release(struct container *c);
 #define _cleanup_container_ _cleanup_(container_release)
 #define CONTAINER_INIT                                                                                                 \

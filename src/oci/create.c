@@ -135,13 +135,19 @@ static void undo(struct maker *m, bool group)
 	oci_fail(0, "%s", why);
 }
 
-static int remember(struct container *c, const struct maker *m)
+/* What delete needs to remove what is left when we are killed from here on. */
+static int announce(struct container *c)
 {
 	static char now[TIME_RFC3339_MAX];
-	c->pid = m->pid;
-	c->start_time = state_start_time(m->pid);
 	c->created = time_format_nano(now_ns(), now);
 	c->owner = geteuid();
+	return container_save(c);
+}
+
+static int remember(struct container *c, const struct maker *m)
+{
+	c->pid = m->pid;
+	c->start_time = state_start_time(m->pid);
 	return c->start_time < 0 ? -ESRCH : 0;
 }
 
@@ -176,6 +182,8 @@ static int make(struct maker *m, const char *id, bool run)
 		r = m->listener = listen_for_start(c);
 	if (r >= 0)
 		r = group_plan(&c->group, c->config, id);
+	if (r == 0)
+		r = announce(c);
 	if (r == 0) {
 		r = group_create(&c->group, c->config, id);
 		group = r == 0;
@@ -218,8 +226,7 @@ static int start_and_attend(struct maker *m)
 		return 0;
 	_cleanup_close_ int master = m->console >= 0 ? terminal_receive(m->console) : -1;
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
-	close(c->dir_fd); /* others may ask for it and kill it */
-	c->dir_fd = -1;
+	container_unlock(c); /* others may ask for it and kill it */
 	if (pidfd >= 0)
 		(void)terminal_attend(master, pidfd);
 	int status = maker_wait(m);

@@ -36,7 +36,8 @@ int delete_stopped(struct container *c)
 	r = group_destroy(&c->group, false);
 	if (r < 0)
 		return r;
-	hooks_run_all(c, "poststop", "stopped");
+	if (c->pid)
+		hooks_run_all(c, "poststop", "stopped");
 	return container_forget(c);
 }
 
@@ -77,7 +78,8 @@ static int delete_one(const char *id)
 	if (r < 0)
 		return r;
 	enum container_phase phase = container_phase_of(&c);
-	if (phase != PHASE_STOPPED && phase != PHASE_CREATED && !given.force)
+	/* One that is creating and whose lock we hold has no maker any more. */
+	if ((phase == PHASE_RUNNING || phase == PHASE_PAUSED) && !given.force)
 		return oci_fail(0, "cannot delete container %s that is not stopped: %s", id, phase_name(phase));
 	return phase == PHASE_STOPPED ? delete_stopped(&c) : delete_killed(&c);
 }

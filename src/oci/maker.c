@@ -165,6 +165,13 @@ static int died(void)
 	return oci_fail(0, "the container's process died while it was being made");
 }
 
+/* One that is gone may have said why: that is heard next. */
+static int go(int sync, int64_t value)
+{
+	int r = step_send(sync, STEP_GO, value);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET ? oci_fail(r, "telling the container's process to go on") : 0;
+}
+
 int maker_until_created(struct maker *m)
 {
 	for (;;) {
@@ -189,17 +196,18 @@ int maker_until_created(struct maker *m)
 		}
 		if (r < 0)
 			return r;
-		r = step_send(m->sync, STEP_GO, m->pid);
+		r = go(m->sync, m->pid);
 		if (r < 0)
-			return died();
+			return r;
 	}
 }
 
 int maker_start(int sync)
 {
 	bool exec = false;
-	if (step_send(sync, STEP_GO, 0) < 0)
-		return died();
+	int sent = go(sync, 0);
+	if (sent < 0)
+		return sent;
 	for (;;) {
 		struct step s;
 		int r = step_receive(sync, &s);

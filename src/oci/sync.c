@@ -31,9 +31,9 @@ int step_receive(int fd, struct step *ret)
 	ssize_t n;
 	do
 		n = recv(fd, ret, sizeof(*ret), 0);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET)); /* told once, before what the other end still sent */
 	if (n <= 0)
-		return n == 0 || errno == ECONNRESET ? 0 : -errno;
+		return n == 0 ? 0 : -errno;
 	if ((size_t)n <= offsetof(struct step, text))
 		return -EPROTO;
 	ret->text[(size_t)n - offsetof(struct step, text) - 1] = 0;

@@ -65,6 +65,8 @@ def without_sanitizers(o):
 
 
 class Oci:
+    told = set()  # what was left behind, of all: one failure, not one more at each test that follows
+
     def __init__(self, build, directory):
         """directory: the run's; each of these has one of its own in it."""
         self.program = ROOT / build / "proa-oci"
@@ -148,6 +150,8 @@ class Oci:
                     left.append(str(p))
             except OSError:
                 continue
+        left = sorted(set(left) - self.told)
+        self.told.update(left)
         expect(not left, f"{when}: left behind: {left}")
 
     def stop(self):

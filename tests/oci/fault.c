@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * usage: fault REPORT N PROGRAM [WORD…], or these three in FAULT_REPORT, FAULT_N and FAULT_PROGRAM: runs the program
- * and lets the Nth system call of it and of what it clones fail with ENOMEM, without being made. What executes another
- * program is let go first: it isn't under test.
+ * and lets the Nth system call of it and of what it clones fail with ENOMEM, without being made (close with EIO, and
+ * made: what it closes is closed whatever it says). What executes another program is let go first: it isn't under
+ * test. With -N, who makes that call is killed instead.
  *
  * REPORT gets "calls COUNT", "failed NAME NUMBER pid|child" when the Nth was reached, and "left PID" for each process
  * that is still there LEFT_WAIT_S after a program that failed. The exit status is the program's; 124 when it hangs.
@@ -30,9 +31,10 @@
 
 static struct tracee {
 	pid_t pid; /* 0: free */
-	bool in_call, failing;
+	bool in_call, failing, closing;
 } tracees[TRACEES_MAX];
 static long calls, victim;
+static bool killing;
 static FILE *report;
 static struct stat program;
 static volatile sig_atomic_t late;
@@ -89,10 +91,17 @@ static void on_call(struct tracee *t, bool first)
 			first ? "parent" : "child");
 		fflush(report); /* for who looks after us when it hangs */
 		free(name);
+		if (killing) {
+			kill(t->pid, SIGKILL);
+			return;
+		}
+		t->failing = true;
+		t->closing = regs.orig_rax == SYS_close;
 		regs.orig_rax = (unsigned long long)-1;
-		t->failing = ptrace(PTRACE_SETREGS, t->pid, NULL, &regs) == 0;
+		if (!t->closing)
+			ptrace(PTRACE_SETREGS, t->pid, NULL, &regs);
 	} else if (!t->in_call && t->failing) {
-		regs.rax = (unsigned long long)-ENOMEM;
+		regs.rax = (unsigned long long)(t->closing ? -EIO : -ENOMEM);
 		ptrace(PTRACE_SETREGS, t->pid, NULL, &regs);
 		t->failing = false;
 	}
@@ -189,7 +198,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: fault REPORT N PROGRAM [WORD…]\n");
 		return 2;
 	}
-	victim = strtol(n, NULL, 10);
+	killing = *n == '-';
+	victim = labs(strtol(n, NULL, 10));
 	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
 	pid_t pid = fork();
 	if (pid == 0) {

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One system call of a command fails, each in turn: the command says what failed, and nothing is left.
+"""One system call of a command fails, each in turn: the command says what failed, and nothing is left. The same for who is killed.
 
 An even sample of them; PROA_FAULTS=all is every one (`make test-faults`), a number that many of each command.
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -44,8 +45,8 @@ class Faulty:
         said = dict(line.split(" ", 1) for line in self.report.read_text().splitlines())
         return r, said
 
-    def sweep(self, words, prepare=None, after=None):
-        """words, prepare: of a container's name. after: what is checked, given the outcome."""
+    def sweep(self, words, prepare=None, after=None, kill=False):
+        """words, prepare: of a container's name. after: what is checked, given the outcome. kill: who makes a call, not the call."""
         name = self.o.name()
         if prepare:
             prepare(name)
@@ -54,23 +55,25 @@ class Faulty:
         if after:
             after(name, True)
         self.clean(name, "without a fault")
-        total, want = int(said["calls"]), os.environ.get("PROA_FAULTS", str(SAMPLE))
+        total, want = int(said["calls"]), os.environ.get("PROA_FAULTS", str(SAMPLE // 3 if kill else SAMPLE))
         step = 1 if want == "all" else max(1, total // int(want))
         wrong = []
         for n in range(1, total + 1, step):
             name = self.o.name()
             if prepare:
                 prepare(name)
-            r, said = self.run(n, *words(name))
+            r, said = self.run(-n if kill else n, *words(name))
             what = f"call {n} of {' '.join(map(str, words('NAME')))}, {said.get('failed', 'none')}: exit {r.returncode} {r.stderr.strip()!r}"
             try:
-                self.judge(r, said, what)
+                if not kill:
+                    self.judge(r, said, what)
                 if after:
                     after(name, r.returncode == 0)
                 self.clean(name, what)
             except Exception as error:
                 wrong.append(f"{what}: {error}")
-                self.o.do("delete", "--force", name, code=None)
+                with contextlib.suppress(Exception):
+                    self.o.do("delete", "--force", name, code=None, timeout=5)
         expect(not wrong, "\n".join([f"{len(wrong)} of {total // step}"] + wrong[:40]))
 
     @staticmethod
@@ -147,6 +150,21 @@ def quiet(o, words):
     """create keeps its standard streams for the container: they are nobody's here."""
     subprocess.run([str(w) for w in (o.program, "--root", o.root, *words)], check=True, stdin=subprocess.DEVNULL,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_killed(o):
+    """SIGKILL at any call: what was begun is deleted like any container, nothing of it stays."""
+    def after(name, _):
+        o.do("delete", "--force", name)
+
+    for change in (None, everything):
+        f, words = faulty(o, "/bin/sleep", "1000", change=change)
+        for path in (o.dir, *(o.dir / f"bundle{o.n}").glob("**")):
+            os.chmod(path, 0o755)
+        with f:
+            f.sweep(words("create"), after=after, kill=True)
+            create = words("create")
+            f.sweep(lambda name: ["start", name], lambda name: quiet(o, create(name)), after, kill=True)
 
 
 def test_exec_and_delete(o):
