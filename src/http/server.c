@@ -17,6 +17,7 @@
 #include "http/server_internal.h"
 
 #define HANDSHAKE_MS_MAX 10000 /* TLS; a phone on a bad link needs 3 s */
+#define IDLE_LOOKS_MAX 64      /* system calls to accept one connection too many */
 
 const struct http_limits http_limits_default = {
     .header_bytes_max = 64 * 1024,
@@ -256,13 +257,28 @@ static void on_accept(void *arg, struct stream *stream)
 	stream_read_start(stream);
 }
 
+/* Many connections may be accepted before the request of one that was idle is read. */
+static struct http_conn *longest_idle(struct http_server *s)
+{
+	int looks = 0;
+
+	LIST_EACH(l, &s->idle) {
+		struct http_conn *c = LIST_ENTRY(l, struct http_conn, idle);
+		if (!stream_input_waits(c->stream))
+			return c;
+		if (++looks == IDLE_LOOKS_MAX)
+			break;
+	}
+	return LIST_ENTRY(s->idle.next, struct http_conn, idle);
+}
+
 static bool close_longest_idle(void *arg)
 {
 	struct http_server *s = arg;
 
 	if (list_empty(&s->idle))
 		return false;
-	struct http_conn *c = LIST_ENTRY(s->idle.next, struct http_conn, idle);
+	struct http_conn *c = longest_idle(s);
 	list_remove(&c->idle);
 	log_debug("idle connection makes room peer=%s", stream_peer_address(c->stream));
 	http_conn_close(c);

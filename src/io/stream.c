@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 
 #include "base/bytes.h"
@@ -447,6 +448,14 @@ void stream_set_events(struct stream *s, const struct stream_events *ev, void *a
 }
 
 /* ---- what is at the other end ---- */
+
+bool stream_input_waits(const struct stream *s)
+{
+	uv_os_fd_t fd;
+	int n = 0;
+
+	return uv_fileno(&s->uv.handle, &fd) == 0 && ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+}
 
 const char *stream_peer_address(const struct stream *cs)
 {

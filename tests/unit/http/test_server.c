@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -314,6 +315,24 @@ static void test_time_limits(void **state)
 	expect_in(got, "hello\n");
 }
 
+/* A burst of connections is accepted before the request of the first of them is read: that one isn't idle. */
+static void test_burst(void **state)
+{
+	int idle[32];
+	(void)state;
+	kill(strict.pid, SIGSTOP);
+	int fd = raw_connect(&strict);
+	const char *text = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+	raw_send(fd, text, strlen(text));
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++)
+		idle[i] = raw_connect(&strict);
+	kill(strict.pid, SIGCONT);
+	expect_in(raw_read(fd, NULL), "hello\n");
+	close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++)
+		close(idle[i]);
+}
+
 static void test_size_limits(void **state)
 {
 	char *text = malloc(9000);
@@ -347,7 +366,8 @@ int main(void)
 	    cmocka_unit_test(test_pipeline),	 cmocka_unit_test(test_byte_by_byte),
 	    cmocka_unit_test(test_http10),	 cmocka_unit_test(test_expect_continue),
 	    cmocka_unit_test(test_hijack),	 cmocka_unit_test(test_peer_gone),
-	    cmocka_unit_test(test_time_limits),	 cmocka_unit_test(test_size_limits),
+	    cmocka_unit_test(test_time_limits),	 cmocka_unit_test(test_burst),
+	    cmocka_unit_test(test_size_limits),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
