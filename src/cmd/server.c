@@ -272,8 +272,8 @@ static void stop(struct control_plane *p)
 		client_free(p->controller_client);
 	/* Who waits for keys, or a commit, is answered while there is a server. */
 	oidc_stop(p->oidc);
-	if (p->store)
-		store_settle(p->store);
+	if (p->registry)
+		registry_settle(p->registry);
 	server_free(p->server);
 	registry_free(p->registry);
 	authz_free(p->authz);

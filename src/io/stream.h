@@ -48,7 +48,7 @@ size_t stream_queued(const struct stream *s); /* bytes not yet written to the so
 void stream_shutdown(struct stream *s);	      /* end of our side once the queue is written; reading goes on */
 void stream_close(struct stream *s); /* at once; on_close follows in a later turn and the stream is freed after it */
 
-bool stream_input_waits(const struct stream *s); /* the peer has sent what hasn't been read yet */
+bool stream_input_waits(const struct stream *s);	 /* the peer has sent what hasn't been read yet */
 const char *stream_peer_address(const struct stream *s); /* "10.0.0.7:51234" */
 /* "h2", "http/1.1" or NULL: what ALPN agreed on. */
 const char *stream_alpn(const struct stream *s);

@@ -274,15 +274,20 @@ int registry_new(const struct registry_config *c, struct registry **ret, struct 
 	return 0;
 }
 
+void registry_settle(struct registry *r)
+{
+	/* An answer may be the beginning of another write. */
+	for (store_settle(r->store); !list_empty(&r->finished); store_settle(r->store))
+		answer_finished(r);
+}
+
 void registry_free(struct registry *r)
 {
 	if (!r)
 		return;
 	event_ttl_free(r->events);
-	if (r->finish) {
-		answer_finished(r);
+	if (r->finish)
 		loop_defer_free(r->finish);
-	}
 	ip_allocator_free(r->cluster_ips);
 	port_allocator_free(r->node_ports);
 	free(r->trust_domain);

@@ -42,6 +42,9 @@ struct registry_config {
 };
 
 int registry_new(const struct registry_config *c, struct registry **ret, struct status *err);
+/* Returns once every write that was begun is committed and answered: before the server, whose requests they are, goes.
+ */
+void registry_settle(struct registry *r);
 void registry_free(struct registry *r);
 struct store *registry_store(const struct registry *r);
 const struct auth *registry_auth(const struct registry *r);

@@ -18,6 +18,7 @@ import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 
@@ -304,6 +305,24 @@ def no_more_descriptors(build):
         v.stop()
 
 
+def end_under_writes(build):
+    """A server that is told to end while the writes of clients that have left are being committed."""
+    body = json.dumps({"metadata": {"generateName": "left-"}}).encode()
+    post = b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" \
+           b"content-length: %d\r\n\r\n%s" % (len(body), body)
+    for _ in range(10):
+        with tempfile.TemporaryDirectory() as data:
+            v = Victim(f"{build}/tests/e2e/apiserver", data=data)
+            for _ in range(100):
+                v.connect(post)
+            v.process.terminate()
+            for s in v.open:  # reset
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                s.close()
+            code = v.process.wait(30)
+            assert code == 0, f"it ended with {code}: " + "".join(v.errors)[-3000:]
+
+
 # ---- TLS ----
 
 def test_tls(build):
@@ -362,7 +381,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     victim = Victim(os.path.join(options.build, "tests/e2e/apiserver"))
     tests = {n: (f, victim) for n, f in globals().items() if n.startswith("test_") and f is not test_tls}
-    tests.update(no_more_descriptors=(no_more_descriptors, options.build), test_tls=(test_tls, options.build), end=(Victim.stop, victim))
+    tests.update(no_more_descriptors=(no_more_descriptors, options.build),
+                 end_under_writes=(end_under_writes, options.build), test_tls=(test_tls, options.build), end=(Victim.stop, victim))
     tests = {n: t for n, t in tests.items() if options.only in n or n == "end"}
     failed = 0
     for name, (function, what) in tests.items():

@@ -97,6 +97,7 @@ int main(int argc, char **argv)
 	p.signals[2] = loop_signal_new(p.loop, SIGHUP, on_hangup, &p);
 	server_bootstrap(p.server, bootstrapped, &p);
 	loop_run(p.loop);
+	registry_settle(registry);
 	server_free(p.server);
 	registry_free(registry);
 	store_close(store);

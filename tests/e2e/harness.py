@@ -83,8 +83,9 @@ class Cluster:
         """What ASan and UBSan wrote into the log of a sanitized build, and processes of ours that crashed."""
         log = self.data / "proa.log"
         marks = ("runtime error:", "ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "status=139", "status=134")
-        return [line.strip() for line in log.read_text(errors="replace").splitlines()
-                if any(mark in line for mark in marks)] if log.exists() else []
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return ["\n".join([line.strip(), *(frame for frame in lines[i + 1:i + 60] if re.match(r" *#\d+ |.*thread T\d+ here", frame))])
+                for i, line in enumerate(lines) if any(mark in line for mark in marks)]
 
     def leftovers(self):
         """What should be gone after `proa down`: processes, mounts, links, cgroups, the run directory."""

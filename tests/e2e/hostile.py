@@ -57,7 +57,7 @@ def settings(**values):
 
 
 class Victim:
-    def __init__(self, program, files=None):
+    def __init__(self, program, files=None, data=None):
         self.factor = SANITIZED if b"__asan_init" in pathlib.Path(program).read_bytes() else 1
 
         def limit():
@@ -67,7 +67,7 @@ class Victim:
                 resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
         env = dict(os.environ, UBSAN_OPTIONS="halt_on_error=1",
                    ASAN_OPTIONS=f"detect_leaks=1:quarantine_size_mb=4:malloc_context_size=5:hard_rss_limit_mb={MEMORY_MAX >> 20}")
-        self.process = subprocess.Popen([program, "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+        self.process = subprocess.Popen([program, "127.0.0.1:0", *([data] if data else [])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
                                         preexec_fn=limit)
         self.address = self.process.stdout.readline().strip()
         self.host, port = self.address.rsplit(":", 1)

@@ -82,6 +82,7 @@ static int teardown(void **state)
 	object_unref(got);
 	got = NULL;
 	client_free(client);
+	registry_settle(registry);
 	registry_free(registry);
 	store_close(store);
 	loop_free(loop);
