@@ -444,15 +444,29 @@ static bool is_omitted(const struct field *f, const struct json *v)
 	}
 }
 
-static void fill_struct(struct arena *a, const struct type *t, struct json *v, int depth);
+struct filler {
+	struct arena *arena;
+	bool settle, nulls;
+};
 
-/*
- * What Go writes for an absent field: the zero value, unless it has omitempty, which never omits a struct. Lists and
- * maps stay out: null says nothing.
- */
-static struct json *absent_value(struct arena *a, const struct field *f, int depth)
+static void fill_struct(struct filler *fill, const struct type *t, struct json *v, int depth);
+
+/* Go structs in Go, whatever their JSON is: omitempty never omits them. creationTimestamp is the one with omitzero. */
+static bool is_go_struct(const struct field *f)
 {
-	if (f->pointer || f->shape != SHAPE_SINGLE || (f->omit_empty && f->kind != FIELD_STRUCT))
+	return f->kind == FIELD_STRUCT || f->kind == FIELD_QUANTITY || f->kind == FIELD_INT_OR_STRING ||
+	       f->kind == FIELD_RAW || f->kind == FIELD_MICRO_TIME ||
+	       (f->kind == FIELD_TIME && !str_eq(f->name, "creationTimestamp"));
+}
+
+/* What Go writes for an absent field: the zero value, null for a list, map or pointer, unless it has omitempty. */
+static struct json *absent_value(struct filler *fill, const struct field *f, int depth)
+{
+	struct arena *a = fill->arena;
+
+	if (f->pointer || f->shape != SHAPE_SINGLE)
+		return f->omit_empty || !fill->nulls ? NULL : json_new(a, JSON_NULL);
+	if (f->omit_empty && !is_go_struct(f))
 		return NULL;
 	switch ((enum field_kind)f->kind) {
 	case FIELD_STRING:
@@ -464,12 +478,17 @@ static struct json *absent_value(struct arena *a, const struct field *f, int dep
 	case FIELD_UINT32:
 	case FIELD_UINT64:
 		return json_new_int(a, 0);
+	case FIELD_QUANTITY:
+		return json_new_str(a, "0");
+	case FIELD_INT_OR_STRING:
+		return json_new_int(a, 0);
 	case FIELD_TIME:
 	case FIELD_MICRO_TIME: /* an Event's eventTime */
+	case FIELD_RAW:
 		return json_new(a, JSON_NULL);
 	case FIELD_STRUCT: {
 		struct json *v = json_new(a, JSON_OBJECT);
-		fill_struct(a, f->type, v, depth - 1);
+		fill_struct(fill, f->type, v, depth - 1);
 		return v;
 	}
 	default:
@@ -482,6 +501,8 @@ static struct json *absent_value(struct arena *a, const struct field *f, int dep
 /* Moves the members of from to to in the order of the table. */
 static void order_members(struct decoder *d, const struct type *t, struct json *from, struct json *to)
 {
+	struct filler fill = {.arena = d->arena};
+
 	for (uint32_t i = 0; i < t->n_fields; i++) {
 		const struct field *f = &t->fields[i];
 		if (f->embedded) {
@@ -492,7 +513,7 @@ static void order_members(struct decoder *d, const struct type *t, struct json *
 		if (v) {
 			json_remove_child(from, v);
 			json_append(to, v);
-		} else if (!d->applied && !f->omit_empty && (v = absent_value(d->arena, f, ZERO_DEPTH_MAX)) &&
+		} else if (!d->applied && !f->omit_empty && (v = absent_value(&fill, f, ZERO_DEPTH_MAX)) &&
 			   v->type != JSON_NULL) {
 			v->key = f->name;
 			v->key_len = (uint32_t)strlen(f->name) & 0xffffff;
@@ -523,7 +544,7 @@ static int decode_member(struct decoder *d, const struct type *t, struct json *v
 			return -1;
 		if (d->report && d->report->n_repeated && f->kind != FIELD_STRUCT)
 			report_below(d->report, buf_str(&d->path), true); /* of labels, of free-form values */
-		if (!d->applied && is_omitted(f, m))
+		if (f->off || (!d->applied && is_omitted(f, m)))
 			json_remove_child(v, m);
 	}
 	d->path.len = path_len;
@@ -568,34 +589,57 @@ int decode_object(struct arena *a, const struct type *type, const char *kind, co
 
 /* ---- what is there although nobody said it ---- */
 
-static void fill_field(struct arena *a, const struct field *f, struct json *v)
+static void fill_field(struct filler *fill, const struct field *f, struct json *in, struct json *v)
 {
+	bool hollow = f->shape == SHAPE_SINGLE ? f->pointer && v->type == JSON_NULL : v->type == JSON_NULL || !v->len;
+
+	if (hollow && fill->settle && !f->omit_empty) {
+		json_remove_child(in, v);
+		return;
+	}
+	if (f->kind != FIELD_STRUCT)
+		return;
 	if (f->shape == SHAPE_SINGLE && v->type == JSON_OBJECT)
-		fill_struct(a, f->type, v, ZERO_DEPTH_MAX);
+		fill_struct(fill, f->type, v, ZERO_DEPTH_MAX);
 	else if (f->shape != SHAPE_SINGLE)
 		JSON_EACH(c, v)
 			if (c->type == JSON_OBJECT)
-				fill_struct(a, f->type, c, ZERO_DEPTH_MAX);
+				fill_struct(fill, f->type, c, ZERO_DEPTH_MAX);
 }
 
-static void fill_struct(struct arena *a, const struct type *t, struct json *v, int depth)
+static void fill_struct(struct filler *fill, const struct type *t, struct json *v, int depth)
 {
 	for (uint32_t i = 0; t && depth && i < t->n_fields; i++) {
 		const struct field *f = &t->fields[i];
 		struct json *member;
 		if (f->embedded)
-			fill_struct(a, f->type, v, depth);
-		else if ((member = json_get(v, f->name)) && f->kind == FIELD_STRUCT)
-			fill_field(a, f, member);
-		else if (!member && (member = absent_value(a, f, depth)))
-			json_set(a, v, f->name, member);
+			fill_struct(fill, f->type, v, depth);
+		else if ((member = json_get(v, f->name)))
+			fill_field(fill, f, v, member);
+		else if ((member = absent_value(fill, f, depth)))
+			json_set(fill->arena, v, f->name, member);
 	}
+}
+
+static void fill_tree(struct filler fill, const struct type *type, struct json *tree)
+{
+	if (type && json_is(tree, JSON_OBJECT))
+		fill_struct(&fill, type, tree, ZERO_DEPTH_MAX);
 }
 
 void decode_fill(struct arena *a, const struct type *type, struct json *tree)
 {
-	if (type && json_is(tree, JSON_OBJECT))
-		fill_struct(a, type, tree, ZERO_DEPTH_MAX);
+	fill_tree((struct filler){.arena = a}, type, tree);
+}
+
+void decode_settle(struct arena *a, const struct type *type, struct json *tree)
+{
+	fill_tree((struct filler){.arena = a, .settle = true}, type, tree);
+}
+
+void decode_finish(struct arena *a, const struct type *type, struct json *tree)
+{
+	fill_tree((struct filler){.arena = a, .nulls = true}, type, tree);
 }
 
 int decode_applied(struct arena *a, const struct type *type, const char *kind, const char *version, struct json *tree,

@@ -62,6 +62,13 @@ int decode_applied(struct arena *a, const struct type *type, const char *kind, c
  * with their zeros, in whatever is there. type NULL: nothing.
  */
 void decode_fill(struct arena *a, const struct type *type, struct json *tree);
+/*
+ * The same, and a list, map or pointer without omitempty is left out when it is empty or null: in Go both are nothing,
+ * and what is read from the store cannot tell them apart.
+ */
+void decode_settle(struct arena *a, const struct type *type, struct json *tree);
+/* For the store: null for what decode_settle() left out. */
+void decode_finish(struct arena *a, const struct type *type, struct json *tree);
 
 /* Go's duration strings ("1h2m3.5s"), for FIELD_DURATION; 0 or -EINVAL. */
 int duration_parse(const char *s, long long *ret_ns);

@@ -224,8 +224,11 @@ static void stateful_set(struct arena *a, struct json *tree)
 
 	default_str(a, spec, "podManagementPolicy", "OrderedReady");
 	default_str(a, strategy, "type", "RollingUpdate");
-	if (str_eq(json_path_str(strategy, "type"), "RollingUpdate"))
-		default_int(a, default_member(a, strategy, "rollingUpdate"), "partition", 0);
+	if (str_eq(json_path_str(strategy, "type"), "RollingUpdate")) {
+		struct json *rolling = default_member(a, strategy, "rollingUpdate");
+		default_int(a, rolling, "partition", 0);
+		default_int(a, rolling, "maxUnavailable", 1);
+	}
 	struct json *retention = default_member(a, spec, "persistentVolumeClaimRetentionPolicy");
 	default_str(a, retention, "whenDeleted", "Retain");
 	default_str(a, retention, "whenScaled", "Retain");

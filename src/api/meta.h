@@ -73,6 +73,7 @@ bool meta_remove_condition(struct json *obj, const char *type);
 /* ---- names ---- */
 #define NAME_MAX_DNS_LABEL 63	   /* RFC 1123 section 2.1 */
 #define NAME_MAX_DNS_SUBDOMAIN 253 /* RFC 1035: 255 octets on the wire */
+#define NAME_MAX_PORT 15	   /* RFC 6335 section 5.1 */
 const char *name_check_dns1123_label(const char *s);
 const char *name_check_dns1123_subdomain(const char *s);
 const char *name_check_dns1035_label(const char *s);

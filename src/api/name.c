@@ -7,6 +7,7 @@
 #include "api/meta.h"
 #include "base/arena.h"
 #include "base/env.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 static bool lower(char c)
@@ -50,45 +51,40 @@ static bool is_subdomain(const char *s)
 	}
 }
 
+#define SUBDOMAIN_FORM                                                                                                 \
+	"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "     \
+	"start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "              \
+	"'" SUBDOMAIN_RE "')"
+
+/* What is too long may have a bad form as well; each is told, on a line of its own. */
+#define TELL(is_long, LONG, is_bad, BAD) ((is_long) ? (is_bad) ? LONG "\n" BAD : LONG : (is_bad) ? BAD : NULL)
+#define LONGER(s, max) (strlen(s) > (max))
+#define LONG_LABEL "must be no more than 63 characters"
+#define LONG_SUBDOMAIN "must be no more than 253 characters"
+
 const char *name_check_dns1123_label(const char *s)
 {
-	if (strlen(s) > NAME_MAX_DNS_LABEL)
-		return "must be no more than 63 bytes";
-	if (!is_label(s, strlen(s)) && is_subdomain(s))
-		return "must not contain dots";
-	if (!is_label(s, strlen(s)))
-		return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
-		       "start "
-		       "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
-		       "validation is "
-		       "'" LABEL_RE "')";
-	return NULL;
+	bool is_long = LONGER(s, NAME_MAX_DNS_LABEL), is_bad = !is_label(s, strlen(s));
+
+	if (is_bad && is_subdomain(s))
+		return TELL(is_long, LONG_LABEL, true, "must not contain dots");
+	return TELL(is_long, LONG_LABEL, is_bad,
+		    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
+		    "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+		    "validation is '" LABEL_RE "')");
 }
 
 const char *name_check_dns1123_subdomain(const char *s)
 {
-	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
-		return "must be no more than 253 bytes";
-	if (!is_subdomain(s))
-		return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-		       "and "
-		       "must start and end with an alphanumeric character (e.g. 'example.com', regex used for "
-		       "validation is "
-		       "'" SUBDOMAIN_RE "')";
-	return NULL;
+	return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), LONG_SUBDOMAIN, !is_subdomain(s), SUBDOMAIN_FORM);
 }
 
 const char *name_check_dns1035_label(const char *s)
 {
-	if (strlen(s) > NAME_MAX_DNS_LABEL)
-		return "must be no more than 63 bytes";
-	if (!lower(s[0]) || !is_label(s, strlen(s)))
-		return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
-		       "alphabetic "
-		       "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used "
-		       "for "
-		       "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-	return NULL;
+	return TELL(LONGER(s, NAME_MAX_DNS_LABEL), LONG_LABEL, !lower(s[0]) || !is_label(s, strlen(s)),
+		    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+		    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+		    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')");
 }
 
 const char *name_check_path_segment(const char *s)
@@ -117,58 +113,50 @@ static bool is_name_part(const char *s)
 	return true;
 }
 
-const char *name_check_qualified(const char *s)
+#define NAME_FORM                                                                                                      \
+	"must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "       \
+	"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "                        \
+	"'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+
+static const char *check_prefix_part(const char *s, size_t n)
 {
-	const char *slash = strchr(s, '/'), *name = slash ? slash + 1 : s;
 	char prefix[NAME_MAX_DNS_SUBDOMAIN + 1];
 
-	if (slash) {
-		size_t n = (size_t)(slash - s);
-		if (strchr(name, '/'))
-			return "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must "
-			       "start and "
-			       "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
-			       "used "
-			       "for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS "
-			       "subdomain "
-			       "prefix and '/' (e.g. 'example.com/MyName')";
-		if (!n)
-			return "prefix part must be non-empty";
-		if (n > NAME_MAX_DNS_SUBDOMAIN)
-			return "prefix part must be no more than 253 bytes";
-		memcpy(prefix, s, n);
-		prefix[n] = 0;
-		if (!is_subdomain(prefix))
-			return "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
-			       "characters, "
-			       "'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', "
-			       "regex "
-			       "used for validation is '" SUBDOMAIN_RE "')";
-	}
+	if (!n)
+		return "prefix part must be non-empty\nprefix part " SUBDOMAIN_FORM;
+	if (n > NAME_MAX_DNS_SUBDOMAIN)
+		return "prefix part " LONG_SUBDOMAIN;
+	memcpy(prefix, s, n);
+	prefix[n] = 0;
+	return is_subdomain(prefix) ? NULL : "prefix part " SUBDOMAIN_FORM;
+}
+
+static const char *check_name_part(const char *name)
+{
 	if (!*name)
-		return "name part must be non-empty";
-	if (strlen(name) > NAME_MAX_DNS_LABEL)
-		return "name part must be no more than 63 bytes";
-	if (!is_name_part(name))
-		return "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-		       "with an "
-		       "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation "
-		       "is "
-		       "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-	return NULL;
+		return "name part must be non-empty\nname part " NAME_FORM;
+	return TELL(LONGER(name, NAME_MAX_DNS_LABEL), "name part " LONG_LABEL, !is_name_part(name),
+		    "name part " NAME_FORM);
+}
+
+const char *name_check_qualified(const char *s)
+{
+	const char *slash = strchr(s, '/'), *why = NULL;
+
+	if (slash && strchr(slash + 1, '/'))
+		return "a qualified name " NAME_FORM
+		       " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+	if (slash)
+		why = check_prefix_part(s, (size_t)(slash - s));
+	return why ? why : check_name_part(slash ? slash + 1 : s);
 }
 
 const char *name_check_label_value(const char *s)
 {
-	if (strlen(s) > NAME_MAX_DNS_LABEL)
-		return "must be no more than 63 bytes";
-	if (*s && !is_name_part(s))
-		return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
-		       "and must "
-		       "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
-		       "regex used "
-		       "for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-	return NULL;
+	return TELL(LONGER(s, NAME_MAX_DNS_LABEL), LONG_LABEL, *s && !is_name_part(s),
+		    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
+		    "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
+		    "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')");
 }
 
 const char *name_check_env_var(const char *s)
@@ -183,54 +171,62 @@ const char *name_check_env_var(const char *s)
 	return NULL;
 }
 
+#define KEY_FORM                                                                                                       \
+	"a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "           \
+	"'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+
 const char *name_check_config_key(const char *s)
 {
-	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
-		return "must be no more than 253 bytes";
 	bool fine = *s != 0;
+
 	for (const char *c = s; *c; c++)
 		fine &= alnum(*c) || strchr("-_.", *c);
-	if (!fine)
-		return "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  "
-		       "or "
-		       "'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 	if (str_eq(s, "."))
 		return "must not be '.'";
-	if (str_has_prefix(s, ".."))
-		return str_eq(s, "..") ? "must not be '..'" : "must not start with '..'";
-	return NULL;
+	if (str_eq(s, ".."))
+		return "must not be '..'";
+	if (fine && str_has_prefix(s, ".."))
+		return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), LONG_SUBDOMAIN, true, "must not start with '..'");
+	return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), LONG_SUBDOMAIN, !fine, KEY_FORM);
 }
 
 const char *name_check_port_name(const char *s)
 {
-	bool letter = false;
+	static _Thread_local char told[256]; /* more than all together */
+	size_t length = strlen(s);
+	bool letter = false, fine = length > 0;
 
-	if (strlen(s) > 15)
-		return "must be no more than 15 bytes";
 	for (const char *c = s; *c; c++) {
-		if (!lower(*c) && !digit(*c) && *c != '-')
-			return "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+		fine &= lower(*c) || digit(*c) || *c == '-';
 		letter |= lower(*c);
 	}
-	if (!letter)
-		return "must contain at least one letter (a-z)";
-	if (strstr(s, "--"))
-		return "must not contain consecutive hyphens";
-	if (s[0] == '-' || s[strlen(s) - 1] == '-')
-		return "must not begin or end with a hyphen";
-	return NULL;
+	const struct {
+		bool bad;
+		const char *why;
+	} rules[] = {
+	    {length > NAME_MAX_PORT, "must be no more than 15 characters"},
+	    {!fine, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)"},
+	    {!letter, "must contain at least one letter (a-z)"},
+	    {strstr(s, "--"), "must not contain consecutive hyphens"},
+	    {length && (s[0] == '-' || s[length - 1] == '-'), "must not begin or end with a hyphen"},
+	};
+	told[0] = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		if (rules[i].bad)
+			snprintf(told + strlen(told), sizeof(told) - strlen(told), "%s%s", *told ? "\n" : "",
+				 rules[i].why);
+	return *told ? told : NULL;
 }
 
 const char *name_check_prefix(const char *(*check)(const char *), const char *generate_name)
 {
-	char name[NAME_MAX_DNS_SUBDOMAIN + 2];
 	size_t n = strlen(generate_name);
 
-	if (n > NAME_MAX_DNS_SUBDOMAIN)
-		return "must be no more than 253 bytes";
-	memcpy(name, generate_name, n + 1);
-	if (n > 1 && name[n - 1] == '-')
-		name[n - 1] = 'a'; /* a suffix will follow the hyphen */
+	if (n < 2 || generate_name[n - 1] != '-')
+		return check(generate_name);
+	_cleanup_free_ char *name = xstrdup(generate_name); /* a suffix will follow the hyphen */
+	name[n - 2] = 'a';
+	name[n - 1] = 0;
 	return check(name);
 }
 
@@ -274,7 +270,7 @@ static bool is_chain(const char *s, const char *separators, const char *inner)
 const char *name_check_search_domain(const char *s)
 {
 	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
-		return "must be no more than 253 bytes";
+		return LONG_SUBDOMAIN;
 	/* An underscore may begin and end a label here. */
 	bool fine = *s != 0;
 	for (const char *x = s; fine; x = strchr(x, '.') + 1) {

@@ -51,6 +51,7 @@ struct field {
 	uint8_t patch_merge : 1;	/* patchStrategy merge */
 	uint8_t patch_replace_keys : 1; /* patchStrategy retainKeys */
 	uint8_t embedded : 1;		/* inlined struct */
+	uint8_t off : 1;		/* behind a feature gate that is off: known, and left out of what is decoded */
 	uint32_t number;		/* protobuf field number, 0: none */
 	const struct type *type;	/* FIELD_STRUCT */
 	const char *patch_merge_key;	/* patchMergeKey, or NULL */

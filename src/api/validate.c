@@ -50,6 +50,7 @@ static const struct {
     {"certificates.k8s.io", "ClusterTrustBundle", name_check_trust_bundle},
     {"certificates.k8s.io", "CertificateSigningRequest", name_check_path_segment},
     {"storage.k8s.io", "CSIDriver", rule_csi_driver},
+    {"apps", "StatefulSet", name_check_dns1123_label}, /* its pods' names are made of it */
     {"batch", "CronJob", name_check_cron_job},
     {"networking.k8s.io", "IPAddress", name_check_ip},
 };
@@ -89,16 +90,18 @@ static void check_name_and_namespace(struct check *c, const struct json *meta)
 static void check_owners(struct check *c, const struct json *owners)
 {
 	static const char path[] = "metadata.ownerReferences";
-	static const char *const needed[] = {"kind", "name", "uid"};
+	static const char *const needed[] = {"apiVersion", "kind", "name", "uid"};
 	const struct json *controller = NULL;
+	size_t i = 0;
 
 	EACH_ITEM(o, owners) {
 		const char *version = str_or(json_path_str(o, "apiVersion"), ""), *slash = strchr(version, '/');
-		if (!*version || (slash && !slash[1]))
-			bad_invalid_str(c, PATH(c, "%s.apiVersion", path), version, "version must not be empty");
+		const char *at = PATH(c, "%s[%zu]", path, i++);
 		for (size_t k = 0; k < ARRAY_SIZE(needed); k++)
 			if (str_empty(json_path_str(o, needed[k])))
-				bad_invalid_str(c, PATH(c, "%s.%s", path, needed[k]), "", "must not be empty");
+				bad_required(c, PATH(c, "%s.%s", at, needed[k]), "must not be empty");
+		if (slash && !slash[1])
+			bad_invalid_str(c, PATH(c, "%s.apiVersion", at), version, "version must not be empty");
 		if (str_eq(version, "v1") && str_eq(json_path_str(o, "kind"), "Event"))
 			bad_invalid(c, path, o, "/v1, Kind=Event is disallowed from being an owner");
 		if (!json_path_bool(o, "controller", false))
@@ -200,7 +203,9 @@ static void check_type(struct check *c, const struct type *t, const char *path, 
 
 static void check_enum(struct check *c, const struct field *f, const char *path, const struct json *v)
 {
-	if (v->type == JSON_STRING && v->len && !str_in(v->str, f->enum_values))
+	bool meant = v->len || f->pointer || f->shape != SHAPE_SINGLE; /* otherwise empty is absent */
+
+	if (v->type == JSON_STRING && meant && !str_in(v->str, f->enum_values))
 		bad_unsupported(c, path, v->str, f->enum_values);
 }
 
@@ -237,9 +242,11 @@ static bool has_own_rules(const struct type *t)
 	static const char *const names[] = {
 	    "PodSpec",	      "ServiceSpec", "PersistentVolumeSpec", "PersistentVolumeClaimSpec",
 	    "EndpointSubset", "NodeSpec",    "ResourceQuotaSpec",    NULL};
+	static const char *const sets[] = {"DeploymentStrategy", "DaemonSetUpdateStrategy", "StatefulSetSpec", NULL};
 	const char *name = str_after(t->name, "io.k8s.api.core.v1.");
+	const char *apps = str_after(t->name, "io.k8s.api.apps.v1.");
 
-	return name && str_in(name, names);
+	return (name && str_in(name, names)) || (apps && str_in(apps, sets));
 }
 
 static void check_type(struct check *c, const struct type *t, const char *path, const struct json *v)

@@ -8,6 +8,7 @@
 #include "api/selector.h"
 #include "api/validate_internal.h"
 #include "api/validate_rules.h"
+#include "base/buf.h"
 #include "base/status.h"
 #include "base/str.h"
 
@@ -56,7 +57,6 @@ static const struct rule rules[] = {
     MIN(DS, "status.collisionCount", 0),
     MIN(STS, "spec.replicas", 0),
     MIN(STS, "spec.minReadySeconds", 0),
-    MIN(STS, "spec.revisionHistoryLimit", 0),
     MIN(STS, "spec.ordinals.start", 0),
     MIN(STS, "spec.updateStrategy.rollingUpdate.partition", 0),
     VALUES(STS, "spec.persistentVolumeClaimRetentionPolicy.whenDeleted", retention),
@@ -75,39 +75,64 @@ static const struct rule rules[] = {
 
 /* ---- selector and template ---- */
 
-static void check_selects_template(struct check *c, const struct json *spec, const char *empty)
+/* Texts for a selector that is empty, and for one that cannot be one; malformed NULL: it was complained of enough. */
+static void check_selects_template(struct check *c, const struct json *spec, const char *empty, const char *malformed)
 {
 	const struct json *selector = json_get(spec, "selector"), *labels = json_path(spec, "template.metadata.labels");
 	_cleanup_status_ struct status ignored = STATUS_INIT;
-	struct label_selector *s;
+	struct label_selector *s = NULL;
 
-	if (!selector) {
+	if (selector) {
+		check_selector(c, "spec.selector", selector);
+		if (!json_len(json_get(selector, "matchLabels")) && !json_len(json_get(selector, "matchExpressions"))) {
+			bad_invalid(c, "spec.selector", selector, empty);
+			return;
+		}
+		if (label_selector_from_json(&c->arena, selector, &s, &ignored) < 0) {
+			if (malformed)
+				bad_invalid(c, "spec.selector", selector, malformed);
+			return;
+		}
+	} else if (!str_eq(c->resource->kind, DS)) {
 		bad_required(c, "spec.selector", NULL);
-		return;
 	}
-	check_selector(c, "spec.selector", selector);
-	if (!json_len(json_get(selector, "matchLabels")) && !json_len(json_get(selector, "matchExpressions")))
-		bad_invalid(c, "spec.selector", selector, empty);
-	else if (label_selector_from_json(&c->arena, selector, &s, &ignored) == 0 &&
-		 !label_selector_match_json(s, labels))
-		bad_invalid(c, "spec.template.metadata.labels", labels ? labels : json_new(&c->arena, JSON_OBJECT),
+	if (!s || !label_selector_match_json(s, labels)) /* no selector selects nothing */
+		bad_invalid(c, "spec.template.metadata.labels", labels ? labels : json_new(&c->arena, JSON_NULL),
 			    "`selector` does not match template `labels`");
+}
+
+/* The type of a strategy; what is shown is the strategy. */
+static void check_strategy_type(struct check *c, const char *path, const struct json *strategy,
+				const char *const *types)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (!strategy || str_in(str_or(json_path_str(strategy, "type"), ""), types))
+		return;
+	json_write(&b, strategy);
+	status_cause(c->err, "FieldValueNotSupported", path, "Unsupported value: %s: supported values: \"%s\", \"%s\"",
+		     buf_str(&b), types[0], types[1]);
+}
+
+/* Such a pod would end, and be made anew, for ever. */
+static void check_deadline(struct check *c, const struct json *template)
+{
+	const char *kind = c->resource->kind;
+
+	if (json_path(template, "spec.activeDeadlineSeconds"))
+		bad_forbidden(
+		    c, "spec.template.spec.activeDeadlineSeconds",
+		    PATH(c, "activeDeadlineSeconds in %s is not Supported", str_eq(kind, DEPLOY) ? RS : kind));
 }
 
 static void check_template(struct check *c, const struct json *template)
 {
-	const char *kind = c->resource->kind;
-
 	if (!template) {
 		bad_required(c, "spec.template", NULL);
 		return;
 	}
 	check_pod_template(c, "spec.template", template, always);
-	/* Such a pod would end, and be made anew, for ever. */
-	if (json_path(template, "spec.activeDeadlineSeconds"))
-		bad_forbidden(
-		    c, "spec.template.spec.activeDeadlineSeconds",
-		    PATH(c, "activeDeadlineSeconds in %s is not Supported", str_eq(kind, DEPLOY) ? RS : kind));
+	check_deadline(c, template);
 }
 
 /* ---- Deployment and ReplicaSet ---- */
@@ -119,8 +144,11 @@ static void check_deployment(struct check *c)
 	const struct json *unavailable = json_get(rolling, "maxUnavailable"), *surge = json_get(rolling, "maxSurge");
 	const struct json *deadline = json_get(spec, "progressDeadlineSeconds");
 
-	check_selects_template(c, spec, "empty selector is invalid for deployment");
+	static const char *const types[] = {"Recreate", "RollingUpdate", NULL};
+
+	check_selects_template(c, spec, "empty selector is invalid for deployment", "invalid label selector");
 	check_template(c, json_get(spec, "template"));
+	check_strategy_type(c, "spec.strategy", strategy, types);
 	if (rolling && str_eq(json_path_str(strategy, "type"), "Recreate")) {
 		bad_forbidden(c, "spec.strategy.rollingUpdate",
 			      "may not be specified when strategy `type` is 'Recreate'");
@@ -132,8 +160,7 @@ static void check_deployment(struct check *c)
 				    "may not be 0 when `maxSurge` is 0");
 		check_percent_max(c, "spec.strategy.rollingUpdate.maxUnavailable", unavailable);
 	}
-	if (deadline && json_int(deadline, 0) >= 0 &&
-	    json_int(deadline, 0) <= json_path_int(spec, "minReadySeconds", 0))
+	if (deadline && json_int(deadline, 0) <= json_path_int(spec, "minReadySeconds", 0))
 		bad_invalid(c, "spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
 }
 
@@ -142,7 +169,7 @@ static void check_replica_set(struct check *c)
 	const struct json *spec = json_get(c->tree, "spec");
 
 	/* Upstream says "deployment" here as well. */
-	check_selects_template(c, spec, "empty selector is invalid for deployment");
+	check_selects_template(c, spec, "empty selector is invalid for deployment", "invalid label selector");
 	check_template(c, json_get(spec, "template"));
 }
 
@@ -154,8 +181,11 @@ static void check_daemon_set(struct check *c)
 	const struct json *rolling = json_path(spec, "updateStrategy.rollingUpdate");
 	const struct json *unavailable = json_get(rolling, "maxUnavailable"), *surge = json_get(rolling, "maxSurge");
 
-	check_selects_template(c, spec, "empty selector is invalid for daemonset");
+	static const char *const types[] = {"RollingUpdate", "OnDelete", NULL};
+
+	check_selects_template(c, spec, "empty selector is invalid for daemonset", NULL);
 	check_template(c, json_get(spec, "template"));
+	check_strategy_type(c, "spec.updateStrategy", json_get(spec, "updateStrategy"), types);
 	if (!str_eq(json_path_str(spec, "updateStrategy.type"), "RollingUpdate") || !rolling)
 		return;
 	check_count_or_percent(c, "spec.updateStrategy.rollingUpdate.maxUnavailable", unavailable);
@@ -171,28 +201,20 @@ static void check_daemon_set(struct check *c)
 
 /* ---- StatefulSet ---- */
 
-/* Its pods may also mount the claims made from volumeClaimTemplates: they stand in as volumes for the check. */
-static const struct json *with_claims(struct check *c, const struct json *spec)
+/* What its pods are is judged when they are made: they may mount claims made from volumeClaimTemplates. */
+static void check_set_template(struct check *c, const struct json *template)
 {
-	struct arena *a = &c->arena;
-	const struct json *given = json_get(spec, "template");
+	const struct json *meta = json_get(template, "metadata"), *policy = json_path(template, "spec.restartPolicy");
 
-	if (!json_is(json_get(given, "spec"), JSON_OBJECT) || !json_len(json_get(spec, "volumeClaimTemplates")))
-		return given;
-	struct json *template = json_clone(a, given), *pod = json_get(template, "spec");
-	EACH_ITEM(claim, json_get(spec, "volumeClaimTemplates")) {
-		const char *name = meta_name(claim);
-		bool shadows = false;
-		/* A claim takes the place of the template's volume of that name. */
-		EACH_ITEM(v, json_get(pod, "volumes"))
-			shadows |= str_eq(json_path_str(v, "name"), name);
-		if (!*name || shadows)
-			continue;
-		struct json *v = json_append(json_array_in(a, pod, "volumes"), json_new(a, JSON_OBJECT));
-		json_set_str(a, v, "name", name);
-		json_set(a, v, "emptyDir", json_new(a, JSON_OBJECT));
+	if (!template) {
+		bad_required(c, "spec.template", NULL);
+		return;
 	}
-	return template;
+	check_labels(c, "spec.template.labels", json_get(meta, "labels"));
+	check_annotations(c, "spec.template.annotations", json_get(meta, "annotations"));
+	if (json_str(policy) && !str_in(json_str(policy), always))
+		bad_unsupported(c, "spec.template.spec.restartPolicy", json_str(policy), always);
+	check_deadline(c, template);
 }
 
 static void check_fixed_set(struct check *c, const struct json *spec)
@@ -225,9 +247,13 @@ static void check_stateful_set(struct check *c)
 	const struct json *spec = json_get(c->tree, "spec"), *strategy = json_get(spec, "updateStrategy");
 	const struct json *rolling = json_get(strategy, "rollingUpdate");
 	const struct json *unavailable = json_get(rolling, "maxUnavailable");
+	static const char *const policies[] = {"OrderedReady", "Parallel", NULL};
 
-	check_selects_template(c, spec, "empty selector is invalid for statefulset");
-	check_template(c, with_claims(c, spec));
+	check_selects_template(c, spec, "empty selector is invalid for statefulset", "");
+	check_set_template(c, json_get(spec, "template"));
+	if (json_get(spec, "podManagementPolicy") && !str_in(json_path_str(spec, "podManagementPolicy"), policies))
+		bad_invalid(c, "spec.podManagementPolicy", json_get(spec, "podManagementPolicy"),
+			    "must be 'OrderedReady' or 'Parallel'");
 	if (!c->old && !str_empty(json_path_str(spec, "serviceName")))
 		check_name(c, "spec.serviceName", json_get(spec, "serviceName"), name_check_dns1123_label);
 	if (rolling && str_eq(json_path_str(strategy, "type"), "OnDelete"))

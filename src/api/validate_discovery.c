@@ -43,7 +43,7 @@ static const struct rule rules[] = {
     UNIQUE(SLICE, "endpoints[].hints?.forNodes", "name"),
     REQUIRED(SLICE, "ports[].protocol"),
     VALUES(SLICE, "ports[].protocol", protocols),
-    NAME(SLICE, "ports[].name", name_check_dns1123_label),
+    NAME_OR_EMPTY(SLICE, "ports[].name", name_check_dns1123_label),
     RANGE(SLICE, "ports[].port", 1, 65535, NULL),
     NAME(SLICE, "ports[].appProtocol", name_check_qualified),
 };

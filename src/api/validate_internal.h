@@ -31,6 +31,7 @@ struct check {
 		JSON_EACH(x, (list))
 
 void bad_required(struct check *c, const char *path, const char *detail); /* detail may be NULL */
+/* Each line of detail is a complaint of its own. */
 void bad_invalid(struct check *c, const char *path, const struct json *value, const char *detail);
 void bad_invalid_str(struct check *c, const char *path, const char *value, const char *detail);
 void bad_unsupported(struct check *c, const char *path, const char *value, const char *const *supported);

@@ -83,21 +83,44 @@ static void apply_present(struct check *c, const struct rule *r, const char *at,
 	}
 }
 
-static void apply(struct check *c, const struct rule *r, const char *at, const struct json *v)
+/* A rule among those that it stands with. */
+struct setting {
+	const struct rule *rule, *rules;
+	size_t n;
+};
+
+/* Is an empty string complained of by another rule? One that is there, and needn't be, was meant. */
+static bool is_required(const struct setting *s)
 {
+	for (size_t i = 0; i < s->n; i++)
+		if (s->rules[i].op == RULE_REQUIRED && str_eq(s->rules[i].path, s->rule->path) &&
+		    str_eq(s->rules[i].kind, s->rule->kind))
+			return true;
+	return false;
+}
+
+static bool bears_empty(const struct setting *s)
+{
+	return (s->rule->op != RULE_NAME && s->rule->op != RULE_VALUES) || s->rule->or_empty || is_required(s);
+}
+
+static void apply(struct check *c, const struct setting *s, const char *at, const struct json *v)
+{
+	const struct rule *r = s->rule;
+
 	if (r->op == RULE_REQUIRED || r->op == RULE_FILLED) {
 		if (is_empty(v, r->op == RULE_FILLED))
 			bad_required(c, at, r->text);
-	} else if (v && v->type != JSON_NULL && !(v->type == JSON_STRING && !v->len)) {
+	} else if (v && v->type != JSON_NULL && !(v->type == JSON_STRING && !v->len && bears_empty(s))) {
 		apply_present(c, r, at, v);
 	}
 }
 
 /* v: what `at` names; path: what is still to be followed below it. */
-static void walk(struct check *c, const struct rule *r, const char *at, const struct json *v, const char *path)
+static void walk(struct check *c, const struct setting *s, const char *at, const struct json *v, const char *path)
 {
 	if (!*path) {
-		apply(c, r, at, v);
+		apply(c, s, at, v);
 		return;
 	}
 	size_t n = strcspn(path, ".[{?");
@@ -117,28 +140,30 @@ static void walk(struct check *c, const struct rule *r, const char *at, const st
 	if (*rest == '.')
 		rest++;
 	if (!list && !map) {
-		walk(c, r, below, member, rest);
+		walk(c, s, below, member, rest);
 	} else if (list && json_is(member, JSON_ARRAY)) {
 		JSON_EACH(e, member)
-			walk(c, r, PATH(c, "%s[%zu]", below, i++), e, rest);
+			walk(c, s, PATH(c, "%s[%zu]", below, i++), e, rest);
 	} else if (map && json_is(member, JSON_OBJECT)) {
 		JSON_EACH(e, member)
-			walk(c, r, PATH(c, "%s[%s]", below, e->key), e, rest);
+			walk(c, s, PATH(c, "%s[%s]", below, e->key), e, rest);
 	}
 }
 
 void check_fields(struct check *c, const char *at, const struct json *v, const struct rule *rules, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		walk(c, &rules[i], at, v, rules[i].path);
+		walk(c, &(struct setting){&rules[i], rules, n}, at, v, rules[i].path);
 }
 
-static void check_rule(struct check *c, const struct rule *r)
+static void check_rule(struct check *c, const struct setting *s)
 {
+	const struct rule *r = s->rule;
+
 	if (r->op == RULE_IMMUTABLE)
 		check_immutable(c, r->path, r->path);
 	else if (r->op != RULE_FIXED)
-		walk(c, r, "", c->tree, r->path);
+		walk(c, s, "", c->tree, r->path);
 	else if (c->old && !json_equal(json_path(c->tree, r->path), json_path(c->old, r->path)))
 		bad_forbidden(c, r->path, r->text);
 }
@@ -176,7 +201,7 @@ void check_group(struct check *c, const char *subresource)
 		for (size_t i = 0; i < groups[g]->n_rules; i++) {
 			const struct rule *r = &groups[g]->rules[i];
 			if (str_has_prefix(r->path, "status.") == status && str_eq(r->kind, kind))
-				check_rule(c, r);
+				check_rule(c, &(struct setting){r, groups[g]->rules, groups[g]->n_rules});
 		}
 		for (size_t i = 0; i < groups[g]->n_kinds; i++) {
 			const struct kind_check *k = &groups[g]->kinds[i];

@@ -7,12 +7,14 @@
  * ending in "?" ends the walk silently where it is absent, so that only fields of a struct that is there are required.
  * Paths below "status" hold when the status is written, all others when the object is.
  *
- * Every rule but the first two accepts what is absent or an empty string. Values of enumerations that the type tables
- * know need no rule (validate.c).
+ * Every rule but the first two accepts what is absent. An empty string is what a pointer points to (others are left out
+ * by decoding): names and values must suit it, unless a rule before says that the same path is required. Values of
+ * enumerations that the type tables know need no rule (validate.c).
  */
 #ifndef PROA_API_VALIDATE_RULES_H
 #define PROA_API_VALIDATE_RULES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +46,7 @@ struct rule {
 	const char *(*name)(const char *);
 	const char *const *values;
 	void (*call)(struct check *c, const char *path, const struct json *v);
+	bool or_empty; /* what a pointer points to may be "" */
 };
 
 #define REQUIRED(kind_, path_)                                                                                         \
@@ -77,6 +80,10 @@ struct rule {
 #define NAME(kind_, path_, name_)                                                                                      \
 	{                                                                                                              \
 		.kind = (kind_), .path = (path_), .op = RULE_NAME, .name = (name_)                                     \
+	}
+#define NAME_OR_EMPTY(kind_, path_, name_)                                                                             \
+	{                                                                                                              \
+		.kind = (kind_), .path = (path_), .op = RULE_NAME, .name = (name_), .or_empty = true                   \
 	}
 #define DRIVER_NAME(kind_, path_) NAME(kind_, path_, rule_csi_driver), BYTES(kind_, path_, DRIVER_NAME_BYTES_MAX)
 #define VALUES(kind_, path_, values_)                                                                                  \

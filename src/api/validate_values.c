@@ -25,8 +25,11 @@ void bad_invalid(struct check *c, const char *path, const struct json *value, co
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	json_write(&b, value);
-	status_cause(c->err, "FieldValueInvalid", path, "Invalid value: %.*s: %s",
-		     (int)MIN_OF(b.len, (size_t)VALUE_SHOWN_MAX), buf_str(&b), detail);
+	for (size_t n; *detail; detail += n + (detail[n] == '\n')) {
+		n = strcspn(detail, "\n");
+		status_cause(c->err, "FieldValueInvalid", path, "Invalid value: %.*s: %.*s",
+			     (int)MIN_OF(b.len, (size_t)VALUE_SHOWN_MAX), buf_str(&b), (int)n, detail);
+	}
 }
 
 void bad_invalid_str(struct check *c, const char *path, const char *value, const char *detail)
@@ -40,8 +43,8 @@ void bad_unsupported(struct check *c, const char *path, const char *value, const
 
 	for (; *supported; supported++)
 		buf_addf(&b, "%s\"%s\"", b.len ? ", " : "", *supported);
-	status_cause(c->err, "FieldValueNotSupported", path, "Unsupported value: \"%.256s\": supported values: %s",
-		     value, buf_str(&b));
+	status_cause(c->err, "FieldValueNotSupported", path, "Unsupported value: \"%.*s\": supported values: %s",
+		     VALUE_SHOWN_MAX, value, buf_str(&b));
 }
 
 void bad_forbidden(struct check *c, const char *path, const char *detail)
@@ -51,12 +54,12 @@ void bad_forbidden(struct check *c, const char *path, const char *detail)
 
 void bad_duplicate(struct check *c, const char *path, const char *value)
 {
-	status_cause(c->err, "FieldValueDuplicate", path, "Duplicate value: \"%.256s\"", value);
+	status_cause(c->err, "FieldValueDuplicate", path, "Duplicate value: \"%.*s\"", VALUE_SHOWN_MAX, value);
 }
 
 void bad_not_found(struct check *c, const char *path, const char *value)
 {
-	status_cause(c->err, "FieldValueNotFound", path, "Not found: \"%.256s\"", value);
+	status_cause(c->err, "FieldValueNotFound", path, "Not found: \"%.*s\"", VALUE_SHOWN_MAX, value);
 }
 
 void bad_too_long(struct check *c, const char *path, size_t max)

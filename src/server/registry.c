@@ -42,7 +42,7 @@ struct json *registry_tree(const struct object *o, const struct resource *row, s
 	if (!o->resource || !row || o->resource == row)
 		return tree;
 	tree = version_convert(a, o->resource, row, tree);
-	decode_fill(a, row->type, tree);
+	decode_finish(a, row->type, tree);
 	return tree;
 }
 

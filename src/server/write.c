@@ -254,6 +254,8 @@ static struct json *dry_answer(struct write_op *op)
 
 enum store_error op_store(struct write_op *op, uint64_t expect_rev)
 {
+	if (op->tree && !op->removing)
+		decode_finish(op->arena, op->row->type, op->tree);
 	if (op->req.dry_run) {
 		/* An answer of its own (a binding's Status) is the same as when the write happens. */
 		if (op->removing)
@@ -299,7 +301,7 @@ int op_load(struct write_op *op, struct status *err)
 	object_unref(op->old);
 	op->old = object_ref(o);
 	op->old_tree = object_tree(o, op->arena);
-	decode_fill(op->arena, op->row->type, op->old_tree); /* what earlier versions stored may lack it */
+	decode_settle(op->arena, op->row->type, op->old_tree); /* what earlier versions stored may lack it */
 	return 0;
 }
 
@@ -333,6 +335,13 @@ static void complete(struct write_op *op)
 	decode_fill(op->arena, op->row->type, op->tree);
 }
 
+/* The same once it is known who owns which fields. */
+static void settle(struct write_op *op)
+{
+	default_object(op->arena, op->row, op->tree);
+	decode_settle(op->arena, op->row->type, op->tree);
+}
+
 /* From a decoded, converted tree in op->tree to what is stored. */
 static int prepare_create(struct write_op *op, struct status *err)
 {
@@ -340,7 +349,8 @@ static int prepare_create(struct write_op *op, struct status *err)
 	if (check_namespace(op, op->tree, err) < 0)
 		return -1;
 	const char *rev = json_path_str(op->tree, "metadata.resourceVersion");
-	if (!str_empty(rev) && !str_eq(rev, "0"))
+	uint64_t revision;
+	if (!str_empty(rev) && parse_u64(rev, &revision) == 0 && revision)
 		return status_set(err, 400, "resourceVersion should not be set on objects to be created");
 	if (set_name(op, err) < 0)
 		return -1;
@@ -358,7 +368,7 @@ static int prepare_create(struct write_op *op, struct status *err)
 	struct admission ad = op_admission(op, ADMIT_CREATE);
 	if (admission_mutate(&ad, err) < 0)
 		return -1;
-	complete(op);
+	settle(op);
 	if (validate_create(op->row, op->tree, err) < 0 || validate_other_group(op, err) < 0)
 		return -1;
 	object_warnings(a, op->row, op->tree, NULL, add_warning, &ad);
@@ -689,7 +699,7 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	struct admission ad = op_admission(op, ADMIT_UPDATE);
 	if (admission_mutate(&ad, err) < 0)
 		return -1;
-	complete(op);
+	settle(op);
 	set_generation(op);
 	apply_ignore_times(a, op->old_tree, op->tree);
 	if (validate_update(op->row, op->tree, op->old_tree, op->req.subresource, err) < 0 ||

@@ -81,6 +81,7 @@ func fieldInit(f *Field) string {
 	add(f.Pointer, ".pointer = 1")
 	add(f.OmitEmpty, ".omit_empty = 1")
 	add(f.Required, ".required = 1")
+	add(f.Off, ".off = 1")
 	add(f.Atomic, ".atomic = 1")
 	add(f.PatchMerge, ".patch_merge = 1")
 	add(f.RetainKeys, ".patch_replace_keys = 1")

@@ -21,6 +21,7 @@ type Field struct {
 	Name, Kind, Shape, ListType string
 	Pointer, OmitEmpty          bool
 	Required, Atomic, Embedded  bool
+	Off                         bool // behind a gate that is off
 	PatchMerge, RetainKeys      bool
 	Number                      int
 	Type                        *Type
@@ -42,6 +43,35 @@ type Model struct {
 	src   *Sources
 	types map[reflect.Type]*Type
 	docs  Docs
+}
+
+// Feature gates that a v1.37 server has off unless asked, of those that the markers of fields name: their fields are known and
+// left out of what is written.
+var gateOff = map[string]bool{
+	"AtomicWriteVolumeUserFields":                  true,
+	"CSIVolumeHealth":                              true,
+	"CompositePodGroup":                            true,
+	"ContainerStopSignals":                         true,
+	"CoordinatedLeaderElection":                    true,
+	"DRADerivedAttributes":                         true,
+	"DRADeviceCompatibilityGroups":                 true,
+	"DRAListTypeAttributes":                        true,
+	"DRANodeAllocatableResources":                  true,
+	"DRAOptionalNodeOperations":                    true,
+	"DRAPartitionableDevicesType":                  true,
+	"DRAWorkloadResourceClaims":                    true,
+	"EmptyDirVolumeMode":                           true,
+	"EvictionRequestAPI":                           true,
+	"GRPCContainerProbeTLS":                        true,
+	"GenericWorkload":                              true,
+	"H2CContainerProbe":                            true,
+	"ImageVolumeWithDigest":                        true,
+	"InPlacePodVerticalScalingSchedulerPreemption": true,
+	"PodGroupPreemptionPolicy":                     true,
+	"StatefulSetRecreateStrategy":                  true,
+	"TopologyAwareWorkloadScheduling":              true,
+	"VolumeBindMountOptions":                       true,
+	"WorkloadWithJob":                              true,
 }
 
 // Types whose JSON is not that of a Go struct.
@@ -136,6 +166,7 @@ func (m *Model) field(parent reflect.Type, sf reflect.StructField, marks Markers
 		f.PatchMerge = f.PatchMerge || s == "merge"
 		f.RetainKeys = f.RetainKeys || s == "retainKeys"
 	}
+	f.Off = gateOff[marks.one("featureGate")]
 	f.MergeKey = sf.Tag.Get("patchMergeKey")
 	if f.ListType = marks.one("listType"); f.ListType == "map" {
 		f.ListKeys = marks["listMapKey"]

@@ -89,7 +89,7 @@ static const struct field fields_batch_v1_JobSpec[] = {
 	{ .name = "suspend", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 10, .doc = "No pods run while true." },
 	{ .name = "podReplacementPolicy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 14, .enum_values = (const char *const[]){ "Failed", "TerminatingOrFailed", NULL }, .doc = "When a pod is replaced: TerminatingOrFailed or Failed." },
 	{ .name = "managedBy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 15, .doc = "Which controller is in charge; cannot be changed." },
-	{ .name = "scheduling", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 17, .type = &type_batch_v1_JobSchedulingConfiguration, .doc = "How the pods are scheduled together." },
+	{ .name = "scheduling", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .off = 1, .number = 17, .type = &type_batch_v1_JobSchedulingConfiguration, .doc = "How the pods are scheduled together." },
 };
 const struct type type_batch_v1_JobSpec = { .name = "io.k8s.api.batch.v1.JobSpec", .fields = fields_batch_v1_JobSpec, .n_fields = 17, .doc = "Which pods, how many, and when the Job is done." };
 

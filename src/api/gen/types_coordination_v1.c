@@ -25,7 +25,7 @@ static const struct field fields_coordination_v1_LeaseSpec[] = {
 	{ .name = "acquireTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "When the holder got it." },
 	{ .name = "renewTime", .kind = FIELD_MICRO_TIME, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "When it was last renewed." },
 	{ .name = "leaseTransitions", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "How often the holder changed." },
-	{ .name = "strategy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "How the holder is chosen." },
-	{ .name = "preferredHolder", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Who should get it next." },
+	{ .name = "strategy", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .off = 1, .number = 6, .doc = "How the holder is chosen." },
+	{ .name = "preferredHolder", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .off = 1, .number = 7, .doc = "Who should get it next." },
 };
 const struct type type_coordination_v1_LeaseSpec = { .name = "io.k8s.api.coordination.v1.LeaseSpec", .fields = fields_coordination_v1_LeaseSpec, .n_fields = 7, .doc = "Who holds a lease." };

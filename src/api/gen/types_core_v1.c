@@ -140,7 +140,7 @@ static const struct field fields_core_v1_ClusterTrustBundleProjection[] = {
 	{ .name = "labelSelector", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_meta_v1_LabelSelector, .doc = "Which bundles of the signer; absent selects none, empty all." },
 	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "Whether the bundle may be missing." },
 	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 4, .doc = "Where the file is in the volume." },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 6, .doc = "User id that owns the file." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 6, .doc = "User id that owns the file." },
 };
 const struct type type_core_v1_ClusterTrustBundleProjection = { .name = "io.k8s.api.core.v1.ClusterTrustBundleProjection", .fields = fields_core_v1_ClusterTrustBundleProjection, .n_fields = 6, .doc = "Puts the certificates of ClusterTrustBundles into a file." };
 
@@ -216,7 +216,7 @@ static const struct field fields_core_v1_ConfigMapVolumeSource[] = {
 	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath, .doc = "Which keys become which files; default all, by name." },
 	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits of files that say none; default 0644." },
 	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether it may be missing." },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "User id that owns files that say none." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 5, .doc = "User id that owns files that say none." },
 };
 const struct type type_core_v1_ConfigMapVolumeSource = { .name = "io.k8s.api.core.v1.ConfigMapVolumeSource", .fields = fields_core_v1_ConfigMapVolumeSource, .n_fields = 5, .doc = "The keys of a ConfigMap as files." };
 
@@ -333,7 +333,7 @@ static const struct field fields_core_v1_ContainerStatus[] = {
 	{ .name = "volumeMounts", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 12, .type = &type_core_v1_VolumeMountStatus, .patch_merge_key = "mountPath", .list_keys = (const char *const[]){ "mountPath", NULL }, .doc = "The mounts as they are." },
 	{ .name = "user", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 13, .type = &type_core_v1_ContainerUser, .doc = "User and groups of the first process when it started." },
 	{ .name = "allocatedResourcesStatus", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 14, .type = &type_core_v1_ResourceStatus, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Health of devices that the container was given." },
-	{ .name = "stopSignal", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 15, .enum_values = (const char *const[]){ "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL }, .doc = "The signal that asks the container to end." },
+	{ .name = "stopSignal", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .off = 1, .number = 15, .enum_values = (const char *const[]){ "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGRTMAX", "SIGRTMAX-1", "SIGRTMAX-10", "SIGRTMAX-11", "SIGRTMAX-12", "SIGRTMAX-13", "SIGRTMAX-14", "SIGRTMAX-2", "SIGRTMAX-3", "SIGRTMAX-4", "SIGRTMAX-5", "SIGRTMAX-6", "SIGRTMAX-7", "SIGRTMAX-8", "SIGRTMAX-9", "SIGRTMIN", "SIGRTMIN+1", "SIGRTMIN+10", "SIGRTMIN+11", "SIGRTMIN+12", "SIGRTMIN+13", "SIGRTMIN+14", "SIGRTMIN+15", "SIGRTMIN+2", "SIGRTMIN+3", "SIGRTMIN+4", "SIGRTMIN+5", "SIGRTMIN+6", "SIGRTMIN+7", "SIGRTMIN+8", "SIGRTMIN+9", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", NULL }, .doc = "The signal that asks the container to end." },
 };
 const struct type type_core_v1_ContainerStatus = { .name = "io.k8s.api.core.v1.ContainerStatus", .fields = fields_core_v1_ContainerStatus, .n_fields = 15, .doc = "The state of one container." };
 
@@ -357,21 +357,21 @@ static const struct field fields_core_v1_DownwardAPIVolumeFile[] = {
 	{ .name = "fieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 2, .type = &type_core_v1_ObjectFieldSelector, .doc = "A field of the pod." },
 	{ .name = "resourceFieldRef", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .atomic = 1, .number = 3, .type = &type_core_v1_ResourceFieldSelector, .doc = "A resource request or limit of a container." },
 	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Permission bits; default those of the volume." },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "User id that owns the file." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 5, .doc = "User id that owns the file." },
 };
 const struct type type_core_v1_DownwardAPIVolumeFile = { .name = "io.k8s.api.core.v1.DownwardAPIVolumeFile", .fields = fields_core_v1_DownwardAPIVolumeFile, .n_fields = 5, .doc = "One file with a fact about the pod." };
 
 static const struct field fields_core_v1_DownwardAPIVolumeSource[] = {
 	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 1, .type = &type_core_v1_DownwardAPIVolumeFile, .doc = "The files." },
 	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Permission bits of files that say none; default 0644." },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "User id that owns files that say none." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 3, .doc = "User id that owns files that say none." },
 };
 const struct type type_core_v1_DownwardAPIVolumeSource = { .name = "io.k8s.api.core.v1.DownwardAPIVolumeSource", .fields = fields_core_v1_DownwardAPIVolumeSource, .n_fields = 3, .doc = "Facts about the pod as files." };
 
 static const struct field fields_core_v1_EmptyDirVolumeSource[] = {
 	{ .name = "medium", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Memory for a tmpfs; empty for the node's disk." },
 	{ .name = "sizeLimit", .kind = FIELD_QUANTITY, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "The pod is evicted when it uses more." },
-	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits of the directory; default 0777." },
+	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .off = 1, .number = 3, .doc = "Permission bits of the directory; default 0777." },
 };
 const struct type type_core_v1_EmptyDirVolumeSource = { .name = "io.k8s.api.core.v1.EmptyDirVolumeSource", .fields = fields_core_v1_EmptyDirVolumeSource, .n_fields = 3, .doc = "A directory that begins empty and lives as long as the pod." };
 
@@ -577,7 +577,7 @@ const struct type type_core_v1_GCEPersistentDiskVolumeSource = { .name = "io.k8s
 static const struct field fields_core_v1_GRPCAction[] = {
 	{ .name = "port", .kind = FIELD_INT32, .required = 1, .number = 1, .doc = "Port number." },
 	{ .name = "service", .kind = FIELD_STRING, .pointer = 1, .number = 2, .default_json = "\"\"", .doc = "The service to ask about; default empty, the server as a whole." },
-	{ .name = "mode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 3, .enum_values = (const char *const[]){ "Plaintext", "TLS", NULL }, .doc = "Plaintext (the default) or TLS without verification." },
+	{ .name = "mode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .off = 1, .number = 3, .enum_values = (const char *const[]){ "Plaintext", "TLS", NULL }, .doc = "Plaintext (the default) or TLS without verification." },
 };
 const struct type type_core_v1_GRPCAction = { .name = "io.k8s.api.core.v1.GRPCAction", .fields = fields_core_v1_GRPCAction, .n_fields = 3, .doc = "Asks by the gRPC health protocol." };
 
@@ -609,7 +609,7 @@ static const struct field fields_core_v1_HTTPGetAction[] = {
 	{ .name = "host", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Where to connect; default the pod's address." },
 	{ .name = "scheme", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "HTTP", "HTTPS", NULL }, .doc = "HTTP (the default) or HTTPS." },
 	{ .name = "httpHeaders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_HTTPHeader, .doc = "More headers to send." },
-	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 6, .enum_values = (const char *const[]){ "HTTP1", "HTTP2", NULL }, .doc = "HTTP version of the connection; default HTTP/1.1." },
+	{ .name = "protocol", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .off = 1, .number = 6, .enum_values = (const char *const[]){ "HTTP1", "HTTP2", NULL }, .doc = "HTTP version of the connection; default HTTP/1.1." },
 };
 const struct type type_core_v1_HTTPGetAction = { .name = "io.k8s.api.core.v1.HTTPGetAction", .fields = fields_core_v1_HTTPGetAction, .n_fields = 6, .doc = "Sends an HTTP GET; 200 to 399 is success." };
 
@@ -681,7 +681,7 @@ static const struct field fields_core_v1_KeyToPath[] = {
 	{ .name = "key", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The key." },
 	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Where the file is in the volume. Relative, without \"..\"." },
 	{ .name = "mode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits; default those of the volume." },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "User id that owns the file." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 4, .doc = "User id that owns the file." },
 };
 const struct type type_core_v1_KeyToPath = { .name = "io.k8s.api.core.v1.KeyToPath", .fields = fields_core_v1_KeyToPath, .n_fields = 4, .doc = "Which key becomes which file." };
 
@@ -945,7 +945,7 @@ static const struct field fields_core_v1_NodeSpec[] = {
 	{ .name = "taints", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 5, .type = &type_core_v1_Taint, .doc = "Keep pods away that don't tolerate them." },
 	{ .name = "configSource", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 6, .type = &type_core_v1_NodeConfigSource, .doc = "Not supported any more." },
 	{ .name = "externalID", .kind = FIELD_STRING, .omit_empty = 1, .number = 2, .doc = "Not used any more." },
-	{ .name = "podPreemptionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 8, .type = &type_core_v1_NodePodPreemptionPolicy, .doc = "When pods of this node may be displaced." },
+	{ .name = "podPreemptionPolicy", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .off = 1, .number = 8, .type = &type_core_v1_NodePodPreemptionPolicy, .doc = "When pods of this node may be displaced." },
 };
 const struct type type_core_v1_NodeSpec = { .name = "io.k8s.api.core.v1.NodeSpec", .fields = fields_core_v1_NodeSpec, .n_fields = 8, .doc = "What is wanted of a node." };
 
@@ -1060,7 +1060,7 @@ static const struct field fields_core_v1_PersistentVolumeClaimStatus[] = {
 	{ .name = "allocatedResourceStatuses", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 7, .enum_values = (const char *const[]){ "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending", NULL }, .doc = "How far growing is." },
 	{ .name = "currentVolumeAttributesClassName", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "The class whose attributes the volume has." },
 	{ .name = "modifyVolumeStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 9, .type = &type_core_v1_ModifyVolumeStatus, .doc = "How far a change of attributes is." },
-	{ .name = "healthStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 10, .type = &type_core_v1_VolumeHealthStatus, .doc = "What the driver's controller says of the volume's health." },
+	{ .name = "healthStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .off = 1, .number = 10, .type = &type_core_v1_VolumeHealthStatus, .doc = "What the driver's controller says of the volume's health." },
 };
 const struct type type_core_v1_PersistentVolumeClaimStatus = { .name = "io.k8s.api.core.v1.PersistentVolumeClaimStatus", .fields = fields_core_v1_PersistentVolumeClaimStatus, .n_fields = 9, .doc = "What a claim was given." };
 
@@ -1185,7 +1185,7 @@ static const struct field fields_core_v1_PodCertificateProjection[] = {
 	{ .name = "keyPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 5, .doc = "File with the key." },
 	{ .name = "certificateChainPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "File with the certificates." },
 	{ .name = "userAnnotations", .kind = FIELD_STRING, .shape = SHAPE_MAP, .omit_empty = 1, .number = 7, .doc = "Passed on to the signer, unverified." },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 8, .doc = "User id that owns the files." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 8, .doc = "User id that owns the files." },
 };
 const struct type type_core_v1_PodCertificateProjection = { .name = "io.k8s.api.core.v1.PodCertificateProjection", .fields = fields_core_v1_PodCertificateProjection, .n_fields = 8, .doc = "A private key and a certificate, made for the pod and renewed by the node." };
 
@@ -1361,8 +1361,8 @@ static const struct field fields_core_v1_PodSpec[] = {
 	{ .name = "resourceClaims", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .patch_replace_keys = 1, .number = 39, .type = &type_core_v1_PodResourceClaim, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Claims for devices that containers may use." },
 	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 40, .type = &type_core_v1_ResourceRequirements, .doc = "Requests and limits of the pod as a whole." },
 	{ .name = "hostnameOverride", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 41, .doc = "Host name in place of any other rule." },
-	{ .name = "schedulingGroup", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 43, .type = &type_core_v1_PodSchedulingGroup, .doc = "The group that the pod is scheduled with." },
-	{ .name = "evictionResponders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 44, .type = &type_core_v1_EvictionResponder, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Who helps to end the pod gracefully." },
+	{ .name = "schedulingGroup", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .off = 1, .number = 43, .type = &type_core_v1_PodSchedulingGroup, .doc = "The group that the pod is scheduled with." },
+	{ .name = "evictionResponders", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .off = 1, .patch_merge = 1, .number = 44, .type = &type_core_v1_EvictionResponder, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "Who helps to end the pod gracefully." },
 };
 const struct type type_core_v1_PodSpec = { .name = "io.k8s.api.core.v1.PodSpec", .fields = fields_core_v1_PodSpec, .n_fields = 43, .doc = "What a pod runs, and where and how." };
 
@@ -1387,8 +1387,8 @@ static const struct field fields_core_v1_PodStatus[] = {
 	{ .name = "extendedResourceClaimStatus", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 18, .type = &type_core_v1_PodExtendedResourceClaimStatus, .doc = "The claim made for extended resources." },
 	{ .name = "allocatedResources", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 19, .doc = "Resources the node has set aside for the pod as a whole." },
 	{ .name = "resources", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 20, .type = &type_core_v1_ResourceRequirements, .doc = "Requests and limits of the pod that are in force." },
-	{ .name = "nodeAllocatableResourceClaimStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_NodeAllocatableResourceClaimStatus, .patch_merge_key = "resourceClaimName", .list_keys = (const char *const[]){ "resourceClaimName", NULL }, .doc = "Node resources given through claims." },
-	{ .name = "volumeHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .number = 22, .type = &type_core_v1_PodVolumeHealth, .list_keys = (const char *const[]){ "name", NULL }, .doc = "What the node knows of the volumes' health." },
+	{ .name = "nodeAllocatableResourceClaimStatuses", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .off = 1, .patch_merge = 1, .number = 21, .type = &type_core_v1_NodeAllocatableResourceClaimStatus, .patch_merge_key = "resourceClaimName", .list_keys = (const char *const[]){ "resourceClaimName", NULL }, .doc = "Node resources given through claims." },
+	{ .name = "volumeHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .off = 1, .number = 22, .type = &type_core_v1_PodVolumeHealth, .list_keys = (const char *const[]){ "name", NULL }, .doc = "What the node knows of the volumes' health." },
 };
 const struct type type_core_v1_PodStatus = { .name = "io.k8s.api.core.v1.PodStatus", .fields = fields_core_v1_PodStatus, .n_fields = 22, .doc = "What is known of a pod's state; may lag behind." };
 
@@ -1461,7 +1461,7 @@ const struct type type_core_v1_ProbeHandler = { .name = "io.k8s.api.core.v1.Prob
 static const struct field fields_core_v1_ProjectedVolumeSource[] = {
 	{ .name = "sources", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .number = 1, .type = &type_core_v1_VolumeProjection, .doc = "The sources." },
 	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "Permission bits of files that say none; default 0644." },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "User id that owns files that say none." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 3, .doc = "User id that owns files that say none." },
 };
 const struct type type_core_v1_ProjectedVolumeSource = { .name = "io.k8s.api.core.v1.ProjectedVolumeSource", .fields = fields_core_v1_ProjectedVolumeSource, .n_fields = 3, .doc = "Several sources in one directory." };
 
@@ -1712,7 +1712,7 @@ static const struct field fields_core_v1_SecretVolumeSource[] = {
 	{ .name = "items", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 2, .type = &type_core_v1_KeyToPath, .doc = "Which keys become which files; default all, by name." },
 	{ .name = "defaultMode", .kind = FIELD_INT32, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "Permission bits of files that say none; default 0644." },
 	{ .name = "optional", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Whether it may be missing." },
-	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "User id that owns files that say none." },
+	{ .name = "defaultUser", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 5, .doc = "User id that owns files that say none." },
 };
 const struct type type_core_v1_SecretVolumeSource = { .name = "io.k8s.api.core.v1.SecretVolumeSource", .fields = fields_core_v1_SecretVolumeSource, .n_fields = 5, .doc = "The keys of a Secret as files." };
 
@@ -1760,7 +1760,7 @@ static const struct field fields_core_v1_ServiceAccountTokenProjection[] = {
 	{ .name = "audience", .kind = FIELD_STRING, .omit_empty = 1, .number = 1, .doc = "Who the token is for; default the API server." },
 	{ .name = "expirationSeconds", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 2, .doc = "How long it is valid; at least 10 minutes, default 1 hour." },
 	{ .name = "path", .kind = FIELD_STRING, .required = 1, .number = 3, .doc = "Where the file is in the volume." },
-	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "User id that owns the file." },
+	{ .name = "user", .kind = FIELD_INT64, .pointer = 1, .omit_empty = 1, .off = 1, .number = 4, .doc = "User id that owns the file." },
 };
 const struct type type_core_v1_ServiceAccountTokenProjection = { .name = "io.k8s.api.core.v1.ServiceAccountTokenProjection", .fields = fields_core_v1_ServiceAccountTokenProjection, .n_fields = 4, .doc = "A token of the pod's service account, renewed by the node." };
 
@@ -1925,7 +1925,7 @@ static const struct field fields_core_v1_VolumeDevice[] = {
 const struct type type_core_v1_VolumeDevice = { .name = "io.k8s.api.core.v1.VolumeDevice", .fields = fields_core_v1_VolumeDevice, .n_fields = 2, .doc = "A block device in a container." };
 
 static const struct field fields_core_v1_VolumeHealthCondition[] = {
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "DataLoss", "Degraded", "Inaccessible", NULL }, .doc = "How bad it is, as one word." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "DataLoss", "Degraded", "Inaccessible", NULL }, .doc = "Inaccessible, DataLoss or Degraded." },
 	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Why, as one word in CamelCase." },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as text for people." },
 };
@@ -1945,7 +1945,7 @@ static const struct field fields_core_v1_VolumeMount[] = {
 	{ .name = "subPath", .kind = FIELD_STRING, .omit_empty = 1, .number = 4, .doc = "The part of the volume that is mounted; default all of it." },
 	{ .name = "mountPropagation", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .enum_values = (const char *const[]){ "Bidirectional", "HostToContainer", "None", NULL }, .doc = "Whether mounts made on one side appear on the other." },
 	{ .name = "subPathExpr", .kind = FIELD_STRING, .omit_empty = 1, .number = 6, .doc = "As subPath, with $(NAME) replaced by environment variables." },
-	{ .name = "bindMountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 8, .doc = "More mount options: noexec, nodev, nosuid." },
+	{ .name = "bindMountOptions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .off = 1, .number = 8, .doc = "More mount options: noexec, nodev, nosuid." },
 };
 const struct type type_core_v1_VolumeMount = { .name = "io.k8s.api.core.v1.VolumeMount", .fields = fields_core_v1_VolumeMount, .n_fields = 8, .doc = "Where a container sees a volume." };
 
@@ -2014,7 +2014,7 @@ static const struct field fields_core_v1_VolumeSource[] = {
 const struct type type_core_v1_VolumeSource = { .name = "io.k8s.api.core.v1.VolumeSource", .fields = fields_core_v1_VolumeSource, .n_fields = 30, .doc = "Where a volume comes from. Exactly one." };
 
 static const struct field fields_core_v1_VolumeStatus[] = {
-	{ .name = "image", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 1, .type = &type_core_v1_ImageVolumeStatus, .doc = "For image volumes." },
+	{ .name = "image", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .off = 1, .number = 1, .type = &type_core_v1_ImageVolumeStatus, .doc = "For image volumes." },
 };
 const struct type type_core_v1_VolumeStatus = { .name = "io.k8s.api.core.v1.VolumeStatus", .fields = fields_core_v1_VolumeStatus, .n_fields = 1, .doc = "What is known of a mounted volume, by its sort." };
 

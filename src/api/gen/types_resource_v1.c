@@ -71,7 +71,7 @@ static const struct field fields_resource_v1_Device[] = {
 	{ .name = "bindingConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 10, .doc = "Must be True before the pod is bound." },
 	{ .name = "bindingFailureConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 11, .doc = "One of these True makes binding fail." },
 	{ .name = "allowMultipleAllocations", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 12, .doc = "Whether several claims can have it at once." },
-	{ .name = "nodeAllocatableResources", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .number = 14, .type = &type_resource_v1_NodeAllocatableResource, .doc = "Node resources that it stands for or costs." },
+	{ .name = "nodeAllocatableResources", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .off = 1, .number = 14, .type = &type_resource_v1_NodeAllocatableResource, .doc = "Node resources that it stands for or costs." },
 };
 const struct type type_resource_v1_Device = { .name = "io.k8s.api.resource.v1.Device", .fields = fields_resource_v1_Device, .n_fields = 13, .doc = "One device." };
 
@@ -93,10 +93,10 @@ static const struct field fields_resource_v1_DeviceAttribute[] = {
 	{ .name = "bool", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 3, .doc = "True or false." },
 	{ .name = "string", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .doc = "Text." },
 	{ .name = "version", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "A semantic version." },
-	{ .name = "ints", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .doc = "Numbers." },
-	{ .name = "bools", .kind = FIELD_BOOL, .shape = SHAPE_LIST, .omit_empty = 1, .number = 7, .doc = "True or false, several." },
-	{ .name = "strings", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .doc = "Texts." },
-	{ .name = "versions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 9, .doc = "Semantic versions." },
+	{ .name = "ints", .kind = FIELD_INT64, .shape = SHAPE_LIST, .omit_empty = 1, .off = 1, .number = 6, .doc = "Numbers." },
+	{ .name = "bools", .kind = FIELD_BOOL, .shape = SHAPE_LIST, .omit_empty = 1, .off = 1, .number = 7, .doc = "True or false, several." },
+	{ .name = "strings", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .off = 1, .number = 8, .doc = "Texts." },
+	{ .name = "versions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .off = 1, .number = 9, .doc = "Semantic versions." },
 };
 const struct type type_resource_v1_DeviceAttribute = { .name = "io.k8s.api.resource.v1.DeviceAttribute", .fields = fields_resource_v1_DeviceAttribute, .n_fields = 8, .doc = "A value. Exactly one of the fields." };
 
@@ -160,7 +160,7 @@ const struct type type_resource_v1_DeviceConstraint = { .name = "io.k8s.api.reso
 static const struct field fields_resource_v1_DeviceCounterConsumption[] = {
 	{ .name = "counterSet", .kind = FIELD_STRING, .required = 1, .number = 1, .doc = "The counters." },
 	{ .name = "counters", .kind = FIELD_STRUCT, .shape = SHAPE_MAP, .omit_empty = 1, .required = 1, .number = 2, .type = &type_resource_v1_Counter, .doc = "The amounts." },
-	{ .name = "compatibilityGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 3, .doc = "Devices can be given together only if they have one of these in common." },
+	{ .name = "compatibilityGroups", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .off = 1, .number = 3, .doc = "Devices can be given together only if they have one of these in common." },
 };
 const struct type type_resource_v1_DeviceCounterConsumption = { .name = "io.k8s.api.resource.v1.DeviceCounterConsumption", .fields = fields_resource_v1_DeviceCounterConsumption, .n_fields = 3, .doc = "What a device takes of shared counters." };
 
@@ -188,7 +188,7 @@ static const struct field fields_resource_v1_DeviceRequestAllocationResult[] = {
 	{ .name = "bindingFailureConditions", .kind = FIELD_STRING, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .doc = "One of these True makes binding fail." },
 	{ .name = "shareID", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Which share of the device." },
 	{ .name = "consumedCapacity", .kind = FIELD_QUANTITY, .shape = SHAPE_MAP, .omit_empty = 1, .number = 10, .doc = "What it takes of the device's capacity." },
-	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 11, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL }, .doc = "Calls that the node need not make." },
+	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .off = 1, .number = 11, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL }, .doc = "Calls that the node need not make." },
 };
 const struct type type_resource_v1_DeviceRequestAllocationResult = { .name = "io.k8s.api.resource.v1.DeviceRequestAllocationResult", .fields = fields_resource_v1_DeviceRequestAllocationResult, .n_fields = 11, .doc = "One device that was given." };
 
@@ -205,7 +205,7 @@ static const struct field fields_resource_v1_DeviceSubRequest[] = {
 	{ .name = "count", .kind = FIELD_INT64, .omit_empty = 1, .number = 5, .doc = "How many; default 1." },
 	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration, .doc = "Taints that it puts up with." },
 	{ .name = "capacity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_resource_v1_CapacityRequirements, .doc = "Amounts of capacities." },
-	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute, .doc = "Attributes that are computed." },
+	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .off = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute, .doc = "Attributes that are computed." },
 };
 const struct type type_resource_v1_DeviceSubRequest = { .name = "io.k8s.api.resource.v1.DeviceSubRequest", .fields = fields_resource_v1_DeviceSubRequest, .n_fields = 8, .doc = "One way to fulfil a request." };
 
@@ -267,7 +267,7 @@ static const struct field fields_resource_v1_ExactDeviceRequest[] = {
 	{ .name = "adminAccess", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 5, .doc = "For looking after devices that others use." },
 	{ .name = "tolerations", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_DeviceToleration, .doc = "Taints that it puts up with." },
 	{ .name = "capacity", .kind = FIELD_STRUCT, .pointer = 1, .omit_empty = 1, .number = 7, .type = &type_resource_v1_CapacityRequirements, .doc = "Amounts of capacities." },
-	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute, .doc = "Attributes that are computed." },
+	{ .name = "derivedAttributes", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .off = 1, .number = 8, .type = &type_resource_v1_DeviceDerivedAttribute, .doc = "Attributes that are computed." },
 };
 const struct type type_resource_v1_ExactDeviceRequest = { .name = "io.k8s.api.resource.v1.ExactDeviceRequest", .fields = fields_resource_v1_ExactDeviceRequest, .n_fields = 8, .doc = "What is asked for." };
 
@@ -388,7 +388,7 @@ static const struct field fields_resource_v1_ResourceSliceSpec[] = {
 	{ .name = "devices", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 6, .type = &type_resource_v1_Device, .doc = "The devices." },
 	{ .name = "perDeviceNodeSelection", .kind = FIELD_BOOL, .pointer = 1, .omit_empty = 1, .number = 7, .doc = "Whether each device says who can use it." },
 	{ .name = "sharedCounters", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .omit_empty = 1, .number = 8, .type = &type_resource_v1_CounterSet, .doc = "Amounts that devices share." },
-	{ .name = "partitionTypeAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 9, .doc = "Attribute that says which sort of part a device is." },
-	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .number = 10, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL }, .doc = "Calls that nodes need not make." },
+	{ .name = "partitionTypeAttribute", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .off = 1, .number = 9, .doc = "Attribute that says which sort of part a device is." },
+	{ .name = "skipNodeOperations", .kind = FIELD_STRING, .shape = SHAPE_LIST, .list_type = LIST_SET, .omit_empty = 1, .off = 1, .number = 10, .enum_values = (const char *const[]){ "*", "NodePrepareResources", "NodeUnprepareResources", NULL }, .doc = "Calls that nodes need not make." },
 };
 const struct type type_resource_v1_ResourceSliceSpec = { .name = "io.k8s.api.resource.v1.ResourceSliceSpec", .fields = fields_resource_v1_ResourceSliceSpec, .n_fields = 10, .doc = "The devices, and who can use them." };

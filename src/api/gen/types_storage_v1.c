@@ -63,7 +63,7 @@ static const struct field fields_storage_v1_CSINodeSpec[] = {
 const struct type type_storage_v1_CSINodeSpec = { .name = "io.k8s.api.storage.v1.CSINodeSpec", .fields = fields_storage_v1_CSINodeSpec, .n_fields = 1, .doc = "CSI drivers of a node." };
 
 static const struct field fields_storage_v1_CSINodeStatus[] = {
-	{ .name = "storageHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .patch_merge = 1, .number = 1, .type = &type_storage_v1_StorageHealth, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "One entry for each driver." },
+	{ .name = "storageHealth", .kind = FIELD_STRUCT, .shape = SHAPE_LIST, .list_type = LIST_MAP, .omit_empty = 1, .off = 1, .patch_merge = 1, .number = 1, .type = &type_storage_v1_StorageHealth, .patch_merge_key = "name", .list_keys = (const char *const[]){ "name", NULL }, .doc = "One entry for each driver." },
 };
 const struct type type_storage_v1_CSINodeStatus = { .name = "io.k8s.api.storage.v1.CSINodeStatus", .fields = fields_storage_v1_CSINodeStatus, .n_fields = 1, .doc = "What drivers say of their storage." };
 
@@ -111,7 +111,7 @@ static const struct field fields_storage_v1_StorageHealth[] = {
 const struct type type_storage_v1_StorageHealth = { .name = "io.k8s.api.storage.v1.StorageHealth", .fields = fields_storage_v1_StorageHealth, .n_fields = 2, .doc = "What a driver says of its storage." };
 
 static const struct field fields_storage_v1_StorageHealthCondition[] = {
-	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "StorageDegraded", "StorageUnreachable", NULL }, .doc = "How bad it is, as one word." },
+	{ .name = "status", .kind = FIELD_STRING, .required = 1, .number = 1, .enum_values = (const char *const[]){ "StorageDegraded", "StorageUnreachable", NULL }, .doc = "Inaccessible, DataLoss or Degraded." },
 	{ .name = "reason", .kind = FIELD_STRING, .required = 1, .number = 2, .doc = "Why, as one word in CamelCase." },
 	{ .name = "message", .kind = FIELD_STRING, .omit_empty = 1, .number = 3, .doc = "Why, as text for people." },
 	{ .name = "accessMode", .kind = FIELD_STRING, .pointer = 1, .omit_empty = 1, .number = 4, .enum_values = (const char *const[]){ "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL }, .doc = "Only this access mode." },

@@ -64,7 +64,8 @@ static const struct {
     {"apps", "daemonsets", "{'spec':{}}", "spec.updateStrategy",
      "{'type':'RollingUpdate','rollingUpdate':{'maxUnavailable':1,'maxSurge':0}}"},
     {"apps", "statefulsets", "{'spec':{}}", "spec",
-     "{'podManagementPolicy':'OrderedReady','updateStrategy':{'type':'RollingUpdate','rollingUpdate':{'partition':0}},"
+     "{'podManagementPolicy':'OrderedReady','updateStrategy':{'type':'RollingUpdate','rollingUpdate':{'partition':0,"
+     "'maxUnavailable':1}},"
      "'persistentVolumeClaimRetentionPolicy':{'whenDeleted':'Retain','whenScaled':'Retain'},'replicas':1,"
      "'revisionHistoryLimit':10}"},
     {"batch", "jobs", "{'spec':{}}", "spec",

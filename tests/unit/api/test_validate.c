@@ -35,7 +35,7 @@ static const struct {
      "metadata.finalizers[0]|FieldValueInvalid|Invalid"},
     {"", "configmaps",
      "{'metadata':{'name':'x','namespace':'d','ownerReferences':[{'kind':'a','name':'b','apiVersion':'v1'}]}}",
-     "metadata.ownerReferences.uid|FieldValueInvalid|Invalid value: \"\": must not be empty"},
+     "metadata.ownerReferences[0].uid|FieldValueRequired|Required value: must not be empty"},
     /* data */
     {"", "configmaps", "{" M ",'data':{'a/b':''}}",
      "data[a/b]|FieldValueInvalid|Invalid value: \"a/b\": a valid config key"},

@@ -24,7 +24,7 @@ static const struct row containers[] = {
     {"'ports':[{'containerPort':80,'name':'http'},{'containerPort':81,'name':'http'}]",
      "ports[1].name" DUPLICATE "\"http\""},
     {"'ports':[{'containerPort':80,'name':'much-too-long-name'}]",
-     "ports[0].name" INVALID "\"much-too-long-name\": must be no more than 15 bytes"},
+     "ports[0].name" INVALID "\"much-too-long-name\": must be no more than 15 characters"},
     {"'ports':[{}]", "ports[0].containerPort" REQUIRED},
     {"'ports':[{'containerPort':80,'hostPort':70000}]",
      "ports[0].hostPort" INVALID "70000: must be between 1 and 65535, inclusive"},

@@ -46,8 +46,6 @@ static const struct test_case creates[] = {
     {"ds", "spec.updateStrategy.rollingUpdate", "{'maxUnavailable':0,'maxSurge':0}",
      REQUIRED("spec.updateStrategy.rollingUpdate.maxUnavailable")},
     {"ds", "spec.updateStrategy.rollingUpdate", "{'maxUnavailable':0,'maxSurge':'10%'}", NULL},
-    {"sts", "spec.template.spec.containers[0].volumeMounts[0].name", "'other'",
-     "spec.template.spec.containers[0].volumeMounts[0].name|FieldValueNotFound|Not found: \"other\""},
     {"sts", "spec.serviceName", "'A'", INVALID("spec.serviceName", "\"A\": ")},
     {"sts", "spec.selector", "{}", INVALID("spec.selector", "{}: empty selector is invalid for statefulset")},
     {"sts", "spec.ordinals", "{'start':-1}", NEGATIVE("spec.ordinals.start")},
