@@ -95,8 +95,6 @@ static int unsupported(const struct container *c)
 		return oci_fail(-ENOTSUP, "linux.intelRdt: this machine has no resctrl file system mounted");
 	if (json_path(c->config, "linux.intelRdt"))
 		return oci_fail(-ENOTSUP, "linux.intelRdt");
-	if (json_len(json_path(c->config, "linux.memoryPolicy")))
-		return oci_fail(-ENOTSUP, "linux.memoryPolicy");
 	if (!str_empty(json_path_str(c->config, "linux.mountLabel")) && access("/sys/fs/selinux/enforce", F_OK) < 0)
 		return oci_fail(-ENOTSUP, "linux.mountLabel: SELinux is not enabled");
 	return 0;
@@ -215,6 +213,8 @@ static int make_container(struct maker *m)
 	if (r >= 0)
 		r = process_limits(&m->process);
 	if (r == 0)
+		r = process_memory_policy(json_path(c->config, "linux.memoryPolicy"));
+	if (r == 0)
 		r = set_sysctls(m);
 	if (r == 0 && m->ns.create & CLONE_NEWNET)
 		r = net_loopback_up();
@@ -228,6 +228,9 @@ static int make_container(struct maker *m)
 			_exit(1);
 		r = step_wait(m->child_sync, &pid);
 		c->pid = (pid_t)pid;
+		/* Its working directory is the container's root, which is not / yet. */
+		if (r == 0 && fchdir(m->mounts.root) < 0)
+			r = oci_fail(-errno, "entering the root file system");
 		if (r == 0)
 			r = hooks_run(c, "createContainer", "creating");
 		if (r == 0)
@@ -299,6 +302,10 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 		r = terminal_take(m->mounts.root, m->process.spec, m->console, m->target < 0);
 	if (r == 0)
 		r = process_prepare(&c->arena, &m->process, m->mounts.root);
+	if (r == 0)
+		r = process_close_others(&m->process, m->child_sync, m->listener);
+	if (r == 0)
+		r = process_rlimits(json_get(m->process.spec, "rlimits"));
 	if (r < 0)
 		give_up(m->child_sync, r);
 	if (step_send(m->child_sync, STEP_CREATED, 0) < 0)

@@ -180,6 +180,8 @@ static const struct property intel_rdt[] = {{"closID", STRING, 0, false},	  {"sc
 					    {"enableMonitoring", BOOL, 0, false}, END};
 static const struct property net_device[] = {{"name", STRING, 0, false}, END};
 static const struct property net_device_row = ROW(net_device);
+static const struct property memory_policy[] = {
+    {"mode", STRING, 0, true}, {"nodes", STRING, 0, false}, {"flags", LIST, &a_string, false}, END};
 static const struct property linux_[] = {{"devices", LIST, &device_row, false},
 					 {"uidMappings", LIST, &id_map_row, false},
 					 {"gidMappings", LIST, &id_map_row, false},
@@ -196,7 +198,7 @@ static const struct property linux_[] = {{"devices", LIST, &device_row, false},
 					 {"intelRdt", OBJECT, intel_rdt, false},
 					 {"personality", OBJECT, personality, false},
 					 {"timeOffsets", MAP, &time_offset_row, false},
-					 {"memoryPolicy", MAP, NULL, false},
+					 {"memoryPolicy", OBJECT, memory_policy, false},
 					 END};
 static const struct property config[] = {{"ociVersion", STRING, 0, true},     {"root", OBJECT, root, false},
 					 {"mounts", LIST, &mount_row, false}, {"process", OBJECT, process, false},

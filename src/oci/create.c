@@ -23,6 +23,8 @@
 #include "oci/error.h"
 #include "oci/hooks.h"
 #include "oci/maker.h"
+#include "oci/notify.h"
+#include "oci/pass.h"
 #include "oci/terminal.h"
 #include "runtime/state.h"
 
@@ -39,6 +41,7 @@ static struct {
 	    {"config", 'f', FLAG_STRING, &given.config, "another name for config.json"},                               \
 	    {"console-socket", 0, FLAG_STRING, &given.console_socket, "where the terminal's master is sent"},          \
 	    {"pid-file", 0, FLAG_STRING, &given.pid_file, "file the process id is written to"},                        \
+	    {"pidfd-socket", 0, FLAG_STRING, &given.pidfd_socket, "where a pidfd of the process is sent"},             \
 	    {"preserve-fds", 0, FLAG_INT, &given.preserve_fds, "descriptors after 2 that the process keeps"},          \
 	    {"no-pivot", 0, FLAG_BOOL, &given.no_pivot, "move the root instead of pivot_root (a ramdisk)"},            \
 	{                                                                                                              \
@@ -167,13 +170,15 @@ static int make(struct maker *m, const char *id, bool run)
 	c->creating = true;
 	r = namespaces_read(c->config, &m->ns);
 	if (r == 0)
+		r = notify_plan(c);
+	if (r == 0)
 		r = container_save_config(c);
 	m->process.listen_fds = listen_fds();
 	if (r == 0)
 		r = maker_process(m, c->process, (int)given.preserve_fds + m->process.listen_fds, !given.no_new_keyring,
 				  false);
 	if (r == 0 && given.console_socket) {
-		r = m->console = terminal_connect(given.console_socket);
+		r = m->console = pass_connect("console socket", given.console_socket);
 	} else if (r == 0 && json_path_bool(c->process, "terminal", false)) {
 		r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ? oci_fail(-errno, "socketpair") : 0;
 		m->console = pair[1];
@@ -204,31 +209,38 @@ static int make(struct maker *m, const char *id, bool run)
 	}
 	if (r == 0)
 		r = write_pid_file(given.pid_file, c->pid);
+	if (r == 0 && given.pidfd_socket)
+		r = pass_pidfd(given.pidfd_socket, c->pid);
 	if (r < 0)
 		undo(m, group);
 	if (pair[1] >= 0)
 		close(pair[1]);
-	m->console = pair[0]; /* for run in the foreground */
+	m->console = r == 0 && pair[0] >= 0 ? terminal_receive(pair[0]) : -1;
+	if (pair[0] >= 0)
+		close(pair[0]);
 	return r;
 }
 
 static int start_and_attend(struct maker *m)
 {
 	struct container *c = m->c;
-	int r = maker_start(m->sync);
+	_cleanup_close_ int notify = -1;
+	int r = notify_listen(c, &notify);
+	if (r == 0)
+		r = maker_start(m->sync);
 	if (r == 0)
 		r = hooks_run(c, "poststart", "running");
 	if (r < 0) {
 		undo(m, true);
 		return r;
 	}
-	if (given.detach)
-		return 0;
-	_cleanup_close_ int master = m->console >= 0 ? terminal_receive(m->console) : -1;
-	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
 	container_unlock(c); /* others may ask for it and kill it */
+	if (given.detach)
+		return notify_wait_ready(notify, c);
+	_cleanup_close_ int master = m->console;
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
 	if (pidfd >= 0)
-		(void)terminal_attend(master, pidfd);
+		(void)terminal_attend(master, pidfd, notify);
 	int status = maker_wait(m);
 	if (!given.keep)
 		r = delete_stopped(c);

@@ -41,6 +41,11 @@ const char *oci_error(void)
 	return message;
 }
 
+int oci_log_fd(void)
+{
+	return sink.fd;
+}
+
 int oci_log_open(const char *path, bool json, bool debug)
 {
 	sink.json = json;

@@ -20,6 +20,7 @@ void oci_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void oci_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* path NULL: standard error only. */
+int oci_log_fd(void); /* -1: standard error */
 int oci_log_open(const char *path, bool json, bool debug);
 /* The message of oci_fail, as an error line in the log and on standard error. */
 void oci_report(void);

@@ -17,12 +17,13 @@
 #include "oci/config.h"
 #include "oci/error.h"
 #include "oci/maker.h"
+#include "oci/pass.h"
 #include "oci/terminal.h"
 #include "runtime/caps.h"
 
 static struct {
-	const char *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *label, *cgroup;
-	flag_list env, caps, gids;
+	const char *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *label, *pidfd_socket;
+	flag_list env, caps, gids, cgroups;
 	int64_t preserve_fds;
 	bool tty, detach, no_new_privs, ignore_paused, no_subreaper;
 } given;
@@ -42,7 +43,8 @@ static const struct flag flags[] = {
     {"pid-file", 0, FLAG_STRING, &given.pid_file, "file the process id is written to"},
     {"console-socket", 0, FLAG_STRING, &given.console_socket, "where the terminal's master is sent"},
     {"preserve-fds", 0, FLAG_INT, &given.preserve_fds, "descriptors after 2 that the process keeps"},
-    {"cgroup", 0, FLAG_STRING, &given.cgroup, "a group below the container's own"},
+    {"pidfd-socket", 0, FLAG_STRING, &given.pidfd_socket, "where a pidfd of the process is sent"},
+    {"cgroup", 0, FLAG_LIST, &given.cgroups, "[CONTROLLER,…:]PATH: a group below the container's own"},
     {"ignore-paused", 0, FLAG_BOOL, &given.ignore_paused, "also in a paused container: it runs when that is resumed"},
     {"no-subreaper", 0, FLAG_BOOL, &given.no_subreaper, "accepted, as runc does"},
     {0}};
@@ -78,13 +80,14 @@ static int from_flags(struct container *c, char **args, struct json **ret)
 		json_set_str(a, p, "cwd", given.cwd);
 	VEC_EACH(e, &given.env)
 		json_append(json_array_in(a, p, "env"), json_new_str(a, *e));
-	/* Bounding, effective and permitted only: what an inheritable set would add is CVE-2022-27650. */
-	static const char *const sets[] = {"bounding", "effective", "permitted"};
+	/* No inheritable ones: what these would add is CVE-2022-27650. Who has some may have them as ambient. */
+	static const char *const sets[] = {"bounding", "effective", "permitted", "ambient"};
+	size_t n_sets = ARRAY_SIZE(sets) - !json_len(json_path(p, "capabilities.inheritable"));
 	VEC_EACH(e, &given.caps)
 		if (caps_from_name(*e) < 0)
 			return oci_fail(0, "--cap: unknown capability \"%s\"", *e);
 	VEC_EACH(e, &given.caps)
-		for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		for (size_t i = 0; i < n_sets; i++)
 			json_append(json_array_in(a, json_object_in(a, p, "capabilities"), sets[i]),
 				    json_new_str(a, *e));
 	VEC_EACH(e, &given.gids) {
@@ -126,6 +129,8 @@ static int find_target(struct maker *m)
 	if (m->target < 0)
 		return oci_fail(0, "cannot exec in a stopped container: container not running");
 	int r = namespaces_read_kinds(c->config, &m->ns);
+	if (r == 0)
+		r = group_detect(&c->group);
 	if (r < 0)
 		return r;
 	if (c->no_pivot || !(m->ns.join & CLONE_NEWNS)) {
@@ -134,21 +139,15 @@ static int find_target(struct maker *m)
 		if (m->target_root < 0)
 			return oci_fail(-errno, "opening the container's root");
 	}
-	if (!given.cgroup)
-		return 0;
-	size_t n = strlen(c->group.path);
-	if (strstr(given.cgroup, "..") || (size_t)snprintf(c->group.path + n, sizeof(c->group.path) - n, "/%s",
-							   given.cgroup) >= sizeof(c->group.path) - n)
-		return oci_fail(0, "--cgroup %s is not usable", given.cgroup);
-	return 0;
+	return group_choose_below(&c->group, &c->arena, given.cgroups.at, given.cgroups.n);
 }
 
 static int attend(struct maker *m)
 {
-	_cleanup_close_ int master = m->console >= 0 ? terminal_receive(m->console) : -1;
+	_cleanup_close_ int master = m->console;
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
 	if (pidfd >= 0)
-		(void)terminal_attend(master, pidfd);
+		(void)terminal_attend(master, pidfd, -1);
 	return maker_wait(m);
 }
 
@@ -174,11 +173,9 @@ static int go(struct maker *m, char **args)
 	if (!str_empty(initial))
 		r = process_set_affinity(initial);
 	if (r == 0)
-		r = group_detect(&c->group);
-	if (r == 0)
 		r = maker_process(m, p, (int)given.preserve_fds, true, false);
 	if (r == 0 && terminal && given.console_socket) {
-		r = m->console = terminal_connect(given.console_socket);
+		r = m->console = pass_connect("console socket", given.console_socket);
 	} else if (r == 0 && terminal) {
 		r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ? oci_fail(-errno, "socketpair") : 0;
 		m->console = pair[1];
@@ -189,11 +186,15 @@ static int go(struct maker *m, char **args)
 		r = maker_until_created(m);
 	if (r == 0)
 		r = write_pid_file(given.pid_file, m->pid);
-	if (r == 0)
-		r = maker_start(m->sync);
+	if (r == 0 && given.pidfd_socket)
+		r = pass_pidfd(given.pidfd_socket, m->pid);
 	if (pair[1] >= 0)
 		close(pair[1]);
-	m->console = pair[0];
+	m->console = r == 0 && pair[0] >= 0 ? terminal_receive(pair[0]) : -1;
+	if (pair[0] >= 0)
+		close(pair[0]);
+	if (r == 0)
+		r = maker_start(m->sync);
 	if (r < 0) {
 		char why[OCI_ERROR_MAX];
 		snprintf(why, sizeof(why), "%s", oci_error());

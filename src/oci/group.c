@@ -102,6 +102,18 @@ static size_t existing_prefix(const struct cgroup *g)
 	return least;
 }
 
+/* A group is killed with its container, so it has but one; and in a frozen one nothing would ever start. */
+static int check_unused(const struct cgroup *g)
+{
+	if (g->path[g->made_from])
+		return 0;
+	if (cgroup_populated(&g->layout, g->path))
+		return oci_fail(-EBUSY, "container's cgroup is not empty: %s", g->path);
+	if (cgroup_frozen(&g->layout, g->path))
+		return oci_fail(-EBUSY, "container's cgroup unexpectedly frozen: %s", g->path);
+	return 0;
+}
+
 static bool may_do_without(const struct json *config, int error)
 {
 	return options.rootless && (error == -EACCES || error == -EPERM || error == -EROFS || error == -ENOENT) &&
@@ -130,7 +142,10 @@ int group_create(struct cgroup *g, const struct json *config, const char *id)
 		return 0; /* made around the first process: group_adopt */
 	(void)id;
 	g->made_from = existing_prefix(g);
-	int r = cgroup_create(&g->layout, g->path);
+	int r = check_unused(g);
+	if (r < 0)
+		return r;
+	r = cgroup_create(&g->layout, g->path);
 	if (r < 0) {
 		group_destroy(g, true);
 		if (may_do_without(config, r)) {
@@ -160,17 +175,96 @@ int group_adopt(struct cgroup *g, const struct json *config, const char *id, pid
 	return r;
 }
 
+/* "cpu" in "cpu,cpuacct" or "systemd" in "name=systemd". */
+static bool hierarchy_has(const struct cgroup_hierarchy *h, const char *name, size_t len)
+{
+	for (const char *at = h->controllers_text; *at;) {
+		size_t n = strcspn(at, ",");
+		const char *word = n > 5 && !strncmp(at, "name=", 5) ? at + 5 : at;
+		if ((size_t)(at + n - word) == len && !strncmp(word, name, len))
+			return true;
+		at += n + (at[n] == ',');
+	}
+	return false;
+}
+
+static const char *path_in(struct arena *a, const struct cgroup *g, size_t i, const char *sub)
+{
+	const char *path = arena_printf(a, "%s/%s", g->path, sub);
+	return access(arena_printf(a, "%s/%s", g->layout.h[i].mount, path), F_OK) == 0 ? path : NULL;
+}
+
+/* Every hierarchy that has it; at least one. */
+static int choose_everywhere(struct cgroup *g, struct arena *a, const char *sub)
+{
+	bool any = false;
+	for (size_t i = 0; i < g->layout.n; i++) {
+		g->below[i] = path_in(a, g, i, sub);
+		any |= g->below[i] != NULL;
+	}
+	return any ? 0 : oci_fail(-ENOENT, "--cgroup: %s/%s", g->path, sub);
+}
+
+static int choose_for(struct cgroup *g, struct arena *a, const char *name, size_t len, const char *sub)
+{
+	for (size_t i = 0; i < g->layout.n; i++) {
+		if (!hierarchy_has(&g->layout.h[i], name, len))
+			continue;
+		if (g->below[i])
+			return oci_fail(0, "--cgroup: controller %.*s is there twice", (int)len, name);
+		g->below[i] = path_in(a, g, i, sub);
+		return g->below[i] ? 0 : oci_fail(-ENOENT, "--cgroup: %s/%s of %.*s", g->path, sub, (int)len, name);
+	}
+	return oci_fail(0, "--cgroup: there is no controller %.*s on cgroup v1", (int)len, name);
+}
+
+int group_choose_below(struct cgroup *g, struct arena *a, const char *const *words, size_t n)
+{
+	int r = 0;
+	if (n && (g->manager == GROUP_DISABLED || !*g->path))
+		return oci_fail(0, "--cgroup: the container has no cgroup");
+	for (size_t i = 0; i < n && r == 0; i++) {
+		const char *colon = strchr(words[i], ':'), *sub = colon ? colon + 1 : words[i];
+		if (strstr(sub, ".."))
+			return oci_fail(0, "--cgroup: bad sub cgroup path: %s", words[i]);
+		if (strlen(g->path) + strlen(sub) + 2 > CGROUP_PATH_MAX)
+			return oci_fail(0, "--cgroup %s is not usable", words[i]);
+		if (!colon && n > 1)
+			return oci_fail(0, "--cgroup %s: of several each needs its controllers", words[i]);
+		if (!colon)
+			return choose_everywhere(g, a, sub);
+		for (const char *at = words[i]; at < colon && r == 0;) {
+			size_t len = strcspn(at, ",:");
+			r = choose_for(g, a, at, len, sub);
+			at += len + 1;
+		}
+	}
+	return r;
+}
+
+static const char *joined_path(const struct cgroup *g, size_t i)
+{
+	return g->below[i] ? g->below[i] : g->path;
+}
+
 int group_join(const struct cgroup *g, bool v2_done)
 {
-	if (g->manager != GROUP_CGROUPFS)
-		return 0;
-	int r = cgroup_join(&g->layout, g->path, v2_done);
-	return r < 0 ? oci_fail(r, "joining cgroup %s", g->path) : 0;
+	for (size_t i = 0; i < g->layout.n && g->manager == GROUP_CGROUPFS; i++) {
+		const struct cgroup_hierarchy *h = &g->layout.h[i];
+		int r = h->v2 && v2_done ? 0 : cgroup_join_in(h, joined_path(g, i));
+		if (r < 0)
+			return oci_fail(r, "joining cgroup %s%s%s", joined_path(g, i), h->v2 ? "" : " of ",
+					h->controllers_text);
+	}
+	return 0;
 }
 
 int group_clone_target(const struct cgroup *g)
 {
-	return g->manager == GROUP_CGROUPFS ? cgroup_open_v2(&g->layout, g->path) : -1;
+	for (size_t i = 0; i < g->layout.n && g->manager == GROUP_CGROUPFS; i++)
+		if (g->layout.h[i].v2)
+			return cgroup_open_v2(&g->layout, joined_path(g, i));
+	return -1;
 }
 
 int group_destroy(struct cgroup *g, bool parents_too)

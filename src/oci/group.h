@@ -19,10 +19,11 @@ enum group_manager { GROUP_CGROUPFS, GROUP_SYSTEMD, GROUP_DISABLED };
 struct cgroup {
 	enum group_manager manager;
 	struct cgroup_layout layout;
-	bool detected;		    /* layout is filled in */
-	char path[CGROUP_PATH_MAX]; /* relative to each hierarchy */
-	char unit[256];		    /* systemd: the scope */
-	size_t made_from;	    /* path[0..made_from) existed before; the rest is ours. On failure all of it goes */
+	bool detected;				   /* layout is filled in */
+	char path[CGROUP_PATH_MAX];		   /* relative to each hierarchy */
+	char unit[256];				   /* systemd: the scope */
+	const char *below[CGROUP_HIERARCHIES_MAX]; /* exec: a group below path to join instead; NULL: path itself */
+	size_t made_from; /* path[0..made_from) existed before; the rest is ours. On failure all of it goes */
 };
 
 /* Where the container's group is to be: linux.cgroupsPath, else /ID. Needs options. */
@@ -35,6 +36,9 @@ int group_create(struct cgroup *g, const struct json *config, const char *id);
 /* systemd moves pid in itself; else the processes join on their own (group_join), except for a foreign user namespace.
  */
 int group_adopt(struct cgroup *g, const struct json *config, const char *id, pid_t pid);
+/* exec --cgroup: "PATH" for the hierarchies that have it, or "CONTROLLER[,CONTROLLER…]:PATH". The layout is filled in.
+ */
+int group_choose_below(struct cgroup *g, struct arena *a, const char *const *words, size_t n);
 /* The calling process. v2_done: cloned into it. */
 int group_join(const struct cgroup *g, bool v2_done);
 /* For CLONE_INTO_CGROUP, or -1 when there is nothing to clone into. */

@@ -37,13 +37,15 @@ bool hooks_any(const struct container *c, const char *point)
 	return json_len(hooks_of(c, point)) > 0;
 }
 
-static _Noreturn void be_hook(const struct json *hook, struct arena *a, int in, int out, bool inside)
+/* process: whose environment a hook in the container has without one of its own. NULL: the runtime's, which is nothing
+ * to tell to programs of the image. */
+static _Noreturn void be_hook(const struct json *hook, struct arena *a, int in, int out, const struct json *process)
 {
+	const struct json *own = json_get(hook, "env");
 	const char **args = config_strings(a, json_get(hook, "args"), NULL),
-		   **env = config_strings(a, json_get(hook, "env"), NULL);
+		   **env = config_strings(a, own ? own : json_get(process, "env"), NULL);
 	const char *path = json_path_str(hook, "path"), *alone[] = {path, NULL};
-	/* Without its own environment it has the runtime's; which is nothing to tell to programs of the image. */
-	if (!json_get(hook, "env") && !inside)
+	if (!own && !process)
 		env = (const char **)environ;
 	setpgid(0, 0);
 	process_reset_signals();
@@ -72,7 +74,7 @@ static int wait_for(pid_t pid, int64_t timeout_s)
 	return r == 0 ? -ETIMEDOUT : status;
 }
 
-static int run_one(const struct json *hook, const char *point, int index, const char *state)
+static int run_one(const struct container *c, const struct json *hook, const char *point, int index, const char *state)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	const char *path = json_path_str(hook, "path");
@@ -86,7 +88,7 @@ static int run_one(const struct json *hook, const char *point, int index, const 
 		return oci_fail(r, "%s hook #%d: its input", point, index);
 	pid_t pid = fork();
 	if (pid == 0)
-		be_hook(hook, &a, in, out, !strcmp(point, "startContainer"));
+		be_hook(hook, &a, in, out, strcmp(point, "startContainer") ? NULL : c->process);
 	if (pid < 0)
 		return oci_fail(-errno, "%s hook #%d: fork", point, index);
 	int64_t timeout = json_path_int(hook, "timeout", 0);
@@ -115,7 +117,7 @@ static int run_list(const struct container *c, const char *point, const char *ph
 		return 0;
 	const char *state = json_to_string(&a, container_state(&a, c, phase));
 	JSON_EACH(h, hooks_of(c, point)) {
-		int r = run_one(h, point, i++, state);
+		int r = run_one(c, h, point, i++, state);
 		if (r < 0 && !all)
 			return r;
 		if (r < 0)

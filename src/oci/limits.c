@@ -31,7 +31,7 @@ static const struct {
     {"RLIMIT_STACK", RLIMIT_STACK},
 };
 
-static int set_rlimits(const struct json *list)
+int process_rlimits(const struct json *list)
 {
 	unsigned seen = 0;
 	JSON_EACH(e, list) {
@@ -181,7 +181,5 @@ int process_limits(const struct process *p)
 		r = set_scheduler(json_get(p->spec, "scheduler"));
 	if (r == 0)
 		r = set_io_priority(json_get(p->spec, "ioPriority"));
-	if (r == 0)
-		r = set_rlimits(json_get(p->spec, "rlimits"));
 	return r;
 }

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,23 +20,12 @@
 #include "oci/config.h"
 #include "oci/error.h"
 #include "oci/hooks.h"
+#include "oci/pass.h"
 #include "oci/sync.h"
 #include "oci/terminal.h"
 #include "runtime/state.h"
 
 #define KEEP_GROUPS "run.oci.keep_original_groups" /* what podman asks for --group-add=keep-groups by */
-
-static int connect_listener(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	if (path[0] != '/' || strlen(path) >= sizeof(a.sun_path))
-		return oci_fail(0, "linux.seccomp.listenerPath \"%s\" is not usable", path);
-	strcpy(a.sun_path, path);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return oci_fail(-errno, "connecting to linux.seccomp.listenerPath %s", path);
-	return TAKE_FD(fd);
-}
 
 int maker_process(struct maker *m, const struct json *process, int preserve_fds, bool new_keyring, bool no_filter)
 {
@@ -47,16 +35,10 @@ int maker_process(struct maker *m, const struct json *process, int preserve_fds,
 	p->spec = process;
 	p->preserve_fds = preserve_fds;
 	p->keyring = new_keyring ? arena_printf(&c->arena, "_ses.%s", c->id) : NULL;
-	/* What we were started with doesn't close on exec, what we opened does. */
-	for (int fd = 3; fd < 3 + preserve_fds - p->listen_fds; fd++) {
-		int flags = fcntl(fd, F_GETFD);
-		if (flags < 0 || flags & FD_CLOEXEC)
-			return oci_fail(-EBADF, "--preserve-fds: descriptor %d", fd);
-	}
 	p->keep_groups = str_eq(json_str(json_get(json_get(c->config, "annotations"), KEEP_GROUPS)), "1");
 	int r = no_filter ? 0 : filter_prepare(&c->arena, seccomp, &p->filter);
 	if (r == 0 && p->filter.notify) {
-		p->notify_socket = connect_listener(json_path_str(seccomp, "listenerPath"));
+		p->notify_socket = pass_connect("linux.seccomp.listenerPath", json_path_str(seccomp, "listenerPath"));
 		r = p->notify_socket < 0 ? p->notify_socket : 0;
 	}
 	return r;

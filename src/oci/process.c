@@ -25,6 +25,7 @@
 #include "oci/config.h"
 #include "oci/container.h"
 #include "oci/error.h"
+#include "oci/pass.h"
 #include "runtime/caps.h"
 #include "runtime/passwd.h"
 #include "runtime/rootfs.h"
@@ -224,7 +225,12 @@ static int read_sets(const struct json *spec, struct sets *ret, uint64_t *ret_ha
 	s.permitted &= have;
 	s.effective &= s.permitted;
 	s.inheritable &= (s.bounding | s.permitted) & have;
-	s.ambient &= s.permitted & s.inheritable;
+	uint64_t unraised = s.ambient & ~(s.permitted & s.inheritable);
+	for (int i = 0; i < 64; i++)
+		if (unraised & 1ull << i)
+			oci_warn("can't raise ambient capability CAP_%s: it is not permitted and inheritable",
+				 str_or(caps_name(i), "?"));
+	s.ambient &= ~unraised;
 	*ret = s;
 	*ret_have = have;
 	return 0;
@@ -334,30 +340,14 @@ static int set_labels(const struct process *p)
 
 /* ---- the listener of user notification ---- */
 
-static int hand_over(const struct process *p, int listener)
-{
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec iov = {(void *)(uintptr_t)p->notify_state, strlen(p->notify_state)};
-	struct msghdr h = {
-	    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &listener, sizeof(int));
-	if (sendmsg(p->notify_socket, &h, MSG_NOSIGNAL) < 0)
-		return oci_fail(-errno, "handing seccomp's listener over");
-	return 0;
-}
-
 static int install_filter(const struct process *p)
 {
 	int listener;
 	int r = filter_install(&p->filter, &listener);
-	return r < 0 || listener < 0 ? r : hand_over(p, listener);
+	if (r < 0 || listener < 0)
+		return r;
+	r = pass_send(p->notify_socket, p->notify_state, listener);
+	return r < 0 ? oci_fail(r, "handing seccomp's listener over") : 0;
 }
 
 /* ---- the end ---- */
@@ -365,13 +355,24 @@ static int install_filter(const struct process *p)
 /*
  * Closed, not only close-on-exec: the path that is executed may be an image's choice, and /proc/self/fd/N/../.. through
  * an open directory of the host's would be a file of the host (CVE-2024-21626). Before the filter, which may not know
- * close_range. Left are sockets.
+ * close_range. Left are sockets. Of the preserved range, holes that the caller left have been filled by what is ours:
+ * that closes on exec, what the caller gave does not.
  */
-static int close_others(const struct process *p, int sync)
+static int by_number(const void *a, const void *b)
 {
-	int keep[2] = {MIN_OF(sync, p->notify_socket), MAX_OF(sync, p->notify_socket)};
+	return *(const int *)a - *(const int *)b;
+}
+
+static int close_but(const struct process *p, int *keep, size_t n)
+{
 	int first = 3 + p->preserve_fds;
-	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (int fd = 3; fd < first; fd++) {
+		int flags = bsearch(&fd, keep, n, sizeof(*keep), by_number) ? 0 : fcntl(fd, F_GETFD);
+		if (flags > 0 && flags & FD_CLOEXEC)
+			close(fd);
+	}
+	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < first)
 			continue;
 		if (keep[i] > first && syscall(SYS_close_range, first, keep[i] - 1, 0) < 0)
@@ -379,6 +380,12 @@ static int close_others(const struct process *p, int sync)
 		first = keep[i] + 1;
 	}
 	return syscall(SYS_close_range, first, ~0u, 0) < 0 ? oci_fail(-errno, "close_range") : 0;
+}
+
+int process_close_others(const struct process *p, int sync, int listener)
+{
+	int keep[] = {sync, listener, p->notify_socket, p->proc, oci_log_fd()};
+	return close_but(p, keep, ARRAY_SIZE(keep));
 }
 
 int process_drop(struct process *p, int sync)
@@ -394,7 +401,7 @@ int process_drop(struct process *p, int sync)
 	if (r == 0)
 		r = become_user(p);
 	if (r == 0)
-		r = close_others(p, sync);
+		r = close_but(p, (int[]){sync, p->notify_socket}, 2);
 	if (r < 0)
 		return r;
 	/* Without no_new_privs installing a filter needs CAP_SYS_ADMIN: the one capability that is dropped after it. */
@@ -417,5 +424,5 @@ int process_drop(struct process *p, int sync)
 int process_exec(const struct process *p)
 {
 	execve(p->path, (char *const *)(uintptr_t)p->args, (char *const *)(uintptr_t)p->env);
-	return oci_fail(-errno, "exec: \"%s\"", p->path);
+	return oci_fail(-errno, "exec %s", p->path);
 }

@@ -31,10 +31,16 @@ struct process {
 void process_reset_signals(void);
 /* Of the user namespace just entered, where it has one. */
 void process_become_root(bool keep_groups);
-/* What needs the runtime's rights: oom score, scheduling, limits. proc: see struct process. */
+/* What needs the runtime's rights: oom score, scheduling. proc: see struct process. */
 int process_limits(const struct process *p);
+/* Last of what does: from then on few descriptors may be had. */
+int process_rlimits(const struct json *list);
+/* linux.memoryPolicy, NULL: as it is. For the calling process and its children. */
+int process_memory_policy(const struct json *policy);
 /* In the container's root: cwd, environment, and the executable looked up. root: O_PATH of /. */
 int process_prepare(struct arena *a, struct process *p, int root);
+/* Closes what isn't needed while waiting to be started: a created container keeps nothing of its maker's. */
+int process_close_others(const struct process *p, int sync, int listener);
 /* Privileges dropped, descriptors but sync closed, filter installed: what follows is the container's. */
 int process_drop(struct process *p, int sync);
 /* Returns on failure only. */

@@ -14,6 +14,7 @@
 #include "oci/error.h"
 #include "oci/hooks.h"
 #include "oci/maker.h"
+#include "oci/notify.h"
 
 static int connect_to(const struct container *c)
 {
@@ -39,10 +40,12 @@ static int start(int argc, char **argv)
 		return oci_fail(0, "cannot start a container that has stopped");
 	if (phase != PHASE_CREATED)
 		return oci_fail(0, "cannot start an already running container");
-	_cleanup_close_ int sync = connect_to(&c);
+	_cleanup_close_ int sync = connect_to(&c), notify = -1;
 	if (sync < 0)
 		return sync;
-	r = maker_start(sync);
+	r = notify_listen(&c, &notify);
+	if (r == 0)
+		r = maker_start(sync);
 	if (r == 0)
 		unlinkat(c.dir_fd, "start.sock", 0);
 	if (r == 0)
@@ -57,7 +60,10 @@ static int start(int argc, char **argv)
 			oci_warn("%s", oci_error());
 		oci_fail(0, "%s", why);
 	}
-	return r;
+	if (r < 0 || notify < 0)
+		return r;
+	container_unlock(&c); /* others may ask for it and kill it */
+	return notify_wait_ready(notify, &c);
 }
 
 const struct command command_start = {"start", "ID", "run the command of a created container", NULL, 1, 1, false,

@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
@@ -24,41 +23,20 @@
 #include "base/json.h"
 #include "base/macros.h"
 #include "oci/error.h"
+#include "oci/notify.h"
+#include "oci/pass.h"
 #include "runtime/rootfs.h"
 
 #define MASTER_NAME "/dev/pts/ptmx" /* what the receiver is told it got */
 
-int terminal_connect(const char *path)
+/* Newlines are for our own terminal, where there is one, to translate: a pipe gets what the container wrote. */
+static void plain_newlines(int master)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	char through[64];
-	/* Longer paths than sun_path has room for are reached by descriptor. */
-	_cleanup_close_ int at = open(path, O_PATH | O_CLOEXEC);
-	if (at < 0)
-		return oci_fail(-errno, "console socket %s", path);
-	snprintf(through, sizeof(through), "/proc/self/fd/%d", at);
-	strcpy(a.sun_path, through);
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return oci_fail(-errno, "connecting to console socket %s", path);
-	return TAKE_FD(fd);
-}
-
-static int send_master(int socket, int master)
-{
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec iov = {MASTER_NAME, sizeof(MASTER_NAME) - 1};
-	struct msghdr h = {
-	    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof(control.space)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &master, sizeof(int));
-	return sendmsg(socket, &h, MSG_NOSIGNAL) < 0 ? oci_fail(-errno, "handing the terminal over") : 0;
+	struct termios t;
+	if (tcgetattr(master, &t) < 0)
+		return;
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	tcsetattr(master, TCSANOW, &t);
 }
 
 int terminal_receive(int socket)
@@ -80,6 +58,7 @@ int terminal_receive(int socket)
 	if (!c || c->cmsg_type != SCM_RIGHTS)
 		return oci_fail(n < 0 ? -errno : 0, "no terminal came");
 	memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	plain_newlines(fd);
 	return fd;
 }
 
@@ -123,8 +102,10 @@ int terminal_take(int root, const struct json *process, int socket, bool first)
 	if (fchown(slave, (uid_t)json_path_int(process, "user.uid", 0), (gid_t)-1) < 0 && errno != EPERM &&
 	    errno != EROFS && errno != EINVAL)
 		return oci_fail(-errno, "giving the terminal to its user");
-	int r = send_master(socket, master);
-	if (r == 0 && first)
+	int r = pass_send(socket, MASTER_NAME, master);
+	if (r < 0)
+		oci_fail(r, "handing the terminal over");
+	else if (first)
 		r = bind_console(root, slave);
 	if (r < 0)
 		return r;
@@ -179,7 +160,7 @@ static bool copy(int from, int to)
 	return n > 0 && fs_write_all(to, data, (size_t)n) == 0;
 }
 
-int terminal_attend(int master, int pidfd)
+int terminal_attend(int master, int pidfd, int notify)
 {
 	struct termios saved, raw;
 	bool is_tty = master >= 0 && tcgetattr(STDIN_FILENO, &saved) == 0;
@@ -189,14 +170,20 @@ int terminal_attend(int master, int pidfd)
 	if (is_tty) {
 		raw = saved;
 		cfmakeraw(&raw);
+		raw.c_oflag |= OPOST; /* see plain_newlines */
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 		copy_size(master);
 	}
-	struct pollfd p[4] = {
-	    {signals, POLLIN, 0}, {pidfd, POLLIN, 0}, {master, POLLIN, 0}, {master < 0 ? -1 : 0, POLLIN, 0}};
+	struct pollfd p[5] = {{signals, POLLIN, 0},
+			      {pidfd, POLLIN, 0},
+			      {master, POLLIN, 0},
+			      {master < 0 ? -1 : 0, POLLIN, 0},
+			      {notify, POLLIN, 0}};
 	for (;;) {
-		if (poll(p, 4, -1) < 0 && errno != EINTR)
+		if (poll(p, 5, -1) < 0 && errno != EINTR)
 			break;
+		if (p[4].revents)
+			notify_forward(notify);
 		if (p[0].revents)
 			on_signal(signals, master, pidfd);
 		if (p[2].revents && !copy(master, STDOUT_FILENO))

@@ -381,13 +381,18 @@ int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct s
 	return 0;
 }
 
+int cgroup_join_in(const struct cgroup_hierarchy *h, const char *path)
+{
+	_cleanup_close_ int dir = cgroup_open_in(h, path);
+	return dir < 0 ? dir : h->ops->join(h, dir);
+}
+
 int cgroup_join(const struct cgroup_layout *l, const char *path, bool v2_done)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->h[i].v2 && v2_done)
 			continue;
-		_cleanup_close_ int dir = cgroup_open_in(&l->h[i], path);
-		int r = dir < 0 ? dir : l->h[i].ops->join(&l->h[i], dir);
+		int r = cgroup_join_in(&l->h[i], path);
 		if (r < 0)
 			return r;
 	}

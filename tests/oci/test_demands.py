@@ -39,7 +39,7 @@ REFUSED = [
     ("linux.personality", {"domain": "LINUX64"}, ["personality", "LINUX64"]),
     ("linux.personality", {"domain": "LINUX", "flags": ["X"]}, ["personality"]),
     ("linux.intelRdt", {"closID": "x"}, ["intelRdt"]),
-    ("linux.memoryPolicy", {"mode": "MPOL_BIND", "nodes": "0"}, ["memoryPolicy"]),
+    ("linux.memoryPolicy", {"mode": "MPOL_NONE", "nodes": "0"}, ["memoryPolicy", "MPOL_NONE"]),
     ("linux.timeOffsets", {"realtime": {"secs": 1}}, ["timeOffsets"]),
     ("linux.uidMappings", [{"containerID": 0, "hostID": 0, "size": 1}], ["uidMappings", "user namespace"]),
     ("linux.cgroupsPath", "/../../x", ["cgroupsPath"]),

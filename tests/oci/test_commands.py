@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runc and crun have beyond the specification, and their drivers use."""
+import array
+import contextlib
+import json
+import os
+import pathlib
+import select
+import signal
+import socket
+import subprocess
+
+from bundle import Skip, expect
+from test_lifecycle import has_controller
+
+
+@contextlib.contextmanager
+def running(o, *args, change=None, **options):
+    name = o.name()
+    o.do("run", "--detach", "--bundle", o.bundle(*(args or ("/bin/sleep", "1000")), change=change), name,
+         stdin=subprocess.DEVNULL, capture_output=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    try:
+        yield name
+    finally:
+        o.do("delete", "--force", name)
+
+
+def received(listener):
+    """The descriptor and text that come over the next connection."""
+    peer, _ = listener.accept()
+    with peer:
+        text, control, _, _ = peer.recvmsg(64, socket.CMSG_SPACE(4))
+        expect(control, f"no descriptor with {text}")
+        return array.array("i", control[0][2])[0], text
+
+
+def groups_of(pid):
+    """Controllers to path."""
+    lines = pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines}
+
+
+def test_pidfd_socket(o):
+    path = o.dir / "pidfd.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        name, pid_file = o.name(), o.dir / "pid"
+        o.do("create", "--bundle", o.bundle("/bin/sleep", "1000"), "--pidfd-socket", path, name, stdin=subprocess.DEVNULL,
+             capture_output=False)
+        first, text = received(listener)
+        expect(text == b"pidfd", f"{text}")
+        o.do("start", name)
+        o.do("exec", "--detach", "--pidfd-socket", path, "--pid-file", pid_file, name, "/bin/sleep", "1000", capture_output=False)
+        more, _ = received(listener)
+        signal.pidfd_send_signal(more, signal.SIGKILL)
+        expect(select.select([more], [], [], 10)[0], "exec's process ends")
+        signal.pidfd_send_signal(first, signal.SIGKILL)
+        expect(select.select([first], [], [], 10)[0], "the container ends")
+        os.close(first)
+        os.close(more)
+    o.do("delete", name)
+    expect("pidfd socket" in o.do("run", "--pidfd-socket", o.dir / "absent", "--bundle", o.bundle(), o.name(), code=1).stderr, "named")
+    o.clean("after pidfds")
+
+
+def test_exec_below_the_group(o):
+    with running(o) as name:
+        pid = json.loads(o.do("state", name).stdout)["pid"]
+        own = groups_of(pid)
+        mounts = [line.split() for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+        found = {}  # controllers ("" is v2) to the group's directory
+        for m in mounts:
+            kind, options = m[m.index("-") + 1], m[-1].split(",")
+            for key, path in own.items():
+                if (kind == "cgroup2" and not key) or (kind == "cgroup" and key and key.split(",")[0] in options):
+                    found[key] = pathlib.Path(m[4] + path)
+        key = next((k for k in ("pids", "freezer") if k in found), "")
+        (found[key] / "below").mkdir()
+
+        def groups(*flags):
+            pid_file = o.dir / "pid"
+            o.do("exec", "--detach", *flags, "--pid-file", pid_file, name, "/bin/sleep", "1000", capture_output=False)
+            return groups_of(pid_file.read_text())
+        expect(groups("--cgroup=below") == {**own, key: own[key] + "/below"}, "only where there is one")
+        if key:
+            expect(groups(f"--cgroup={key}:below") == {**own, key: own[key] + "/below"}, "of one controller")
+            for bad in ("nothing:below", f"{key},{key}:below", f"{key}:absent"):
+                o.do("exec", f"--cgroup={bad}", name, "/bin/true", code=255)
+        expect(groups("--cgroup=/") == {k: v + "/" if v != own[k] else v for k, v in own.items()}, "its own")
+        for bad in ("absent", "../x", "below/../../.."):
+            expect("--cgroup" in o.do("exec", "--cgroup", bad, name, "/bin/true", code=255).stderr, bad)
+    o.clean("after exec below")
+
+
+def test_preserved_descriptors_with_holes(o):
+    read, write = os.pipe()
+    os.dup2(write, 7)
+    bundle = o.bundle("/bin/sh", "-c", "ls /proc/self/fd; echo through >&7")
+    r = o.do("run", "--preserve-fds=10", "--bundle", bundle, o.name(), pass_fds=[7])
+    expect(r.stdout.split()[:4] == ["0", "1", "2", "3"] and "7" in r.stdout.split() and len(r.stdout.split()) == 5,
+           f"only what was given, and ls's own: {r.stdout}")
+    expect(os.read(read, 100) == b"through\n", "it is the one")
+    for fd in (read, write, 7):
+        os.close(fd)
+
+
+def test_update_from_standard_input(o):
+    if not has_controller("pids"):
+        raise Skip("no pids controller")
+    with running(o) as name:
+        o.do("update", "--resources=-", name, input=json.dumps({"pids": {"limit": 55}}))
+        expect(json.loads(o.do("events", "--stats", name).stdout)["data"]["pids"]["limit"] == 55, "the limit")
+        r = o.do("update", "--resources=-", name, input=json.dumps({"pids": {"limit": "many"}}), code=1)
+        expect("pids.limit" in r.stderr, f"{r.stderr}")
+
+
+def test_capabilities_of_exec(o):
+    def change(c):
+        c["process"]["capabilities"] = {"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"],
+                                        "inheritable": ["CAP_CHOWN"], "ambient": []}
+    with running(o, change=change) as name:
+        status = o.do("exec", "--cap=CAP_CHOWN", name, "/bin/grep", "^Cap", "/proc/self/status").stdout.split()
+        expect(status == ["CapInh:", f"{1:016x}", "CapPrm:", f"{0x21:016x}", "CapEff:", f"{0x21:016x}", "CapBnd:", f"{0x21:016x}",
+                          "CapAmb:", f"{1:016x}"], f"{status}")
+
+    def unraised(c):
+        c["process"]["capabilities"]["ambient"] = ["CAP_CHOWN"]
+    expect("ambient capability CAP_CHOWN" in o.run(o.bundle(change=unraised)).stderr, "a warning")
+
+
+def test_groups_in_use(o):
+    path = f"/{o.word}/shared"
+    with running(o, change=lambda c: c["linux"].update(cgroupsPath=path)) as name:
+        r = o.run(o.bundle(change=lambda c: c["linux"].update(cgroupsPath=path)), code=1)
+        expect("not empty" in r.stderr, f"{r.stderr}")
+        expect(json.loads(o.do("state", name).stdout)["status"] == "running", "the other one isn't harmed")
+    o.clean("after groups in use")
+
+
+def test_a_created_container_holds_nothing_of_its_maker(o):
+    read, write = os.pipe()
+    name = o.name()
+    subprocess.run([o.program, "--root", o.root, "create", "--bundle", o.bundle(), name], check=True, pass_fds=[write], timeout=30,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(write)
+    expect(os.read(read, 1) == b"", "the pipe's end")
+    os.close(read)
+    pid = json.loads(o.do("state", name).stdout)["pid"]
+    held = sorted(os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    expect(all(h == "/dev/null" or h == "/" or h.startswith("socket:") for h in held), f"{held}")
+    o.do("delete", name)
+
+
+def test_few_descriptors(o):
+    """The limit is the command's, not that of making the container."""
+    def change(c):
+        c["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 8, "hard": 8}]
+        c["mounts"] += [{"destination": f"/mnt/{i}", "source": "/tmp", "type": "bind", "options": ["bind"]} for i in range(20)]
+    with running(o, change=change) as name:
+        expect(o.do("exec", name, "/bin/sh", "-c", "ulimit -n").stdout == "8\n", "the limit")
+
+
+def test_environment_and_place_of_hooks(o):
+    out = o.dir / "place"
+
+    def change(c):
+        c["process"]["env"] += ["ONE=1"]
+        c["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", f"ls -d bin/busybox > {out}"]}],
+                      "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo $ONE > /tmp/one"]},
+                                         {"path": "/bin/sh", "args": ["sh", "-c", "echo $ONE$TWO > /tmp/two"], "env": ["TWO=2"]}]}
+    expect(o.run(o.bundle("/bin/cat", "/tmp/one", "/tmp/two", change=change)).stdout == "1\n2\n", "environment")
+    expect(out.read_text() == "bin/busybox\n", "createContainer's working directory is the container's root")
+
+
+def test_newlines_of_a_terminal(o):
+    """In a pipe they are those that the container wrote."""
+    def change(c):
+        c["process"]["terminal"] = True
+    expect(o.run(o.bundle("/bin/echo", "one", change=change)).stdout == "one\n", "run")
+    with running(o) as name:
+        expect(o.do("exec", "-t", name, "/bin/echo", "two").stdout == "two\n", "exec")
+
+
+def test_memory_policy(o):
+    def change(**policy):
+        return lambda c: c["linux"].update(memoryPolicy=policy)
+    if not os.path.exists("/proc/self/numa_maps"):
+        raise Skip("the kernel has no NUMA")
+    r = o.run(o.bundle("/bin/cat", "/proc/self/numa_maps", change=change(mode="MPOL_BIND", nodes="0", flags=["MPOL_F_STATIC_NODES"])))
+    expect("bind=static:0 " in r.stdout.splitlines()[0], r.stdout)
+    for bad in ({}, {"mode": "MPOL_BIND", "nodes": "x"}, {"mode": "MPOL_BIND", "nodes": "0", "flags": ["NO"]}, {"mode": "MPOL_BIND"}):
+        o.refused(o.bundle(change=change(**bad)), "memoryPolicy")
+
+
+def notify_manager(o):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(str(o.dir / "manager.sock"))
+    s.settimeout(20)
+    return s
+
+
+# busybox has no client of sd_notify; the test's own process speaks for the container, over the socket it sees.
+def say(root, name, *texts):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.connect(f"{root}/{name}/notify/notify.sock")
+        for text in texts:
+            s.send(text)
+
+
+def test_notifications(o):
+    env = dict(os.environ, NOTIFY_SOCKET=str(o.dir / "manager.sock"))
+    with notify_manager(o) as manager:
+        name = o.name()
+        bundle = o.bundle("/bin/sh", "-c", "echo $NOTIFY_SOCKET; exec sleep 1000")
+        read, write = os.pipe()
+        subprocess.run([o.program, "--root", o.root, "create", "--bundle", bundle, name], check=True, env=env, timeout=30,
+                       stdin=subprocess.DEVNULL, stdout=write)
+        start = subprocess.Popen([o.program, "--root", o.root, "start", name], env=env)
+        expect(os.read(read, 100) == b"/run/notify/notify.sock\n", "the variable")
+        pid = json.loads(o.do("state", name).stdout)["pid"]
+        inside = pathlib.Path(f"/proc/{pid}/root/run/notify")
+        expect(inside.joinpath("notify.sock").is_socket(), "the socket")
+        expect(os.statvfs(inside).f_flag & (os.ST_RDONLY | os.ST_NOSUID) == os.ST_RDONLY | os.ST_NOSUID, "nothing can be put there")
+        expect(start.poll() is None, "start waits")
+        say(o.root, name, b"MAINPID=1\nFDSTORE=1", b"x" * 5000, b"STATUS=half\nMAINPID=7", b"READY=1\n")
+        expect(manager.recv(4096) == b"STATUS=half\n", "what is harmless")
+        expect(manager.recv(4096) == b"READY=1\n", "ready")
+        expect(manager.recv(4096) == f"MAINPID={pid}\n".encode(), "the container's process as the manager sees it")
+        text, control, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(4))
+        expect(text == b"BARRIER=1" and start.poll() is None, f"{text}")
+        os.close(array.array("i", control[0][2])[0])
+        expect(start.wait(timeout=20) == 0, "it ends once the manager has seen it")
+        o.do("delete", "--force", name)
+        os.close(read)
+        os.close(write)
+        # One that ends without a word.
+        name = o.name()
+        o.do("run", "--detach", "--bundle", o.bundle("/bin/true"), name, env=env)
+        o.do("delete", "--force", name)
+        # In the foreground it goes on.
+        name = o.name()
+        bundle = o.bundle("/bin/sh", "-c", "echo up; read line")
+        run = subprocess.Popen([o.program, "--root", o.root, "run", "--bundle", bundle, name], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        expect(run.stdout.readline() == b"up\n", "up")
+        for text in (b"READY=1\n", b"WATCHDOG=1\n", b"STOPPING=1\n"):
+            say(o.root, name, text)
+            expect(manager.recv(4096) == text, "passed on")
+        run.communicate(b"\n", timeout=20)
+        expect(run.returncode == 0, "its status")
+    o.clean("after notifications")
