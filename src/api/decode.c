@@ -163,14 +163,19 @@ static void add_element_name(struct buf *b, const struct field *f)
 		buf_adds(b, names[f->kind]);
 }
 
-/* level: how many of the field's containers (list, map) the value is already inside of. */
-static int wrong_type(struct decoder *d, const struct type *in, const struct field *f, int level, const struct json *v)
+const char *decode_type_name(const struct json *v)
 {
 	static const char *const names[] = {[JSON_NULL] = "null",     [JSON_BOOL] = "bool",   [JSON_NUMBER] = "number",
 					    [JSON_STRING] = "string", [JSON_ARRAY] = "array", [JSON_OBJECT] = "object"};
+	return names[v ? v->type : JSON_NULL];
+}
+
+/* level: how many of the field's containers (list, map) the value is already inside of. */
+static int wrong_type(struct decoder *d, const struct type *in, const struct field *f, int level, const struct json *v)
+{
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	buf_addf(&b, "json: cannot unmarshal %s", names[v->type]);
+	buf_addf(&b, "json: cannot unmarshal %s", decode_type_name(v));
 	if (v->type == JSON_NUMBER && f->kind >= FIELD_INT32 && f->kind <= FIELD_UINT64)
 		buf_addf(&b, " %.*s", (int)MIN_OF(v->len, 64u), v->str);
 	buf_addf(&b, " into Go struct field %s.%s of type ", short_name(in->name, false), buf_str(&d->fields));

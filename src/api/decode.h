@@ -70,6 +70,9 @@ void decode_settle(struct arena *a, const struct type *type, struct json *tree);
 /* For the store: null for what decode_settle() left out. */
 void decode_finish(struct arena *a, const struct type *type, struct json *tree);
 
+/* What Go calls a value's type in messages: "number", "object". */
+const char *decode_type_name(const struct json *v);
+
 /* Go's duration strings ("1h2m3.5s"), for FIELD_DURATION; 0 or -EINVAL. */
 int duration_parse(const char *s, long long *ret_ns);
 #define DURATION_TEXT_MAX 40

@@ -183,6 +183,7 @@ int discovery_resources(const struct resource_set *set, const char *group, const
 	return 0;
 }
 
+/* Group and version are told where they are not those that the resource is served in. */
 static void write_response_kind(struct json_out *w, const char *group, const char *version, const char *kind)
 {
 	json_out_object(w, "responseKind");
@@ -196,7 +197,7 @@ static void write_aggregated_resource(struct json_out *w, const struct resource 
 {
 	json_out_object(w, NULL);
 	json_out_str(w, "resource", r->plural);
-	write_response_kind(w, r->group, r->version, r->kind);
+	write_response_kind(w, "", "", r->kind);
 	json_out_str(w, "scope", r->namespaced ? "Namespaced" : "Cluster");
 	json_out_str(w, "singularResource", r->singular);
 	write_verbs(w, r->verbs);
@@ -209,10 +210,10 @@ static void write_aggregated_resource(struct json_out *w, const struct resource 
 
 		json_out_object(w, NULL);
 		json_out_str(w, "subresource", s->name);
-		if (s->kind)
+		if (s->kind && (!str_eq(s->group, r->group) || !str_eq(s->version, r->version)))
 			write_response_kind(w, s->group, s->version, s->kind);
 		else
-			write_response_kind(w, r->group, r->version, r->kind);
+			write_response_kind(w, "", "", s->kind ? s->kind : r->kind);
 		write_verbs(w, s->verbs);
 		json_out_end_object(w);
 	}
@@ -258,7 +259,6 @@ void discovery_aggregated(const struct resource_set *set, bool core, const char 
 		json_out_object(&w, NULL);
 		json_out_object(&w, "metadata");
 		json_out_opt(&w, "name", group);
-		json_out_raw(&w, "creationTimestamp", "null");
 		json_out_end_object(&w);
 		json_out_array(&w, "versions");
 		for (; i < gvs.n && str_eq(gvs.at[i].group, group); i++)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/decode.h"
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/status.h"
@@ -246,7 +247,10 @@ int json_patch_apply(struct arena *a, struct json *doc, const struct json *patch
 	struct patcher p = {.arena = a, .root = doc, .err = err};
 
 	if (!json_is(patch, JSON_ARRAY))
-		return status_set(err, 400, "error decoding patch: a JSON patch is an array of operations");
+		return status_set(
+		    err, 400,
+		    "error decoding patch: json: cannot unmarshal %s into Go value of type []handlers.jsonPatchOp",
+		    decode_type_name(patch));
 	if (patch->len > JSON_PATCH_OPS_MAX)
 		return status_set(err, 413, "The allowed maximum operations in a JSON patch is %d, got %u",
 				  JSON_PATCH_OPS_MAX, patch->len);

@@ -145,6 +145,13 @@ static void member(struct buf *out, bool *first, const char *key, const char *va
 	*first = false;
 }
 
+/* What is wrong with a request as such, whatever object it is about: upstream has details of it, with nothing in them.
+ */
+static bool has_empty_details(int code)
+{
+	return code == 404 || code == 405 || code == 406 || code == 415;
+}
+
 void status_write_json(const struct status *s, struct buf *out)
 {
 	bool first = false;
@@ -153,7 +160,7 @@ void status_write_json(const struct status *s, struct buf *out)
 	buf_adds(out, s->code && s->code >= 300 ? "\"Failure\"" : "\"Success\"");
 	member(out, &first, "message", s->message);
 	member(out, &first, "reason", s->reason);
-	if (s->name || s->kind || s->group || s->uid || s->n_causes || s->retry_after_s) {
+	if (s->name || s->kind || s->group || s->uid || s->n_causes || s->retry_after_s || has_empty_details(s->code)) {
 		buf_adds(out, ",\"details\":{");
 		first = true;
 		member(out, &first, "name", s->name);

@@ -36,26 +36,25 @@ static int read_options(struct write_op *op, struct delete_options *ret, struct 
 	const struct json *grace = json_get(o, "gracePeriodSeconds"), *orphan = json_get(o, "orphanDependents");
 	if (json_is(grace, JSON_NUMBER)) {
 		ret->grace_s = json_int(grace, -1);
-		if (ret->grace_s < 0) {
-			status_cause(err, "FieldValueInvalid", "gracePeriodSeconds",
-				     "Invalid value: %s: must be greater than or equal to 0", grace->str);
-			return status_invalid(err, "", "DeleteOptions", "");
-		}
+		if (ret->grace_s < 0)
+			ret->grace_s = 1; /* as upstream: soon, and not at once */
 	}
 	ret->uid = json_path_str(o, "preconditions.uid");
 	ret->rev = json_path_str(o, "preconditions.resourceVersion");
 	ret->policy = json_path_str(o, "propagationPolicy");
 	static const char *const policies[] = {"Orphan", "Background", "Foreground", NULL};
 	if (ret->policy && !str_in(ret->policy, policies)) {
-		status_cause(err, "FieldValueInvalid", "propagationPolicy",
-			     "Invalid value: \"%s\": must be Foreground, Background, Orphan, or nil", ret->policy);
-		return status_invalid(err, "", "DeleteOptions", "");
+		status_cause(err, "FieldValueNotSupported", "propagationPolicy",
+			     "Unsupported value: \"%s\": supported values: \"Foreground\", \"Background\", "
+			     "\"Orphan\", \"nil\"",
+			     ret->policy);
+		return status_invalid(err, "meta.k8s.io", "DeleteOptions", "");
 	}
 	if (ret->policy && json_is(orphan, JSON_BOOL)) {
 		status_cause(err, "FieldValueInvalid", "propagationPolicy",
 			     "Invalid value: \"%s\": orphanDependents and deletionPropagation cannot be both set",
 			     ret->policy);
-		return status_invalid(err, "", "DeleteOptions", "");
+		return status_invalid(err, "meta.k8s.io", "DeleteOptions", "");
 	}
 	if (json_is(orphan, JSON_BOOL)) {
 		ret->policy = orphan->boolean ? "Orphan" : "Background";

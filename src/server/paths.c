@@ -2,6 +2,8 @@
 /* Paths that are no resources: discovery, OpenAPI, version, health, metrics. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "api/discovery.h"
@@ -13,6 +15,7 @@
 #include "base/env.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "http/server.h"
 #include "server/document.h"
 #include "server/encode.h"
@@ -250,7 +253,7 @@ static void handle_version(struct request *r)
 	json_set_str(a, v, "emulationMajor", KUBERNETES_MAJOR);
 	json_set_str(a, v, "emulationMinor", KUBERNETES_MINOR);
 	json_set_str(a, v, "minCompatibilityMajor", KUBERNETES_MAJOR);
-	json_set_str(a, v, "minCompatibilityMinor", KUBERNETES_MINOR);
+	json_set_str(a, v, "minCompatibilityMinor", KUBERNETES_MIN_COMPATIBILITY_MINOR);
 	json_set_str(a, v, "gitVersion", KUBERNETES_VERSION);
 	json_set_str(a, v, "gitCommit", "");
 	json_set_str(a, v, "gitTreeState", "clean");
@@ -271,24 +274,60 @@ static void handle_metrics(struct request *r)
 
 /* ---- all ---- */
 
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add_path(struct request *r, struct json *o, const char *path)
+{
+	json_append(json_array_in(&r->arena, o, "paths"), json_new_str(&r->arena, path));
+}
+
+/* Every path that leads on, in order. */
 static void handle_index(struct request *r)
 {
-	static const char *const paths[] = {"/.well-known/openid-configuration",
-					    "/api",
-					    "/api/v1",
-					    "/apis",
-					    "/healthz",
-					    "/livez",
-					    "/metrics",
-					    "/openapi/v2",
-					    "/openapi/v3",
-					    "/openid/v1/jwks",
-					    "/readyz",
-					    "/version"};
-	struct json *o = json_new(&r->arena, JSON_OBJECT);
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-		json_append(json_array_in(&r->arena, o, "paths"), json_new_str(&r->arena, paths[i]));
+	static const char *const before[] = {"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/"};
+	static const char *const after[] = {"/healthz",	   "/livez",	      "/metrics", "/openapi/v2",
+					    "/openapi/v3", "/openid/v1/jwks", "/readyz",  "/version"};
+	_cleanup_buf_ struct buf groups = BUF_INIT;
+	struct json *o = json_new(&r->arena, JSON_OBJECT), *list = NULL;
+	struct json_error bad;
+	VEC(const char *) paths = {0};
+
+	discovery_groups(server_resources(r->server), &groups);
+	if (json_parse(&r->arena, groups.data, groups.len, &list, &bad) == 0)
+		JSON_EACH(g, json_get(list, "groups")) {
+			VEC_PUSH(&paths, arena_printf(&r->arena, "/apis/%s", json_path_str(g, "name")));
+			JSON_EACH(v, json_get(g, "versions"))
+				VEC_PUSH(&paths, arena_printf(&r->arena, "/apis/%s", json_path_str(v, "groupVersion")));
+		}
+	if (paths.n)
+		qsort(paths.at, paths.n, sizeof(*paths.at), compare_paths);
+	for (size_t i = 0; i < ARRAY_SIZE(before); i++)
+		add_path(r, o, before[i]);
+	for (size_t i = 0; i < paths.n; i++)
+		add_path(r, o, paths.at[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(after); i++)
+		add_path(r, o, after[i]);
+	VEC_RELEASE(&paths);
 	reply_tree(r, 200, o);
+}
+
+/* Documents about the API may only be read; the other paths answer whatever the method is, as upstream's do. */
+static bool is_read_only(struct request *r, const char *path)
+{
+	_cleanup_buf_ struct buf document = BUF_INIT;
+	const struct resource_set *set = server_resources(r->server);
+	const char *version = str_after(path, "/api/"), *group = str_after(path, "/apis/");
+	const char *slash = group ? strchr(group, '/') : NULL;
+
+	if (str_eq(path, "/version") || str_eq(path, "/api") || str_eq(path, "/apis"))
+		return true;
+	if (version)
+		return discovery_resources(set, "", version, &document) == 0;
+	return slash && discovery_resources(set, arena_strndup(&r->arena, group, (size_t)(slash - group)), slash + 1,
+					    &document) == 0;
 }
 
 bool handle_path(struct request *r)
@@ -296,7 +335,7 @@ bool handle_path(struct request *r)
 	_cleanup_status_ struct status err = STATUS_INIT;
 	const char *path = r->route.path, *rest;
 	static const char *const health[] = {"healthz", "livez", "readyz"};
-	if (!str_eq(r->route.verb, "get") && !str_eq(r->route.verb, "head")) {
+	if (!str_eq(r->route.verb, "get") && !str_eq(r->route.verb, "head") && is_read_only(r, path)) {
 		status_set(&err, 405, "the server does not allow this method on the requested resource");
 		reply_status(r, &err);
 		return true;

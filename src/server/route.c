@@ -212,7 +212,7 @@ int route_check(const struct route *rt, struct status *err)
 	const struct resource *r = rt->resource;
 	if (!r)
 		return not_found(err);
-	if (*rt->subresource && !rt->sub)
+	if (*rt->subresource && (!rt->sub || (*rt->rest && !str_eq(rt->subresource, "proxy"))))
 		return not_found(err);
 	bool collection =
 	    !*rt->name || str_eq(rt->verb, "list") || str_eq(rt->verb, "watch") || str_eq(rt->verb, "deletecollection");

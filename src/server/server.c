@@ -143,19 +143,31 @@ static int prepare(struct request *r, struct status *err)
 	return 0;
 }
 
+/* Below a group that is served, what isn't there is told as a Status. */
+static bool is_below_group(struct request *r)
+{
+	const char *group = str_after(r->route.path, "/apis/");
+	_cleanup_buf_ struct buf document = BUF_INIT;
+
+	if (!group || !strchr(group, '/'))
+		return str_has_prefix(r->route.path, "/api/");
+	return discovery_group(server_resources(r->server), arena_strndup(&r->arena, group, strcspn(group, "/")),
+			       &document) == 0;
+}
+
 static void dispatch(struct request *r, struct status *err)
 {
 	const struct route *rt = &r->route;
 	bool watch = str_eq(rt->verb, "watch");
-	if (!rt->resource_request) {
-		if (!handle_path(r))
+	if (rt->resource_request ? !rt->resource : !handle_path(r)) {
+		if (is_below_group(r))
+			status_set(err, 404, "the server could not find the requested resource");
+		else
 			reply_text(r, 404, "404 page not found\n");
 		return;
 	}
-	if (!rt->resource) {
-		reply_text(r, 404, "404 page not found\n");
+	if (!rt->resource_request)
 		return;
-	}
 	if (route_check(rt, err) < 0)
 		return;
 	if (proxy_is(rt)) {

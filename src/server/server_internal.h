@@ -27,6 +27,7 @@ struct server_check {
 
 #define KUBERNETES_MAJOR "1"
 #define KUBERNETES_MINOR "37"
+#define KUBERNETES_MIN_COMPATIBILITY_MINOR "36" /* a release is compatible with the one before it */
 #define KUBERNETES_VERSION "v1.37.0+proa." PROA_VERSION
 /* Go's name of a machine that uname names: clients compare it with images' platforms. */
 const char *go_arch(const char *machine);

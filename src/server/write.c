@@ -64,10 +64,14 @@ static int decode(struct write_op *op, const struct type *type, const char *kind
 		return -1;
 	if (!report->n || op->req.validation == FIELD_VALIDATION_IGNORE)
 		return 0;
-	if (op->req.validation == FIELD_VALIDATION_STRICT)
+	if (op->req.validation != FIELD_VALIDATION_STRICT) {
+		warn_reports(op, report);
+		return 0;
+	}
+	if (op->req.verb == WRITE_PATCH)
 		return decode_report_status(report, err);
-	warn_reports(op, report);
-	return 0;
+	return status_set(err, 400, "%s in version \"%s\" cannot be handled as a %s: %s", kind, version, kind,
+			  decode_report_text(report));
 }
 
 /* The version and kind that the body of this request must have. */
@@ -487,7 +491,9 @@ static int patch_tree(struct write_op *op, const struct body_kind *kind, const s
 	if (op->req.patch == PATCH_JSON)
 		return json_patch_apply(op->arena, doc, op->req.body, ret, err);
 	if (!json_is(op->req.body, JSON_OBJECT))
-		return status_set(err, 400, "a patch must be an object");
+		return status_set(err, 400, "%sjson: cannot unmarshal %s into Go value of type map[string]interface {}",
+				  op->req.patch == PATCH_MERGE ? "error decoding patch: " : "",
+				  decode_type_name(op->req.body));
 	if (op->req.patch == PATCH_STRATEGIC && op->req.resource->custom)
 		return status_set(err, 415,
 				  "the body of the request was in an unknown format - accepted media types include: "
@@ -538,8 +544,14 @@ static int patched(struct write_op *op, const struct body_kind *kind, struct jso
 		   struct status *err)
 {
 	struct json *out = NULL;
-	if (patch_tree(op, kind, view, &out, err) < 0 || check_kind(op, kind, out, err) < 0)
+	if (patch_tree(op, kind, view, &out, err) < 0)
 		return -1;
+	if (op->req.patch == PATCH_STRATEGIC) { /* one of the object as its type has it, which has no kind */
+		json_set_str(op->arena, out, "apiVersion", kind->api_version);
+		json_set_str(op->arena, out, "kind", kind->kind);
+	}
+	if (check_kind(op, kind, out, err) < 0)
+		return bad_patch(op, kind, view, err);
 	if (op->req.patch == PATCH_JSON && op->req.report)
 		report_operations(op);
 	if (decode(op, kind->type, kind->kind, kind->version, out, ret, err) == 0)
@@ -593,7 +605,7 @@ static int check_preconditions(struct write_op *op, const struct json *sent, boo
 	if (*name && !str_eq(name, op->name))
 		return status_set(err, 400, "the name of the object (%s) does not match the name on the URL (%s)", name,
 				  op->name);
-	if (*uid && !str_eq(uid, op->old->uid))
+	if (*uid && !str_eq(uid, op->old->uid) && (op->req.verb != WRITE_PATCH || is_apply(op)))
 		return status_conflict(
 		    err, r->group, r->plural, op->name,
 		    arena_printf(op->arena, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,

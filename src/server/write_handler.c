@@ -5,6 +5,7 @@
 #include "api/object.h"
 #include "api/protobuf.h"
 #include "api/resource.h"
+#include "api/type.h"
 #include "api/yaml.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -92,97 +93,125 @@ static int parse_patch(struct request *r, struct decode_report *report, struct w
 			return parse_yaml(r, body, len, report, &w->body, err);
 		return parse_json(r, body, len, report, &w->body, err);
 	}
-	return status_set(
-	    err, 415,
-	    "the body of the request was in an unknown format - accepted media types include: "
-	    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
-	    "application/apply-patch+yaml");
+	return status_set(err, 415, "415: Unsupported Media Type");
 }
 
-/* DeleteOptions may come in the body or as parameters; of each option the body's counts. */
+#define DELETE_OPTIONS "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+
+static int decode_options(struct request *r, struct write_request *w, struct status *err)
+{
+	if (!json_is(w->body, JSON_OBJECT))
+		return status_set(err, 400, "DeleteOptions must be an object");
+	const char *kind = json_path_str(w->body, "kind"), *version = json_path_str(w->body, "apiVersion");
+	/* Whatever was meant by another object, it was not to delete with these options. */
+	if (!str_empty(kind) && !str_eq(kind, "DeleteOptions"))
+		return status_set(err, 400, "no kind \"%s\" is registered for version \"%s\"", kind,
+				  str_or(version, ""));
+	return decode_object(&r->arena, type_find(DELETE_OPTIONS), "DeleteOptions", "v1", w->body, NULL, &w->body, err);
+}
+
+/* DeleteOptions come in the body or as parameters: when there is a body, parameters are not looked at. */
 static int delete_options(struct request *r, struct write_request *w, struct status *err)
 {
 	struct arena *a = &r->arena;
 	const char *grace = query_get(&r->query, "gracePeriodSeconds"),
 		   *policy = query_get(&r->query, "propagationPolicy");
 	const char *orphan = query_get(&r->query, "orphanDependents");
-	if (w->body && !json_is(w->body, JSON_OBJECT))
-		return status_set(err, 400, "DeleteOptions must be an object");
-	const char *kind = json_path_str(w->body, "kind");
-	/* Whatever was meant by another object, it was not to delete with these options. */
-	if (!str_empty(kind) && !str_eq(kind, "DeleteOptions"))
-		return status_set(err, 400, "decoded object cannot be converted to DeleteOptions: got %s", kind);
-	if (!w->body)
-		w->body = json_new(a, JSON_OBJECT);
-	if (!str_empty(grace) && !json_get(w->body, "gracePeriodSeconds")) {
+	if (w->body)
+		return decode_options(r, w, err);
+	w->body = json_new(a, JSON_OBJECT);
+	if (!str_empty(grace)) {
 		int64_t n;
 		if (parse_i64(grace, &n) < 0)
-			return status_set(err, 400, "invalid gracePeriodSeconds \"%s\"", grace);
+			return status_set(err, 400, "strconv.ParseInt: parsing \"%s\": invalid syntax", grace);
 		json_set_int(a, w->body, "gracePeriodSeconds", n);
 	}
-	if (!str_empty(policy) && !json_get(w->body, "propagationPolicy"))
+	if (!str_empty(policy))
 		json_set_str(a, w->body, "propagationPolicy", policy);
-	if (!str_empty(orphan) && !json_get(w->body, "orphanDependents"))
+	if (!str_empty(orphan))
 		json_set_bool(a, w->body, "orphanDependents", query_bool(&r->query, "orphanDependents"));
-	JSON_EACH(d, json_get(w->body, "dryRun"))
-		w->dry_run |= str_eq(json_str(d), "All");
+	for (size_t i = 0; i < r->query.n; i++)
+		if (str_eq(r->query.params[i].name, "dryRun"))
+			json_append(json_array_in(a, w->body, "dryRun"), json_new_str(a, r->query.params[i].value));
 	return 0;
 }
 
 /* ---- parameters ---- */
 
-static int unsupported(struct status *err, const char *options, const char *field, const char *value,
-		       const char *supported)
+static void unsupported(struct status *err, const char *field, const char *value, const char *supported)
 {
-	status_cause(err, "FieldValueNotSupported", field, "Unsupported value: \"%s\": supported values: %s", value,
+	status_cause(err, "FieldValueNotSupported", field, "Unsupported value: %s: supported values: %s", value,
 		     supported);
-	return status_invalid(err, "meta.k8s.io", options, "");
 }
 
-static int parse_dry_run(struct request *r, struct write_request *w, const char *options, struct status *err)
+/* values: what was asked for as dryRun; all of it is shown when one of it is wrong. */
+static void read_dry_run(struct write_request *w, const struct json *values, struct status *err)
 {
-	for (size_t i = 0; i < r->query.n; i++) {
-		const struct query_param *p = &r->query.params[i];
-		if (!str_eq(p->name, "dryRun") || !*p->value)
-			continue;
-		if (!str_eq(p->value, "All"))
-			return unsupported(err, options, "dryRun", p->value, "\"All\"");
-		w->dry_run = true;
+	_cleanup_buf_ struct buf shown = BUF_INIT;
+	bool fine = true;
+
+	JSON_EACH(v, values)
+		fine &= str_eq(json_str(v), "All");
+	if (!fine) {
+		json_write(&shown, values);
+		unsupported(err, "dryRun", buf_str(&shown), "\"All\"");
 	}
-	return 0;
+	w->dry_run = json_len(values) > 0;
 }
 
-static int parse_manager(struct request *r, struct write_request *w, const char *options, struct status *err)
+static void parse_dry_run(struct request *r, struct write_request *w, struct status *err)
+{
+	struct json *values = json_new(&r->arena, JSON_ARRAY);
+
+	for (size_t i = 0; i < r->query.n; i++)
+		if (str_eq(r->query.params[i].name, "dryRun"))
+			json_append(values, json_new_str(&r->arena, r->query.params[i].value));
+	read_dry_run(w, values, err);
+}
+
+static void check_manager(const char *manager, struct status *err)
+{
+	_cleanup_buf_ struct buf shown = BUF_INIT;
+
+	if (strlen(manager) > FIELD_MANAGER_BYTES_MAX)
+		status_cause(err, "FieldValueTooLong", "fieldManager", "Too long: may not be more than %d bytes",
+			     FIELD_MANAGER_BYTES_MAX);
+	for (size_t i = 0; manager[i]; i++) {
+		unsigned char c = (unsigned char)manager[i];
+		if (c >= 0x20 && c != 0x7f)
+			continue;
+		json_write_string(&shown, manager, strlen(manager));
+		status_cause(err, "FieldValueInvalid", "fieldManager",
+			     "Invalid value: %s: invalid character U+%04X (at position %zu)", buf_str(&shown), c, i);
+		return;
+	}
+}
+
+static void parse_manager(struct request *r, struct write_request *w, struct status *err)
 {
 	const char *manager = query_get(&r->query, "fieldManager"), *agent = http_header(r->http, "user-agent");
+	const char *force = query_get(&r->query, "force");
 	bool apply = w->verb == WRITE_PATCH && w->patch == PATCH_APPLY;
+
 	if (!str_empty(manager)) {
-		if (strlen(manager) > FIELD_MANAGER_BYTES_MAX) {
-			status_cause(err, "FieldValueTooLong", "fieldManager",
-				     "Too long: may not be more than %d bytes", FIELD_MANAGER_BYTES_MAX);
-			return status_invalid(err, "meta.k8s.io", options, "");
-		}
+		check_manager(manager, err);
 		w->field_manager = manager;
 	} else if (apply) {
 		status_cause(err, "FieldValueRequired", "fieldManager", "Required value: is required for apply patch");
-		return status_invalid(err, "meta.k8s.io", options, "");
 	} else if (agent) {
 		w->field_manager =
 		    arena_strndup(&r->arena, agent, MIN_OF(strcspn(agent, "/"), FIELD_MANAGER_BYTES_MAX));
 	}
-	const char *force = query_get(&r->query, "force");
-	if (!str_empty(force) && !apply) {
+	if (!str_empty(force) && w->verb == WRITE_PATCH && !apply)
 		status_cause(err, "FieldValueForbidden", "force",
 			     "Forbidden: may not be specified for non-apply patch");
-		return status_invalid(err, "meta.k8s.io", options, "");
-	}
 	w->force = query_bool(&r->query, "force");
-	return 0;
 }
 
-static int parse_validation(struct request *r, struct write_request *w, const char *options, struct status *err)
+static void parse_validation(struct request *r, struct write_request *w, struct status *err)
 {
 	const char *v = query_get(&r->query, "fieldValidation");
+
 	if (str_empty(v) || str_eq(v, "Warn"))
 		w->validation = FIELD_VALIDATION_WARN;
 	else if (str_eq(v, "Strict"))
@@ -190,7 +219,23 @@ static int parse_validation(struct request *r, struct write_request *w, const ch
 	else if (str_eq(v, "Ignore"))
 		w->validation = FIELD_VALIDATION_IGNORE;
 	else
-		return unsupported(err, options, "fieldValidation", v, "\"Ignore\", \"Strict\", \"Warn\"");
+		unsupported(err, "fieldValidation", arena_printf(&r->arena, "\"%s\"", v),
+			    "\"\", \"Ignore\", \"Strict\", \"Warn\"");
+}
+
+/* The name in the body of what has one in its path: an object that is replaced says it, so do a binding and an
+ * eviction. */
+static int check_body_name(const struct request *r, const struct write_request *w, struct status *err)
+{
+	const char *sub = r->route.subresource, *name = json_path_str(w->body, "metadata.name");
+	bool bound = str_eq(sub, "binding") || str_eq(sub, "eviction");
+
+	if (w->verb == WRITE_CREATE && bound && !str_eq(name, w->name))
+		return status_set(err, 400, "name in URL does not match name in %s object", r->route.sub->kind);
+	if (w->verb == WRITE_UPDATE && json_is(w->body, JSON_OBJECT) && str_empty(name))
+		return status_set(err, 400,
+				  "the name of the object (%s based on URL) was undeterminable: name must be provided",
+				  w->name);
 	return 0;
 }
 
@@ -238,8 +283,11 @@ static int build(struct request *r, struct write_request *w, struct status *err)
 		if (parse_patch(r, report, w, err) < 0)
 			return -1;
 	} else {
-		if (negotiate_input(http_header(r->http, "content-type"), &format, err) < 0 ||
-		    parse_body(r, format, report, &w->body, err) < 0)
+		size_t len;
+		bool deletes = str_eq(rt->verb, "delete") || str_eq(rt->verb, "deletecollection");
+		http_body(r->http, &len); /* of what no type is needed, none is asked for */
+		if ((len || !deletes) && (negotiate_input(http_header(r->http, "content-type"), &format, err) < 0 ||
+					  parse_body(r, format, report, &w->body, err) < 0))
 			return -1;
 		w->verb = WRITE_CREATE;
 	}
@@ -253,12 +301,13 @@ static int build(struct request *r, struct write_request *w, struct status *err)
 		w->field_selector = query_get(&r->query, "fieldSelector");
 		if (delete_options(r, w, err) < 0)
 			return -1;
-		return parse_dry_run(r, w, "DeleteOptions", err);
+		read_dry_run(w, json_get(w->body, "dryRun"), err);
+		return status_invalid(err, "meta.k8s.io", "DeleteOptions", "");
 	}
-	if (parse_dry_run(r, w, options, err) < 0 || parse_manager(r, w, options, err) < 0 ||
-	    parse_validation(r, w, options, err) < 0)
-		return -1;
-	return 0;
+	parse_dry_run(r, w, err);
+	parse_manager(r, w, err);
+	parse_validation(r, w, err);
+	return status_invalid(err, "meta.k8s.io", options, "") < 0 ? -1 : check_body_name(r, w, err);
 }
 
 void handle_write(struct request *r)

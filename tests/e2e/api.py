@@ -65,8 +65,13 @@ def config(name, **more):
 
 def test_codes(api):
     assert api.do("GET", MAPS + "/none", code=404)["message"] == 'configmaps "none" not found'
-    assert api.do("GET", "/apis/none.example.com/v1/x", code=404)
-    api.do("PUT", MAPS, {}, code=405)
+    assert api.do("GET", "/apis/none.example.com/v1/x", code=404) == b"404 page not found\n"
+    for path in ("/api/v2", "/api/v1/none", "/apis/apps/v9", "/apis/apps/v1/none", "/apis/apps/v1/namespaces/x/none/y", PODS + "/x/log/y"):
+        for method in ("GET", "POST", "DELETE"):
+            status = api.do(method, path, {} if method == "POST" else None, 404)
+            assert status["message"] == "the server could not find the requested resource" and status["details"] == {}, status
+    assert api.do("PUT", MAPS, {}, code=405)["details"] == {}
+    assert "name must be provided" in api.do("PUT", MAPS + "/x", {"data": {}}, 400)["message"]
     api.do("POST", MAPS + "/x", {}, code=405)
     api.do("GET", MAPS, code=406, headers={"accept": "text/html"})
     api.do("POST", MAPS, b"a=b", code=415, headers={"content-type": "text/plain"})
@@ -93,6 +98,10 @@ def test_create(api):
     assert api.do("POST", MAPS, config("c1"), 409)["reason"] == "AlreadyExists"
     named = api.do("POST", MAPS, {"metadata": {"generateName": "gen-"}}, 201)["metadata"]["name"]
     assert named.startswith("gen-") and len(named) == 9
+    status = api.do("POST", MAPS + "?dryRun=&fieldManager=%01&fieldValidation=x", config("x"), 422)
+    assert status["message"] == ('CreateOptions.meta.k8s.io "" is invalid: [dryRun: Unsupported value: [""]: supported values: "All", '
+                                 'fieldManager: Invalid value: "\\u0001": invalid character U+0001 (at position 0), fieldValidation: '
+                                 'Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn"]'), status["message"]
     dry = api.do("POST", MAPS + "?dryRun=All", config("dry"), 201)
     assert dry["metadata"]["uid"] and "resourceVersion" not in dry["metadata"]
     api.do("GET", MAPS + "/dry", code=404)
@@ -292,7 +301,7 @@ def test_pods(api):
     api.do("GET", PODS + "/p1", code=404)
     api.do("POST", PODS, pod("none", serviceAccountName="none"), 403)
     api.do("POST", PODS, pod("p2", metadata={"labels": {"pdb": "y"}}), 201)
-    api.do("POST", PODS + "/p2/binding", bind, 201)
+    api.do("POST", PODS + "/p2/binding", dict(bind, metadata={"name": "p2"}), 201)
     api.patch(PODS + "/p2/status", {"status": {"phase": "Running"}})
     api.do("POST", "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
            {"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"pdb": "y"}}}}, 201)

@@ -42,6 +42,7 @@ spec:
 YAML_SAYS = ['line 8: key "paused" already set in map', 'line 17: key "imagePullPolicy" already set in map',
              'unknown field "spec.unknown1"']
 STRICT = "strict decoding error: "
+HANDLED = 'Deployment in version "v1" cannot be handled as a Deployment: '
 
 
 def warnings(response):
@@ -57,7 +58,7 @@ def write(api, method, path, body, kind, validation):
 def whole(api, name, body, kind, says, strict):
     for method, path, code in (("POST", DEPLOYMENTS, 201), ("PUT", f"{DEPLOYMENTS}/{name}", 200)):
         status, _, answer = write(api, method, path, body % name, kind, "Strict")
-        assert status == 400 and answer["message"] == strict, (method, answer)
+        assert status == 400 and answer["message"] == HANDLED + strict, (method, answer)
         status, warned, answer = write(api, method, path, body % name, kind, "Warn")
         assert status == code and warned == says, (method, warned, answer)
         status, warned, answer = write(api, method, f"{DEPLOYMENTS}/{name}", body % name, kind, "") if method == "PUT" else (200, says, answer)

@@ -52,11 +52,16 @@ def test_health(api):
         assert api.do("GET", f"/{endpoint}/ping") == b"ok"
         assert api.do("GET", f"/{endpoint}/poststarthook/rbac/bootstrap-roles") == b"ok"
         api.do("GET", f"/{endpoint}/nothing", code=404)
-        api.do("POST", f"/{endpoint}", {}, 405)
+        assert api.do("POST", f"/{endpoint}", {}) == b"ok", "any method, as upstream"
 
 
 def test_version(api):
     v = api.do("GET", "/version")
+    assert v["minCompatibilityMajor"] == "1" and v["minCompatibilityMinor"] == "36", v
+    api.do("POST", "/version", {}, 405)
+    api.do("POST", "/api/v1", {}, 405)
+    paths = api.do("GET", "/")["paths"]
+    assert paths == sorted(paths) and {"/apis/", "/apis/apps", "/apis/apps/v1", "/version"} <= set(paths), paths
     assert v["major"] == "1" and v["minor"] == "37" and re.match(r"v1\.37\.\d+", v["gitVersion"])
     assert re.fullmatch(r"linux/[a-z0-9]+", v["platform"])
 

@@ -205,7 +205,7 @@ def test_log_parameters(api):
     assert 'parsing time "x"' in api.do("GET", log + "sinceTime=x", code=400)["message"]
     assert api.do("GET", log + "container=d", code=400)["message"] == "container d is not valid for pod a"
     agent = node(api, "logger")
-    api.do("POST", ns + "pods/a/binding", {"target": {"name": "logger"}}, 201)
+    api.do("POST", ns + "pods/a/binding", {"metadata": {"name": "a"}, "target": {"name": "logger"}}, 201)
     r, text = api.raw("GET", log + "tailLines=0&timestamps=true&previous=false")
     assert text.startswith(b"GET /containerLogs/logs/a/c?tailLines=0&timestamps=true&previous=false"), text
     agent.shutdown()
@@ -220,7 +220,7 @@ def test_streams_need_an_upgrade(api):
             api.do(method, ns + "pods/none/" + sub, code=404)
             assert "does not have a host assigned" in api.do(method, ns + "pods/a/" + sub, code=400)["message"]
     agent = node(api, "streamer")
-    api.do("POST", ns + "pods/a/binding", {"target": {"name": "streamer"}}, 201)
+    api.do("POST", ns + "pods/a/binding", {"metadata": {"name": "a"}, "target": {"name": "streamer"}}, 201)
     for sub in ("exec?command=x&stdout=1", "attach?stdout=1", "portforward?ports=1"):
         for method in ("GET", "POST"):
             assert api.do(method, ns + "pods/a/" + sub, code=400)["message"] == "Upgrade request required", (method, sub)
@@ -239,9 +239,11 @@ def test_binding(api):
     assert [c["status"] for c in made["status"]["conditions"] if c["type"] == "PodScheduled"] == ["True"]
     again = api.do("POST", ns + "pods/a/binding", bind, 409)
     assert 'pod a is already assigned to node "n"' in again["message"], again
-    api.do("POST", ns + "pods/b/binding", {"target": {"kind": "Pod", "name": "n"}}, 422)
-    api.do("POST", ns + "pods/b/binding", {"target": {"name": ""}}, 422)
-    api.do("POST", ns + "pods/b/binding?dryRun=All", {"target": {"name": "n"}}, 201)
+    api.do("POST", ns + "pods/b/binding", {"metadata": {"name": "b"}, "target": {"kind": "Pod", "name": "n"}}, 422)
+    api.do("POST", ns + "pods/b/binding", {"metadata": {"name": "b"}, "target": {"name": ""}}, 422)
+    told = api.do("POST", ns + "pods/b/binding", {"target": {"name": "n"}}, 400)
+    assert told["message"] == "name in URL does not match name in Binding object", told
+    api.do("POST", ns + "pods/b/binding?dryRun=All", {"metadata": {"name": "b"}, "target": {"name": "n"}}, 201)
     assert "nodeName" not in api.do("GET", ns + "pods/b")["spec"]
     api.do("POST", ns + "bindings", {"metadata": {"name": "b"}, "target": {"name": "n"}}, 201)
     assert api.do("GET", ns + "pods/b")["spec"]["nodeName"] == "n"

@@ -117,6 +117,10 @@ static const struct subresource sub_policy_v1_PodDisruptionBudget[] = {
 	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_policy_v1_PodDisruptionBudget },
 };
 
+static const struct subresource sub_storage_v1_CSINode[] = {
+	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_storage_v1_CSINode },
+};
+
 static const struct subresource sub_storage_v1_VolumeAttachment[] = {
 	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_storage_v1_VolumeAttachment },
 };
@@ -129,20 +133,20 @@ static const struct subresource sub_apiextensions_v1_CustomResourceDefinition[] 
 	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_apiextensions_v1_CustomResourceDefinition },
 };
 
-static const struct subresource sub_flowcontrol_v1_FlowSchema[] = {
-	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_flowcontrol_v1_FlowSchema },
-};
-
-static const struct subresource sub_flowcontrol_v1_PriorityLevelConfiguration[] = {
-	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_flowcontrol_v1_PriorityLevelConfiguration },
-};
-
 static const struct subresource sub_resource_v1_DeviceTaintRule[] = {
 	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_resource_v1_DeviceTaintRule },
 };
 
 static const struct subresource sub_resource_v1_ResourceClaim[] = {
 	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_resource_v1_ResourceClaim },
+};
+
+static const struct subresource sub_flowcontrol_v1_FlowSchema[] = {
+	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_flowcontrol_v1_FlowSchema },
+};
+
+static const struct subresource sub_flowcontrol_v1_PriorityLevelConfiguration[] = {
+	{ .name = "status", .verbs = VERB_GET | VERB_PATCH | VERB_UPDATE, .type = &type_flowcontrol_v1_PriorityLevelConfiguration },
 };
 
 static const struct subresource sub_storagemigration_v1_StorageVersionMigration[] = {
@@ -521,9 +525,11 @@ const struct resource resource_table[] = {
 	{
 		.group = "storage.k8s.io", .version = "v1", .plural = "csinodes", .singular = "csinode", .kind = "CSINode",
 		.namespaced = false, .verbs = VERBS_ALL,
+		.subresources = sub_storage_v1_CSINode, .n_subresources = 1,
 		.type = &type_storage_v1_CSINode, .list_type = &type_storage_v1_CSINodeList,
 		.storage_prefix = "csinodes", .storage_version = true,
 		.returns_deleted = true,
+		.has_status = true, .has_generation = false,
 		.needs_revision = true,
 	},
 	{
@@ -647,24 +653,6 @@ const struct resource resource_table[] = {
 		.has_status = false, .has_generation = true,
 	},
 	{
-		.group = "flowcontrol.apiserver.k8s.io", .version = "v1", .plural = "flowschemas", .singular = "flowschema", .kind = "FlowSchema",
-		.namespaced = false, .verbs = VERBS_ALL,
-		.subresources = sub_flowcontrol_v1_FlowSchema, .n_subresources = 1,
-		.type = &type_flowcontrol_v1_FlowSchema, .list_type = &type_flowcontrol_v1_FlowSchemaList,
-		.storage_prefix = "flowschemas", .storage_version = true,
-		.has_status = true, .has_generation = true,
-		.status_only = true,
-	},
-	{
-		.group = "flowcontrol.apiserver.k8s.io", .version = "v1", .plural = "prioritylevelconfigurations", .singular = "prioritylevelconfiguration", .kind = "PriorityLevelConfiguration",
-		.namespaced = false, .verbs = VERBS_ALL,
-		.subresources = sub_flowcontrol_v1_PriorityLevelConfiguration, .n_subresources = 1,
-		.type = &type_flowcontrol_v1_PriorityLevelConfiguration, .list_type = &type_flowcontrol_v1_PriorityLevelConfigurationList,
-		.storage_prefix = "prioritylevelconfigurations", .storage_version = true,
-		.has_status = true, .has_generation = true,
-		.status_only = true,
-	},
-	{
 		.group = "resource.k8s.io", .version = "v1", .plural = "deviceclasses", .singular = "deviceclass", .kind = "DeviceClass",
 		.namespaced = false, .verbs = VERBS_ALL,
 		.type = &type_resource_v1_DeviceClass, .list_type = &type_resource_v1_DeviceClassList,
@@ -709,6 +697,24 @@ const struct resource resource_table[] = {
 		.has_status = false, .has_generation = true,
 	},
 	{
+		.group = "flowcontrol.apiserver.k8s.io", .version = "v1", .plural = "flowschemas", .singular = "flowschema", .kind = "FlowSchema",
+		.namespaced = false, .verbs = VERBS_ALL,
+		.subresources = sub_flowcontrol_v1_FlowSchema, .n_subresources = 1,
+		.type = &type_flowcontrol_v1_FlowSchema, .list_type = &type_flowcontrol_v1_FlowSchemaList,
+		.storage_prefix = "flowschemas", .storage_version = true,
+		.has_status = true, .has_generation = true,
+		.status_only = true,
+	},
+	{
+		.group = "flowcontrol.apiserver.k8s.io", .version = "v1", .plural = "prioritylevelconfigurations", .singular = "prioritylevelconfiguration", .kind = "PriorityLevelConfiguration",
+		.namespaced = false, .verbs = VERBS_ALL,
+		.subresources = sub_flowcontrol_v1_PriorityLevelConfiguration, .n_subresources = 1,
+		.type = &type_flowcontrol_v1_PriorityLevelConfiguration, .list_type = &type_flowcontrol_v1_PriorityLevelConfigurationList,
+		.storage_prefix = "prioritylevelconfigurations", .storage_version = true,
+		.has_status = true, .has_generation = true,
+		.status_only = true,
+	},
+	{
 		.group = "storagemigration.k8s.io", .version = "v1", .plural = "storageversionmigrations", .singular = "storageversionmigration", .kind = "StorageVersionMigration",
 		.namespaced = false, .verbs = VERBS_ALL,
 		.subresources = sub_storagemigration_v1_StorageVersionMigration, .n_subresources = 1,
@@ -741,8 +747,8 @@ const struct api_group group_table[] = {
 	{ .name = "coordination.k8s.io", .versions = (const char *const[]){ "v1", NULL } },
 	{ .name = "node.k8s.io", .versions = (const char *const[]){ "v1", NULL } },
 	{ .name = "discovery.k8s.io", .versions = (const char *const[]){ "v1", NULL } },
-	{ .name = "flowcontrol.apiserver.k8s.io", .versions = (const char *const[]){ "v1", NULL } },
 	{ .name = "resource.k8s.io", .versions = (const char *const[]){ "v1", NULL } },
+	{ .name = "flowcontrol.apiserver.k8s.io", .versions = (const char *const[]){ "v1", NULL } },
 	{ .name = "storagemigration.k8s.io", .versions = (const char *const[]){ "v1", NULL } },
 };
 const size_t group_table_len = sizeof(group_table) / sizeof(group_table[0]);
