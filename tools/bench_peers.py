@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user would take instead, measured in the same run as proa: crun, runc, containerd, etcd, as far as Debian's
-packages are installed (apt-get install --no-install-recommends crun runc containerd etcd-server). For tools/bench.
+packages are installed (apt-get install --no-install-recommends crun runc containerd etcd-server), and kube-apiserver
+where Go and its module proxy are there. For tools/bench.
 """
 import json
 import os
@@ -126,6 +127,48 @@ def etcd(cluster, directory, load, memory, result):
         result["etcd_after_11000_puts"] = after
         result["etcd_rss_kb_per_10000_values_of_3_kb"] = round((after["rss_kb"] - result["etcd_idle"]["rss_kb"]) / 1.1)
         result["etcd_list_5000"] = load("etcd-list", 1, 20, address=f"{address}:2379")
+
+
+def upstream(build):
+    """kube-apiserver and the etcd it is made for, from their Go modules; built once, ten minutes on two cores."""
+    module, to = harness.ROOT / "tests/bench/upstream", harness.ROOT / build / "upstream"
+    packages = {"etcd": "go.etcd.io/etcd/server/v3", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
+    for name, package in packages.items():
+        if not (to / name).exists():
+            harness.expect(have("go"), "kube-apiserver needs Go to be built")
+            harness.run(["go", "-C", module, "build", "-o", to / name, package], timeout=3600)
+    return to
+
+
+def kube_apiserver(cluster, build, api, memory, result):
+    """The same measurements of upstream's API server and its etcd, by the same client with the same certificates."""
+    programs, directory = upstream(build), cluster.dir / "upstream"
+    pki, address, port = cluster.data / "server/pki", cluster.address, 7443
+    directory.mkdir()
+    harness.run(["openssl", "genrsa", "-traditional", "-out", directory / "sa.key", "2048"])
+    etcd_command = [programs / "etcd", f"--data-dir={directory}/etcd", "--listen-client-urls=http://127.0.0.1:2479",
+                    "--advertise-client-urls=http://127.0.0.1:2479", "--listen-peer-urls=http://127.0.0.1:2480"]
+    command = [programs / "kube-apiserver", "--etcd-servers=http://127.0.0.1:2479", f"--bind-address={address}",
+               f"--advertise-address={address}", f"--secure-port={port}", f"--client-ca-file={pki}/ca.crt",
+               f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key",
+               f"--service-account-key-file={directory}/sa.key",
+               f"--service-account-signing-key-file={directory}/sa.key",
+               "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.43.0.0/16",
+               "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"]
+
+    def ready(url, *words):
+        return cluster.inside(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *words, url], check=False).stdout == "200"
+
+    with Daemon(cluster, etcd_command) as etcd_daemon:
+        etcd_daemon.wait_for(lambda: ready("http://127.0.0.1:2479/health"))
+        with Daemon(cluster, command) as daemon:
+            daemon.wait_for(lambda: ready(f"https://{address}:{port}/readyz", "--cacert", pki / "ca.crt", "--cert", pki / "admin.crt",
+                                          "--key", pki / "admin.key"))
+
+            def rss_kb():
+                return sum(memory(d.process.pid)["rss_kb"] for d in (etcd_daemon, daemon))
+            result["kube_apiserver"] = {}
+            api(cluster, build, f"{address}:{port}", rss_kb).measure(result["kube_apiserver"])
 
 
 def containerd(cluster, directory, memory, result):

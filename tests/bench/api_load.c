@@ -23,6 +23,7 @@
  * Prints one JSON object: requests (events) a second, median and 99th percentile in milliseconds, bytes of the last
  * answer.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,7 @@ struct load {
 	int64_t events, events_wanted; /* of watches */
 	double *ms;
 	size_t last_bytes;
+	bool over;
 	struct buf body_file;
 	char payload[PAYLOAD + 1];
 };
@@ -80,6 +82,8 @@ static void on_response(void *arg, int code, const struct http_header_pair *head
 	(void)headers;
 	(void)n;
 	w->code = code;
+	if (w->number < 0 && --w->load->connecting == 0)
+		loop_stop(w->load->loop);
 }
 
 static void on_data(void *arg, const char *data, size_t len)
@@ -100,7 +104,7 @@ static void on_done(void *arg, int result)
 	struct worker *w = arg;
 	struct load *l = w->load;
 
-	if (w->number < 0)
+	if (w->number < 0 || w->load->over)
 		return; /* a watch that ended: its events will be missed */
 	if (!w->connected) {
 		w->connected = true;
@@ -356,16 +360,12 @@ static void connect_worker(struct worker *w, const char *address, const char *ho
 		exit(1);
 }
 
-static void on_settled(void *arg)
-{
-	loop_stop(arg);
-}
-
 int main(int argc, char **argv)
 {
-	enum { WRITERS = 2, SETTLE_MS = 1000 };
+	enum { WRITERS = 2 };
 	struct load l = {0};
 
+	signal(SIGPIPE, SIG_IGN); /* a connection that ended is told as such */
 	if (argc < 6 || !(l.mode = mode_find(argv[3]))) {
 		fprintf(stderr,
 			"usage: api_load ADDRESS PKI-DIR MODE CLIENTS COUNT [PATH [BODY-FILE]]; see the source\n");
@@ -395,11 +395,8 @@ int main(int argc, char **argv)
 			watch(&workers[i]);
 	}
 	if (watching) { /* every watch is established before the first write */
-		struct loop_timer *settle = loop_timer_new(l.loop, on_settled, l.loop);
-		loop_timer_start(settle, SETTLE_MS);
+		l.connecting = l.clients;
 		loop_run(l.loop);
-		loop_timer_free(settle);
-		l.events = 0;
 	}
 	l.connecting = l.running;
 	for (int i = 0; i < n; i++)
@@ -411,7 +408,7 @@ int main(int argc, char **argv)
 		if (workers[i].number >= 0)
 			next(&workers[i]);
 	loop_run(l.loop);
-	int failed = l.failed; /* what ends with its connection below does not count */
+	l.over = true; /* what ends with its connection below does not count */
 	print_result(&l, (double)(env->monotonic_ns() - began) / 1e9, watching);
 	for (int i = 0; i < n; i++) {
 		http_client_free(workers[i].http);
@@ -424,5 +421,5 @@ int main(int argc, char **argv)
 	free(workers);
 	buf_release(&l.body_file);
 	free(l.ms);
-	return failed ? 1 : 0;
+	return l.failed ? 1 : 0;
 }
