@@ -243,6 +243,19 @@ static int make_container(struct maker *m)
 	return r;
 }
 
+/* The init of a pid namespace hears only what it has a handler for; exec takes that away again. */
+static void end_by_signal(int signal)
+{
+	_exit(128 + signal);
+}
+
+static void hear_signals(void)
+{
+	static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+	for (size_t i = 0; i < ARRAY_SIZE(ending); i++)
+		signal(ending[i], end_by_signal);
+}
+
 /* `start` connects to it; one connection is enough. */
 static int wait_for_start(struct maker *m)
 {
@@ -310,6 +323,8 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 		give_up(m->child_sync, r);
 	if (step_send(m->child_sync, STEP_CREATED, 0) < 0)
 		_exit(1);
+	if (m->listener >= 0)
+		hear_signals();
 	r = wait_for_start(m);
 	if (r < 0)
 		give_up(m->child_sync, r);

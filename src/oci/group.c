@@ -302,10 +302,14 @@ int group_destroy(struct cgroup *g, bool parents_too)
 
 /* ---- its processes ---- */
 
+bool group_usable(const struct cgroup *g)
+{
+	return g->manager != GROUP_DISABLED && *g->path;
+}
+
 static int usable(const struct cgroup *g, const char *what)
 {
-	return g->manager != GROUP_DISABLED && *g->path ? 0
-							: oci_fail(-ENOTSUP, "%s: the container has no cgroup", what);
+	return group_usable(g) ? 0 : oci_fail(-ENOTSUP, "%s: the container has no cgroup", what);
 }
 
 int group_pids(const struct cgroup *g, pid_t **ret, size_t *ret_n)

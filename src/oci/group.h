@@ -46,6 +46,7 @@ int group_clone_target(const struct cgroup *g);
 /* Kills what is in it, waits, removes. Parents that we made: only with parents_too. */
 int group_destroy(struct cgroup *g, bool parents_too);
 
+bool group_usable(const struct cgroup *g); /* there is one */
 int group_pids(const struct cgroup *g, pid_t **ret, size_t *ret_n);
 int group_kill(const struct cgroup *g, int signal); /* every process in it */
 int group_freeze(const struct cgroup *g, bool frozen);

@@ -5,7 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/macros.h"
+#include "base/str.h"
 #include "oci/command.h"
 #include "oci/container.h"
 #include "oci/error.h"
@@ -17,6 +19,14 @@ static struct {
 static const struct flag flags[] = {{"all", 'a', FLAG_BOOL, &given.all, "every process in the container's cgroup"},
 				    {0}};
 
+static bool own_pid_namespace(const struct json *config)
+{
+	JSON_EACH(n, json_path(config, "linux.namespaces"))
+		if (str_eq(json_path_str(n, "type"), "pid"))
+			return str_empty(json_path_str(n, "path"));
+	return false;
+}
+
 static int kill_(int argc, char **argv)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -26,6 +36,11 @@ static int kill_(int argc, char **argv)
 	int r = container_load(&c, argv[0], false);
 	if (r < 0)
 		return r;
+	/* Whose first process isn't the init of a pid namespace leaves others behind, which its end doesn't end. */
+	if (signal == SIGKILL && !given.all) {
+		r = container_load_config(&c);
+		given.all = r == 0 && !own_pid_namespace(c.config) && group_usable(&c.group);
+	}
 	if (given.all)
 		/* Also those that outlived the first one. */
 		return group_kill(&c.group, signal);

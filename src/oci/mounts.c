@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <mntent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,9 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/macros.h"
+#include "base/mem.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "oci/config.h"
 #include "oci/container.h"
 #include "oci/copy_up.h"
@@ -77,6 +80,25 @@ static int map_ids(const struct mount_plan *m, const struct container *c, int tr
 	if (syscall(SYS_mount_setattr, tree, "", flags, &a, sizeof(a)) < 0)
 		return oci_fail(-errno, "mount at %s: mapping the ids of %s", m->target, m->source);
 	return 0;
+}
+
+/* A source below the root file system is what the mounts before it have made of it: its path in there, or NULL. */
+static const char *source_in_root(const struct mount_plan *m, const struct container *c)
+{
+	size_t n = strlen(c->rootfs);
+	bool below = !strncmp(str_or(m->source, ""), c->rootfs, n) && m->source[n] == '/';
+	return below && !m->idmap ? m->source + n : NULL;
+}
+
+static int clone_in_root(const struct mounts *m, struct mount_plan *p, const char *path)
+{
+	_cleanup_close_ int source = root_open(m->root, path, O_PATH);
+	p->tree = source < 0 ? source : mount_clone(source, "", p->recursive);
+	int r = p->tree < 0 ? p->tree : setattr(p->tree, 0, 0, MS_PRIVATE, true);
+	if (r < 0)
+		return oci_fail(r, "mount at %s: opening %s in the container", p->target, path);
+	p->in_turn = true;
+	return set_attributes(p, p->tree);
 }
 
 static int detach_bind(struct mount_plan *m, const struct container *c)
@@ -164,7 +186,7 @@ int mounts_prepare(struct arena *a, const struct container *c, const struct name
 	if (m.privileged_maker && r == 0) {
 		r = detach_root(&m, c);
 		for (size_t i = 0; i < m.n && r == 0; i++)
-			if (m.plans[i].bind)
+			if (m.plans[i].bind && !source_in_root(&m.plans[i], c))
 				r = detach_bind(&m.plans[i], c);
 	}
 	if (r == 0)
@@ -186,7 +208,7 @@ static int make_root(struct mounts *m, const struct container *c)
 		r = detach_root(m, c);
 	/* Before this namespace becomes a slave of the host's, so that they may be its peers. */
 	for (size_t i = 0; i < m->n && r == 0; i++)
-		if (m->plans[i].bind && m->plans[i].tree < 0) {
+		if (m->plans[i].bind && m->plans[i].tree < 0 && !source_in_root(&m->plans[i], c)) {
 			m->plans[i].in_turn = true;
 			r = detach_bind(&m->plans[i], c);
 		}
@@ -194,8 +216,9 @@ static int make_root(struct mounts *m, const struct container *c)
 		return r;
 	if (mount(NULL, "/", NULL, MS_REC | (propagation & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE), NULL) < 0)
 		return oci_fail(-errno, "making mounts private");
-	if (propagation != MS_SHARED && propagation != MS_SLAVE)
-		r = setattr(m->root_tree, 0, 0, MS_PRIVATE, true);
+	/* A root that is shared cannot be pivoted to. */
+	if (propagation != MS_SHARED)
+		r = setattr(m->root_tree, 0, 0, propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE, true);
 	if (r < 0)
 		return oci_fail(r, "linux.rootfsPropagation");
 	_cleanup_close_ int at = open(c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -288,17 +311,29 @@ static int attach_bind(struct mounts *m, struct mount_plan *p)
 	return r < 0 ? r : attach(m, p, tree);
 }
 
-static int new_file_system(const struct mount_plan *p, const char *label, int *ret)
+/* A tmpfs that doesn't say its mode has that of the directory it covers. */
+static unsigned covered_mode(const struct mounts *m, const struct mount_plan *p)
+{
+	struct stat st;
+	if (strcmp(p->type, "tmpfs") || strstr(p->data, "mode="))
+		return 0;
+	_cleanup_close_ int target = root_open(m->root, p->target, O_PATH | O_DIRECTORY);
+	return target >= 0 && fstat(target, &st) == 0 ? st.st_mode & 07777 : 0;
+}
+
+static int new_file_system(const struct mounts *m, const struct mount_plan *p, int *ret)
 {
 	bool device =
 	    !str_in(p->type, (const char *const[]){"tmpfs", "proc", "sysfs", "devpts", "mqueue", "ramfs", NULL});
 	char data[4096];
 	/* A file system on a device that is read-only has to know it itself. */
 	bool ro = device && p->set & MOUNT_ATTR_RDONLY;
+	unsigned mode = covered_mode(m, p);
 	size_t n = (size_t)snprintf(data, sizeof(data), "%s%s%s", p->data, ro && *p->data ? "," : "", ro ? "ro" : "");
+	if (mode && n < sizeof(data))
+		n += (size_t)snprintf(data + n, sizeof(data) - n, "%smode=%o", n ? "," : "", mode);
 	if (n >= sizeof(data))
 		return oci_fail(0, "mount at %s: its options are too long", p->target);
-	(void)label;
 	if (!*p->type)
 		return oci_fail(0, "mount at %s: no type", p->target);
 	int tree = mount_new_from(p->type, *p->source ? p->source : p->type, *data ? data : NULL, 0);
@@ -309,10 +344,30 @@ static int new_file_system(const struct mount_plan *p, const char *label, int *r
 	return 0;
 }
 
-static int place(struct mounts *m, const struct mount_plan *p)
+/* What else the configuration puts into it, mount points and device nodes, comes first. */
+static bool read_only_last(const struct mount_plan *p)
+{
+	return p->set & MOUNT_ATTR_RDONLY && !p->bind && !strcmp(p->type, "tmpfs");
+}
+
+static int make_read_only(const struct mounts *m)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct mount_plan *p = &m->plans[i];
+		if (!read_only_last(p))
+			continue;
+		int r = setattr(p->tree, MOUNT_ATTR_RDONLY, 0, 0, false);
+		close(p->tree);
+		if (r < 0)
+			return oci_fail(r, "mount at %s: making it read-only", p->target);
+	}
+	return 0;
+}
+
+static int place(struct mounts *m, struct mount_plan *p)
 {
 	_cleanup_close_ int tree = -1;
-	int r = new_file_system(p, NULL, &tree);
+	int r = new_file_system(m, p, &tree);
 	if (r < 0)
 		return r;
 	if (p->copy_up) {
@@ -321,10 +376,17 @@ static int place(struct mounts *m, const struct mount_plan *p)
 		if (r < 0)
 			return oci_fail(r, "mount at %s: tmpcopyup", p->target);
 	}
-	r = set_attributes(p, tree);
+	bool last = read_only_last(p);
+	struct mount_plan now = *p;
+	now.set &= ~(last ? (uint64_t)MOUNT_ATTR_RDONLY : 0);
+	r = set_attributes(&now, tree);
 	if (r == 0)
 		r = set_propagation(p, tree);
-	return r < 0 ? r : attach(m, p, tree);
+	if (r == 0)
+		r = attach(m, p, tree);
+	if (last && r == 0)
+		p->tree = TAKE_FD(tree);
+	return r;
 }
 
 /* ---- cgroup: what the container's cgroup namespace shows ---- */
@@ -479,7 +541,10 @@ int mounts_make(struct mounts *m, const struct container *c)
 	for (size_t i = 0; i < m->n && r == 0; i++) {
 		struct mount_plan *p = &m->plans[i];
 		if (p->bind) {
-			r = attach_bind(m, p);
+			const char *inside = source_in_root(p, c);
+			r = inside ? clone_in_root(m, p, inside) : 0;
+			if (r == 0)
+				r = attach_bind(m, p);
 		} else if (!strcmp(p->type, "cgroup") || !strcmp(p->type, "cgroup2")) {
 			r = place_cgroups(m, c, p);
 		} else {
@@ -490,6 +555,8 @@ int mounts_make(struct mounts *m, const struct container *c)
 		r = devices_make(&devices, m->root, c);
 	if (r == 0)
 		r = hide(m, c);
+	if (r == 0)
+		r = make_read_only(m);
 	if (r == 0 && json_path_bool(c->config, "root.readonly", false)) {
 		/* The last moment to make the working directory; what is wrong with it is told when it is entered. */
 		const char *cwd = json_path_str(c->process, "cwd");
@@ -500,6 +567,34 @@ int mounts_make(struct mounts *m, const struct container *c)
 		if (r < 0)
 			oci_fail(r, "making the root file system read-only");
 	}
+	return r;
+}
+
+/*
+ * Without pivot_root the host's mounts stay, out of reach but there: with a whole /proc or /sys among them the kernel
+ * lets a user namespace in the container mount one without the masks. Those of the container are below root.
+ */
+static int drop_kernel_views(const char *root)
+{
+	size_t n = strlen(root);
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	VEC(char *) found = {0};
+	int r = 0;
+	if (!f)
+		return oci_fail(-errno, "reading the mounts");
+	for (struct mntent *e; (e = getmntent(f));)
+		if ((!strcmp(e->mnt_type, "proc") || !strcmp(e->mnt_type, "sysfs")) &&
+		    (strncmp(e->mnt_dir, root, n) || (e->mnt_dir[n] && e->mnt_dir[n] != '/')))
+			VEC_PUSH(&found, xstrdup(e->mnt_dir));
+	endmntent(f);
+	for (size_t i = found.n; i-- > 0;) {
+		/* One that came with a user namespace may not be unmounted, but covered. */
+		if (r == 0 && umount2(found.at[i], MNT_DETACH) < 0 && errno != ENOENT &&
+		    mount("tmpfs", found.at[i], "tmpfs", MS_RDONLY, "size=0") < 0)
+			r = oci_fail(-errno, "--no-pivot: unmounting %s", found.at[i]);
+		free(found.at[i]);
+	}
+	VEC_RELEASE(&found);
 	return r;
 }
 
@@ -514,6 +609,9 @@ int mounts_enter(struct mounts *m, const struct container *c)
 		if (chroot(".") < 0)
 			return oci_fail(-errno, "chroot");
 	} else if (c->no_pivot) {
+		int r = drop_kernel_views(c->rootfs);
+		if (r < 0)
+			return r;
 		if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
 			return oci_fail(-errno, "moving the root file system");
 	} else {

@@ -116,4 +116,4 @@ static int ps(int argc, char **argv)
 }
 
 const struct command command_ps = {
-    "ps", "ID [PS-WORD…]", "list the processes of a container", flags, 1, -1, false, false, ps};
+    "ps", "ID [PS-WORD…]", "list the processes of a container", flags, 1, -1, true, false, ps};

@@ -39,21 +39,30 @@ int root_open_nosymlinks(int root, const char *path, int flags)
 
 static int mkdir_p(int root, const char *path, mode_t mode, int depth);
 
-/* name below parent (reached as path[0..len]) exists but leads nowhere: if it is a symlink, make what it points to. */
-static int make_link_target(int root, int parent, const char *path, size_t parent_len, const char *name, mode_t mode,
-			    int depth)
+/* name below parent (reached as path[0..parent_len]) exists but leads nowhere: what it points to, if it is a symlink.
+ */
+static int link_target(int parent, const char *path, size_t parent_len, const char *name, int depth,
+		       char full[2 * PATH_MAX + 2])
 {
-	char link[PATH_MAX], full[2 * PATH_MAX + 2];
+	char link[PATH_MAX];
 	ssize_t n = readlinkat(parent, name, link, sizeof(link) - 1);
 	if (n < 0)
 		return -ENOTDIR;
 	if (depth == ROOT_SYMLINKS_MAX)
 		return -ELOOP;
 	link[n] = 0;
-	if (link[0] == '/')
-		snprintf(full, sizeof(full), "%s", link);
-	else
-		snprintf(full, sizeof(full), "%.*s/%s", (int)parent_len, path, link);
+	int need = link[0] == '/' ? snprintf(full, 2 * PATH_MAX + 2, "%s", link)
+				  : snprintf(full, 2 * PATH_MAX + 2, "%.*s/%s", (int)parent_len, path, link);
+	return need < 2 * PATH_MAX + 2 ? 0 : -ENAMETOOLONG;
+}
+
+static int make_link_target(int root, int parent, const char *path, size_t parent_len, const char *name, mode_t mode,
+			    int depth)
+{
+	char full[2 * PATH_MAX + 2];
+	int r = link_target(parent, path, parent_len, name, depth, full);
+	if (r < 0)
+		return r;
 	int fd = mkdir_p(root, full, mode, depth + 1);
 	if (fd >= 0)
 		close(fd);
@@ -108,7 +117,7 @@ int root_mkdir_p(int root, const char *path, mode_t mode)
 	return mkdir_p(root, path, mode, 0);
 }
 
-int root_create_file(int root, const char *path)
+static int create_file(int root, const char *path, int depth)
 {
 	int fd = root_open(root, path, O_PATH);
 	if (fd != -ENOENT)
@@ -122,10 +131,20 @@ int root_create_file(int root, const char *path)
 	if (dir < 0)
 		return dir;
 	_cleanup_close_ int made = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (made < 0 && errno == EEXIST) { /* a symlink that leads nowhere: /etc/resolv.conf */
+		char target[2 * PATH_MAX + 2];
+		int r = link_target(dir, path, slash ? (size_t)(slash - path) : 0, name, depth, target);
+		return r < 0 ? r : create_file(root, target, depth + 1);
+	}
 	if (made < 0)
-		return errno == EEXIST ? -ELOOP : -errno;
+		return -errno;
 	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int root_create_file(int root, const char *path)
+{
+	return create_file(root, path, 0);
 }
 
 int root_read_file(int root, const char *path, size_t max, char **ret)

@@ -249,3 +249,92 @@ def test_notifications(o):
         run.communicate(b"\n", timeout=20)
         expect(run.returncode == 0, "its status")
     o.clean("after notifications")
+
+
+def test_kill_without_a_pid_namespace(o):
+    def change(c):
+        c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "pid"]
+    for first_gone in (False, True):
+        name, pid_file = o.name(), o.dir / "pid"
+        o.do("run", "--detach", "--bundle", o.bundle("/bin/sh", "-c", "sleep 1000 & exec sleep 1000", change=change), name,
+             capture_output=False, stdin=subprocess.DEVNULL)
+        o.do("exec", "--detach", "--pid-file", pid_file, name, "/bin/sleep", "1000", capture_output=False)
+        first = json.loads(o.do("state", name).stdout)["pid"]
+        fds = [os.pidfd_open(first), os.pidfd_open(int(pid_file.read_text()))]
+        if first_gone:
+            os.kill(first, signal.SIGKILL)
+        o.do("kill", name, "KILL")
+        for fd in fds:
+            expect(select.select([fd], [], [], 10)[0], "every process ends")
+            os.close(fd)
+        o.do("delete", name)
+    o.clean("after kills")
+
+
+def test_a_created_container_hears_signals(o):
+    name = o.name()
+    o.do("create", "--bundle", o.bundle("/bin/sleep", "1000"), name, capture_output=False, stdin=subprocess.DEVNULL)
+    fd = os.pidfd_open(json.loads(o.do("state", name).stdout)["pid"])
+    o.do("kill", name, "TERM")
+    expect(select.select([fd], [], [], 10)[0], "it ends")
+    os.close(fd)
+    o.do("delete", name)
+
+
+def test_mount_points_as_images_have_them(o):
+    (o.dir / "hosts").write_text("of the host\n")
+
+    def change(target, source, options):
+        return lambda c: c["mounts"].append({"destination": target, "source": str(source), "type": "bind", "options": options})
+    bundle = o.bundle("/bin/cat", "/etc/hosts", "/run/deep/hosts", change=change("/etc/hosts", o.dir / "hosts", ["bind", "ro"]))
+    (bundle / "rootfs/etc/hosts").symlink_to("../run/deep/hosts")
+    expect(o.run(bundle).stdout == "of the host\n" * 2, "a file through a symlink that led nowhere")
+    bundle = o.bundle(change=change("/etc/hosts", o.dir / "hosts", ["bind"]))
+    (bundle / "rootfs/etc/hosts").symlink_to("hosts")
+    o.refused(bundle, "/etc/hosts")
+    outside = o.dir / "outside"
+    bundle = o.bundle(change=change("/etc/hosts", o.dir / "hosts", ["bind"]))
+    (bundle / "rootfs/etc/hosts").symlink_to(outside)
+    o.run(bundle)
+    expect(not outside.exists(), "resolved in the root")
+
+    def tmpfs(c):
+        c["mounts"] += [{"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": []},
+                        {"destination": "/new", "type": "tmpfs", "source": "tmpfs", "options": []},
+                        {"destination": "/run", "type": "tmpfs", "source": "tmpfs", "options": ["mode=700"]}]
+    bundle = o.bundle("/bin/stat", "-c", "%a", "/mnt", "/new", "/run", change=tmpfs)
+    (bundle / "rootfs/mnt").chmod(0o2710)
+    expect(o.run(bundle).stdout.split() == ["2710", "1777", "700"], "a tmpfs has the mode of what it covers")
+
+    def read_only(c):
+        next(m for m in c["mounts"] if m["destination"] == "/dev")["options"] += ["ro"]
+    expect("can't" in o.run(o.bundle("/bin/sh", "-c", "echo > /dev/null; : > /dev/x", change=read_only), code=1).stderr, "/dev")
+
+    def nested(c):
+        root = str(o.dir / f"bundle{o.n}/rootfs")
+        c["mounts"] += [{"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": []},
+                        {"destination": "/mnt/one", "type": "bind", "source": str(o.dir), "options": ["bind"]},
+                        {"destination": "/tmp", "type": "bind", "source": root + "/mnt/one", "options": ["bind"]}]
+    expect(o.run(o.bundle("/bin/cat", "/tmp/hosts", change=nested)).stdout == "of the host\n", "a source that a mount made")
+
+
+def test_root_as_a_slave(o):
+    def change(c):
+        c["linux"]["rootfsPropagation"] = "slave"
+    script = 'mount --make-rshared / && exec "$@"'
+    r = subprocess.run(["unshare", "--mount", "sh", "-c", script, "x", o.program, "--root", o.root, "run", "--bundle",
+                        o.bundle("/bin/cat", "/proc/self/mountinfo", change=change), o.name()], capture_output=True, text=True, timeout=30)
+    root = next((line for line in r.stdout.splitlines() if line.split()[4] == "/"), "")
+    expect("master:" in root and "shared:" not in root, f"{r}")
+
+
+def test_no_view_of_the_kernel_without_pivot(o):
+    """Were the host's /proc still there, a user namespace could mount one without the masks."""
+    def change(c):
+        for kind in ("bounding", "effective", "permitted"):
+            c["process"]["capabilities"][kind] += ["CAP_SETFCAP", "CAP_SYS_ADMIN"]
+        c["process"]["noNewPrivileges"] = False
+    script = "unshare -Urpf sh -c 'mount -t proc proc /mnt && echo mounted'; unshare -Urm sh -c 'mount -t sysfs sysfs /mnt && echo mounted'"
+    for flags in ((), ("--no-pivot",)):
+        r = o.do("run", *flags, "--bundle", o.bundle("/bin/sh", "-c", script, change=change), o.name(), code=None)
+        expect("mounted" not in r.stdout and "ermi" in r.stderr, f"{flags}: {r}")
