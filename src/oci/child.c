@@ -29,6 +29,7 @@
 #include "oci/hooks.h"
 #include "oci/maker.h"
 #include "oci/net_devices.h"
+#include "oci/self.h"
 #include "oci/sync.h"
 #include "oci/terminal.h"
 #include "runtime/sysctl.h"
@@ -208,8 +209,10 @@ static int make_container(struct maker *m)
 	int r = unsupported(c);
 	if (r == 0)
 		r = set_names(c);
-	if (r == 0)
-		r = m->process.proc = mounts_open_proc();
+	bool proc = process_needs_proc(m->process.spec) || namespaces_has(&m->ns, CLONE_NEWUSER) ||
+		    json_len(json_path(c->config, "linux.sysctl"));
+	if (r == 0 && proc)
+		r = m->mounts.proc = m->process.proc = mounts_open_proc();
 	if (r >= 0)
 		r = process_limits(&m->process);
 	if (r == 0)
@@ -279,10 +282,13 @@ static int enter_container(struct maker *m)
 	if (m->target_root >= 0 && (fchdir(m->target_root) < 0 || chroot(".") < 0))
 		return oci_fail(-errno, "entering the container's root");
 	m->mounts.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	m->process.proc = mounts_open_proc();
-	if (m->mounts.root < 0 || m->process.proc < 0)
+	if (m->mounts.root < 0)
 		return oci_fail(-errno, "opening the container's root");
-	int r = notify_state(m);
+	int r = 0;
+	if (process_needs_proc(m->process.spec) || namespaces_has(&m->ns, CLONE_NEWUSER))
+		r = m->process.proc = mounts_open_proc();
+	if (r >= 0)
+		r = notify_state(m);
 	if (r == 0)
 		r = set_personality(m->c);
 	if (r == 0)
@@ -298,6 +304,8 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 	/* The lock is its maker's, not ours. */
 	close(c->dir_fd);
 	close(m->sync);
+	if (m->target >= 0 || !m->mounts.own_mount_ns)
+		self_mount_close(); /* our maker does, meanwhile */
 	process_reset_signals();
 	setsid();
 	umask(022);

@@ -45,7 +45,8 @@ struct container {
 /* What global flags say. */
 struct runtime_options {
 	const char *root;
-	bool rootless; /* not privileged: what needs privileges and isn't demanded is left out */
+	bool rootless;		   /* not privileged: what needs privileges and isn't demanded is left out */
+	bool groups_may_be_denied; /* some user namespaces let nobody set groups */
 	bool systemd_cgroup;
 	const char *cgroup_manager; /* crun's flag: cgroupfs, systemd, disabled; NULL: see systemd_cgroup */
 };

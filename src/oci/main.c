@@ -86,8 +86,9 @@ static bool in_user_namespace(void)
 static int set_options(void)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR"), *way = str_or(given.rootless, "auto");
+	options.groups_may_be_denied = geteuid() || in_user_namespace();
 	if (!strcmp(way, "auto"))
-		options.rootless = geteuid() || in_user_namespace();
+		options.rootless = options.groups_may_be_denied;
 	else if (!strcmp(way, "true") || !strcmp(way, "false"))
 		options.rootless = !strcmp(way, "true");
 	else

@@ -21,6 +21,7 @@
 #include "oci/error.h"
 #include "oci/hooks.h"
 #include "oci/pass.h"
+#include "oci/self.h"
 #include "oci/sync.h"
 #include "oci/terminal.h"
 #include "runtime/state.h"
@@ -190,6 +191,7 @@ int maker_start(int sync)
 	int sent = go(sync, 0);
 	if (sent < 0)
 		return sent;
+	self_mount_close();
 	for (;;) {
 		struct step s;
 		int r = step_receive(sync, &s);

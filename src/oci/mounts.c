@@ -30,6 +30,7 @@
 #include "oci/error.h"
 #include "oci/mount_options.h"
 #include "oci/namespaces.h"
+#include "oci/self.h"
 #include "runtime/rootfs.h"
 
 #define ATTR_SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
@@ -196,6 +197,16 @@ int mounts_prepare(struct arena *a, const struct container *c, const struct name
 
 /* ---- root ---- */
 
+/* What is used by descriptor only: unmounted with the old root, it needs no wait of its own (self.h). */
+static void attach_unseen(const struct mounts *m, int at)
+{
+	_cleanup_close_ int file = self_mount() >= 0 ? open("/proc/version", O_PATH | O_CLOEXEC) : -1;
+	if (file >= 0)
+		(void)mount_attach(self_mount(), file);
+	if (m->proc >= 0)
+		(void)mount_attach(m->proc, at);
+}
+
 static int make_root(struct mounts *m, const struct container *c)
 {
 	const char *word = json_path_str(c->config, "linux.rootfsPropagation");
@@ -228,6 +239,8 @@ static int make_root(struct mounts *m, const struct container *c)
 	/* Below the root, where nobody sees them; they go with the old root. */
 	if (r == 0 && m->nodes >= 0)
 		r = mount_attach(m->nodes, at);
+	if (r == 0)
+		attach_unseen(m, at);
 	if (r == 0)
 		r = mount_attach(m->root_tree, at);
 	if (r < 0)

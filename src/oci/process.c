@@ -251,9 +251,18 @@ static int drop_bounding(uint64_t keep)
 	return 0;
 }
 
+bool process_needs_proc(const struct json *spec)
+{
+	const struct json *score = json_get(spec, "oomScoreAdj");
+	return options.groups_may_be_denied || (score && score->type != JSON_NULL) ||
+	       !str_empty(json_path_str(spec, "apparmorProfile")) || !str_empty(json_path_str(spec, "selinuxLabel"));
+}
+
 static bool groups_denied(const struct process *p)
 {
 	char text[8] = "";
+	if (p->proc < 0)
+		return false;
 	_cleanup_close_ int fd = root_open(p->proc, "self/setgroups", O_RDONLY);
 	/* "self" is a magic of procfs, not a magic link: it resolves by pid. */
 	return fd >= 0 && read(fd, text, sizeof(text)) >= 4 && !strncmp(text, "deny", 4);

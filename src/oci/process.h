@@ -20,7 +20,7 @@ struct process {
 	int preserve_fds;	  /* 3 … 2 + n stay open */
 	int listen_fds;		  /* the last of these come from socket activation */
 	bool keep_groups;	  /* annotation run.oci.keep_original_groups: those of the caller stay */
-	int proc;		  /* private /proc, for attributes */
+	int proc;		  /* private /proc, for attributes; -1: not needed */
 	int notify_socket;	  /* connected to seccomp's listenerPath; -1 */
 	const char *notify_state; /* what goes with the listener's descriptor */
 	/* set by process_prepare */
@@ -29,6 +29,8 @@ struct process {
 };
 
 void process_reset_signals(void);
+/* Making that /proc is a file system and, unless it goes with an old root, an RCU grace period when it is closed. */
+bool process_needs_proc(const struct json *spec);
 /* Of the user namespace just entered, where it has one. */
 void process_become_root(bool keep_groups);
 /* What needs the runtime's rights: oom score, scheduling. proc: see struct process. */
