@@ -103,12 +103,8 @@ static int bind_node(const struct device_sources *s, int dir, const char *name, 
 	return r < 0 ? oci_fail(r, "binding device %s", n->path) : 0;
 }
 
-static int make_node(const struct device_sources *s, int root, const struct node *n)
+static int make_node(const struct device_sources *s, int dir, const char *name, const struct node *n)
 {
-	const char *name;
-	_cleanup_close_ int dir = open_parent(root, n->path, &name);
-	if (dir < 0)
-		return oci_fail(dir, "no place for device %s", n->path);
 	if (mknodat(dir, name, n->mode, n->rdev) < 0) {
 		struct stat st;
 		if (errno == EPERM)
@@ -160,8 +156,12 @@ static int make_configured(const struct device_sources *s, int root, const struc
 {
 	char path[PATH_MAX];
 	struct node n;
+	const char *name;
 	int r = read_configured(d, index, path, &n);
-	return r < 0 ? r : make_node(s, root, &n);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int dir = open_parent(root, n.path, &name);
+	return dir < 0 ? oci_fail(dir, "no place for device %s", n.path) : make_node(s, dir, name, &n);
 }
 
 static int premake(int tree, const struct json *config_linux, const struct node *n)
@@ -221,6 +221,8 @@ static int make_links(int root)
 	/* The container's own terminals, not the host's. */
 	if (faccessat(dev, "pts/ptmx", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
+	if (symlinkat("pts/ptmx", dev, "ptmx") == 0)
+		return 0;
 	char to[16];
 	ssize_t n = readlinkat(dev, "ptmx", to, sizeof(to));
 	if (n == 8 && !memcmp(to, "pts/ptmx", 8))
@@ -258,7 +260,7 @@ int devices_make(const struct device_sources *s, int root, const struct containe
 		if (!configured(c, usual[i].path)) {
 			struct node n = {
 			    usual[i].path, S_IFCHR | 0666, makedev(usual[i].major, usual[i].minor), 0, 0, -1};
-			r = make_node(s, root, &n);
+			r = make_node(s, dev, n.path + strlen("/dev/"), &n);
 		}
 	return r < 0 ? r : make_links(root);
 }

@@ -82,23 +82,20 @@ int group_plan(struct cgroup *g, const struct json *config, const char *id)
 	return set_path(g, str_empty(path) ? id : path);
 }
 
-/* How much of the path is there already, in the hierarchy that has least of it. */
+/* How much of the path's parents is there already, in the hierarchy that has least of it. */
 static size_t existing_prefix(const struct cgroup *g)
 {
-	size_t least = strlen(g->path);
-	for (size_t i = 0; i < g->layout.n; i++) {
-		_cleanup_close_ int root = open(g->layout.h[i].mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		for (size_t len = least; root >= 0;) {
-			char part[CGROUP_PATH_MAX];
-			snprintf(part, sizeof(part), "%.*s", (int)len, g->path);
-			if (!len || faccessat(root, part, F_OK, 0) == 0) {
-				least = len;
+	const char *leaf = strrchr(g->path, '/');
+	size_t least = leaf ? (size_t)(leaf - g->path) : 0;
+	for (size_t i = 0; i < g->layout.n; i++)
+		while (least) {
+			char full[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2];
+			snprintf(full, sizeof(full), "%s/%.*s", g->layout.h[i].mount, (int)least, g->path);
+			if (access(full, F_OK) == 0)
 				break;
-			}
-			const char *slash = strrchr(part, '/');
-			len = slash ? (size_t)(slash - part) : 0;
+			while (--least && g->path[least] != '/')
+				;
 		}
-	}
 	return least;
 }
 

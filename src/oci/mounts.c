@@ -274,10 +274,11 @@ static int check_target(const struct mount_plan *m, int tree, int target)
 {
 	struct statfs fs, what;
 	struct stat st;
-	if (fstatfs(target, &fs) < 0 || fstatfs(tree, &what) < 0 || fstat(target, &st) < 0)
-		return oci_fail(-errno, "mount at %s", m->target);
-	if (fs.f_type != PROC_SUPER_MAGIC)
+	int r = fstatfs(target, &fs);
+	if (r == 0 && fs.f_type != PROC_SUPER_MAGIC)
 		return 0;
+	if (r < 0 || fstatfs(tree, &what) < 0 || fstat(target, &st) < 0)
+		return oci_fail(-errno, "mount at %s", m->target);
 	if (st.st_ino == PROC_ROOT_INO ? what.f_type == PROC_SUPER_MAGIC : covers_proc_allowed(m->target))
 		return 0;
 	return oci_fail(-EPERM, "mount at %s: it is inside /proc", m->target);
@@ -285,8 +286,8 @@ static int check_target(const struct mount_plan *m, int tree, int target)
 
 static int open_target(struct mounts *m, const struct mount_plan *p, int tree)
 {
-	struct stat st;
-	if (fstat(tree, &st) < 0)
+	struct stat st = {.st_mode = S_IFDIR};
+	if (p->bind && fstat(tree, &st) < 0)
 		return -errno;
 	/* What the kernel shows about itself must not be led elsewhere by a symlink of the image. */
 	bool strict = !p->bind && (!strcmp(p->type, "proc") || !strcmp(p->type, "sysfs"));
@@ -334,7 +335,7 @@ static unsigned covered_mode(const struct mounts *m, const struct mount_plan *p)
 	return target >= 0 && fstat(target, &st) == 0 ? st.st_mode & 07777 : 0;
 }
 
-static int new_file_system(const struct mounts *m, const struct mount_plan *p, int *ret)
+static int new_file_system(const struct mounts *m, const struct mount_plan *p, uint64_t attributes, int *ret)
 {
 	bool device =
 	    !str_in(p->type, (const char *const[]){"tmpfs", "proc", "sysfs", "devpts", "mqueue", "ramfs", NULL});
@@ -349,7 +350,7 @@ static int new_file_system(const struct mounts *m, const struct mount_plan *p, i
 		return oci_fail(0, "mount at %s: its options are too long", p->target);
 	if (!*p->type)
 		return oci_fail(0, "mount at %s: no type", p->target);
-	int tree = mount_new_from(p->type, *p->source ? p->source : p->type, *data ? data : NULL, 0);
+	int tree = mount_new_from(p->type, *p->source ? p->source : p->type, *data ? data : NULL, attributes);
 	if (tree < 0)
 		return oci_fail(tree, "mount at %s: a %s file system%s%s%s", p->target, p->type,
 				*data ? " with \"" : "", data, *data ? "\"" : "");
@@ -380,7 +381,11 @@ static int make_read_only(const struct mounts *m)
 static int place(struct mounts *m, struct mount_plan *p)
 {
 	_cleanup_close_ int tree = -1;
-	int r = new_file_system(m, p, &tree);
+	bool last = read_only_last(p);
+	struct mount_plan now = *p;
+	now.set &= ~(last ? (uint64_t)MOUNT_ATTR_RDONLY : 0);
+	/* As set_attributes would set them, unless they wait until something is copied. */
+	int r = new_file_system(m, p, p->copy_up ? 0 : (now.rec_set & ~now.clear) | now.set, &tree);
 	if (r < 0)
 		return r;
 	if (p->copy_up) {
@@ -388,11 +393,8 @@ static int place(struct mounts *m, struct mount_plan *p)
 		r = from == -ENOENT ? 0 : from < 0 ? from : copy_up(from, tree);
 		if (r < 0)
 			return oci_fail(r, "mount at %s: tmpcopyup", p->target);
+		r = set_attributes(&now, tree);
 	}
-	bool last = read_only_last(p);
-	struct mount_plan now = *p;
-	now.set &= ~(last ? (uint64_t)MOUNT_ATTR_RDONLY : 0);
-	r = set_attributes(&now, tree);
 	if (r == 0)
 		r = set_propagation(p, tree);
 	if (r == 0)
@@ -458,20 +460,15 @@ static int place_cgroups(struct mounts *m, const struct container *c, const stru
 	top = mount_new_from("tmpfs", "tmpfs", "mode=755,size=64k", 0);
 	if (top < 0)
 		return oci_fail(top, "mount at %s: a tmpfs", p->target);
-	r = setattr(top, p->set & ~(uint64_t)MOUNT_ATTR_RDONLY, 0, 0, false);
-	if (r == 0)
-		r = attach(m, p, top);
+	r = attach(m, p, top);
 	for (size_t i = 0; i < g->n && r == 0; i++) {
 		const char *slash = strrchr(g->h[i].mount, '/'), *name = slash ? slash + 1 : "unified";
 		if (mkdirat(top, name, 0755) < 0)
 			return oci_fail(-errno, "mount at %s: %s", p->target, name);
-		_cleanup_close_ int below = openat(top, name, O_PATH | O_CLOEXEC),
-				    tree = cgroup_tree(m, &c->group, &g->h[i]);
-		if (tree < 0)
-			return oci_fail(tree, "mount at %s: the %s hierarchy", p->target, name);
-		r = set_attributes(p, tree);
-		if (r == 0)
-			r = mount_attach(tree, below);
+		_cleanup_close_ int tree = cgroup_tree(m, &c->group, &g->h[i]);
+		r = tree < 0 ? tree : mount_attach_in(tree, top, name);
+		if (r < 0)
+			return oci_fail(r, "mount at %s: the %s hierarchy", p->target, name);
 		/* "cpu,cpuacct" is also found as "cpu" and as "cpuacct". */
 		char list[64], *save = NULL;
 		snprintf(list, sizeof(list), "%s", name);
@@ -479,9 +476,11 @@ static int place_cgroups(struct mounts *m, const struct container *c, const stru
 			for (char *w = strtok_r(list, ",", &save); w; w = strtok_r(NULL, ",", &save))
 				(void)!symlinkat(name, top, w);
 	}
-	if (r == 0)
-		r = setattr(top, p->set & MOUNT_ATTR_RDONLY, 0, 0, false);
-	return r < 0 ? oci_fail(r, "mount at %s: cgroups", p->target) : 0;
+	struct mount_plan all = *p;
+	all.rec_set = (p->rec_set & ~p->clear) | p->set;
+	all.rec_clear = p->rec_clear | p->clear;
+	all.set = all.clear = 0;
+	return r < 0 ? r : set_attributes(&all, top);
 }
 
 /* ---- masks ---- */

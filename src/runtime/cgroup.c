@@ -181,11 +181,11 @@ int cgroup_layout_detect(struct cgroup_layout *ret)
 	for (size_t i = 0; i < all.n; i++) {
 		struct cgroup_hierarchy *h = &all.h[i];
 		/* Something else may be mounted over it by now: the file must be what that version has. */
-		_cleanup_close_ int dir = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0 || faccessat(dir, h->v2 ? "cgroup.controllers" : "tasks", F_OK, 0) < 0)
+		char file[CGROUP_FULL_MAX], text[CGROUP_FILE_MAX];
+		snprintf(file, sizeof(file), "%s/%s", h->mount, h->v2 ? "cgroup.controllers" : "tasks");
+		if (access(file, F_OK) < 0)
 			continue;
-		char text[CGROUP_FILE_MAX];
-		if (h->v2 && !cgroup_read(dir, "cgroup.controllers", text))
+		if (h->v2 && !cgroup_read(AT_FDCWD, file, text))
 			h->controllers = controllers_of(text, strlen(text), NULL, 0);
 		l.h[l.n++] = *h;
 	}
@@ -212,19 +212,27 @@ const struct cgroup_hierarchy *cgroup_layout_v2(const struct cgroup_layout *l)
 	return NULL;
 }
 
+/* One call with the whole path is cheaper than a descriptor for each step of it. */
+static int full_path(const struct cgroup_hierarchy *h, const char *path, const char *file, char out[CGROUP_FULL_MAX])
+{
+	int n = snprintf(out, CGROUP_FULL_MAX, "%s/%s%s%s", h->mount, path, *file ? "/" : "", file);
+	return n < 0 || n >= CGROUP_FULL_MAX ? -ENAMETOOLONG : 0;
+}
+
 int cgroup_open_in(const struct cgroup_hierarchy *h, const char *path)
 {
-	char full[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2];
-	int n = snprintf(full, sizeof(full), "%s/%s", h->mount, path);
-	if (n < 0 || (size_t)n >= sizeof(full))
-		return -ENAMETOOLONG;
+	char full[CGROUP_FULL_MAX];
+	int r = full_path(h, path, "", full);
+	if (r < 0)
+		return r;
 	int fd = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
 /* ---- create, remove ---- */
 
-static int create_in(const struct cgroup_hierarchy *h, const char *path)
+/* From the top, every level that isn't there or isn't prepared. */
+static int create_from_top(const struct cgroup_hierarchy *h, const char *path)
 {
 	_cleanup_close_ int parent = open(h->mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (parent < 0)
@@ -232,8 +240,6 @@ static int create_in(const struct cgroup_hierarchy *h, const char *path)
 	for (const char *at = path; *at;) {
 		size_t len = strcspn(at, "/");
 		char name[NAME_MAX + 1];
-		if (len > NAME_MAX || (len == 2 && !strncmp(at, "..", 2)) || (len == 1 && *at == '.'))
-			return -EINVAL;
 		if (len) {
 			memcpy(name, at, len);
 			name[len] = 0;
@@ -243,7 +249,7 @@ static int create_in(const struct cgroup_hierarchy *h, const char *path)
 			_cleanup_close_ int child = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 			if (child < 0)
 				return -errno;
-			int r = h->ops->prepare(h, parent, child);
+			int r = h->ops->plain(h) ? 0 : h->ops->prepare(h, parent, child);
 			if (r < 0) {
 				if (made)
 					unlinkat(parent, name, AT_REMOVEDIR);
@@ -257,10 +263,42 @@ static int create_in(const struct cgroup_hierarchy *h, const char *path)
 	return 0;
 }
 
+static bool valid_path(const char *path)
+{
+	for (const char *at = path; *at;) {
+		size_t len = strcspn(at, "/");
+		if (len > NAME_MAX || (len == 2 && !strncmp(at, "..", 2)) || (len == 1 && *at == '.'))
+			return false;
+		at += len + (at[len] == '/');
+	}
+	return true;
+}
+
+/* Its parents being there and prepared is the rule. 1: they aren't. */
+static int create_below_parents(const struct cgroup_hierarchy *h, const char *path)
+{
+	char full[CGROUP_FULL_MAX];
+	int r = full_path(h, path, "", full);
+	if (r < 0)
+		return r;
+	if (mkdir(full, 0755) < 0)
+		return errno == ENOENT ? 1 : errno != EEXIST ? -errno : h->ops->plain(h) ? 0 : 1;
+	if (h->ops->plain(h))
+		return 0;
+	_cleanup_close_ int child = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*strrchr(full, '/') = 0;
+	_cleanup_close_ int parent = child < 0 ? -1 : open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return parent < 0 ? -errno : h->ops->prepare(h, parent, child);
+}
+
 int cgroup_create(const struct cgroup_layout *l, const char *path)
 {
+	if (!valid_path(path))
+		return -EINVAL;
 	for (size_t i = 0; i < l->n; i++) {
-		int r = create_in(&l->h[i], path);
+		int r = create_below_parents(&l->h[i], path);
+		if (r > 0)
+			r = create_from_top(&l->h[i], path);
 		if (r < 0) {
 			cgroup_remove(l, path);
 			return r;
@@ -320,25 +358,26 @@ static int remove_below(int top)
 	return -errno;
 }
 
-static int remove_tree(int parent, const char *path)
+static int remove_tree(const struct cgroup_hierarchy *h, const char *path)
 {
-	if (unlinkat(parent, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
-		return 0;
+	char full[CGROUP_FULL_MAX];
+	int r = full_path(h, path, "", full);
+	if (r < 0 || rmdir(full) == 0 || errno == ENOENT)
+		return r;
 	if (errno != EBUSY && errno != ENOTEMPTY)
 		return -errno;
-	_cleanup_close_ int fd = openat(parent, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	int r = fd < 0 ? -errno : remove_below(fd);
+	_cleanup_close_ int fd = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	r = fd < 0 ? -errno : remove_below(fd);
 	if (r < 0)
 		return r;
-	return unlinkat(parent, path, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
+	return rmdir(full) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 int cgroup_remove(const struct cgroup_layout *l, const char *path)
 {
 	int result = 0;
 	for (size_t i = 0; i < l->n; i++) {
-		_cleanup_close_ int root = open(l->h[i].mount, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		int r = root < 0 ? -errno : remove_tree(root, path);
+		int r = remove_tree(&l->h[i], path);
 		if (r < 0)
 			result = r;
 	}
@@ -366,12 +405,19 @@ const char *cgroup_unsupported(const struct cgroup_layout *l, const struct spec_
 	return NULL;
 }
 
+static unsigned controllers_for(const struct spec_resources *r)
+{
+	return (r->cpu_shares > 0 || r->cpu_period_us > 0 || r->cpu_quota_us ? CGROUP_CPU : 0u) |
+	       (r->memory_limit > 0 || r->memory_low_high > 0 || r->oom_group ? CGROUP_MEMORY : 0u) |
+	       (r->pids_limit > 0 ? CGROUP_PIDS : 0u) | (r->cpuset_cpus || r->cpuset_mems ? CGROUP_CPUSET : 0u);
+}
+
 int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct spec_resources *res)
 {
 	if (cgroup_unsupported(l, res))
 		return -EOPNOTSUPP;
 	for (size_t i = 0; i < l->n; i++) {
-		if (!l->h[i].controllers)
+		if (!(l->h[i].controllers & controllers_for(res)))
 			continue;
 		_cleanup_close_ int dir = cgroup_open_in(&l->h[i], path);
 		int r = dir < 0 ? dir : l->h[i].ops->apply(&l->h[i], dir, res);
@@ -383,8 +429,9 @@ int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct s
 
 int cgroup_join_in(const struct cgroup_hierarchy *h, const char *path)
 {
-	_cleanup_close_ int dir = cgroup_open_in(h, path);
-	return dir < 0 ? dir : h->ops->join(h, dir);
+	char file[CGROUP_FULL_MAX];
+	int r = full_path(h, path, h->ops->join_file, file);
+	return r < 0 ? r : cgroup_write(AT_FDCWD, file, "0");
 }
 
 int cgroup_join(const struct cgroup_layout *l, const char *path, bool v2_done)

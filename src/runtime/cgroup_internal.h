@@ -7,11 +7,13 @@
 #include "runtime/runtime.h"
 
 struct cgroup_ops {
-	/* After mkdir of child below parent: what makes it usable. */
+	/* A new group of this hierarchy is usable as it is. */
+	bool (*plain)(const struct cgroup_hierarchy *h);
+	/* After mkdir of child below parent: what makes it usable. 1: the parent has to be prepared first. */
 	int (*prepare)(const struct cgroup_hierarchy *h, int parent, int child);
 	int (*apply)(const struct cgroup_hierarchy *h, int dir, const struct spec_resources *r);
 	int (*rules)(int dir, const struct cgroup_rule *rules, size_t n);
-	int (*join)(const struct cgroup_hierarchy *h, int dir);
+	const char *join_file; /* takes "0", the writer */
 	int64_t (*oom_kills)(const struct cgroup_hierarchy *h, int dir);
 	void (*stats)(const struct cgroup_hierarchy *h, int dir, struct runtime_stats *s);
 };
@@ -19,6 +21,7 @@ struct cgroup_ops {
 extern const struct cgroup_ops cgroup_v1_ops, cgroup_v2_ops;
 
 #define CGROUP_FILE_MAX 4096 /* the largest files read here (memory.stat) are below 2 KiB */
+#define CGROUP_FULL_MAX (CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 64) /* with the name of a file */
 
 int cgroup_open_in(const struct cgroup_hierarchy *h, const char *path); /* O_PATH, or negative errno */
 int cgroup_write(int dir, const char *file, const char *text);

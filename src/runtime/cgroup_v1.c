@@ -1,22 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One v1 hierarchy: the files of each controller mounted there. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/macros.h"
 #include "runtime/cgroup_internal.h"
+
+static bool plain(const struct cgroup_hierarchy *h)
+{
+	return !(h->controllers & CGROUP_CPUSET);
+}
 
 /* A new cpuset is empty and takes no process until it has CPUs and memory nodes: copy the parent's. */
 static int prepare(const struct cgroup_hierarchy *h, int parent, int child)
 {
 	static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
 	char have[CGROUP_FILE_MAX], text[CGROUP_FILE_MAX];
-	if (!(h->controllers & CGROUP_CPUSET))
-		return 0;
+	(void)h;
 	for (size_t i = 0; i < 2; i++) {
 		if (cgroup_read(child, files[i], have) == 0 && have[0] && have[0] != '\n')
 			continue;
 		int r = cgroup_read(parent, files[i], text);
+		if (r == 0 && text[0] == '\n')
+			return 1;
 		if (r == 0)
 			r = cgroup_write(child, files[i], text);
 		if (r < 0)
@@ -63,8 +72,11 @@ static int apply(const struct cgroup_hierarchy *h, int dir, const struct spec_re
 
 static int rules(int dir, const struct cgroup_rule *list, size_t n)
 {
-	int r = cgroup_write(dir, "devices.deny", "a");
-	for (size_t i = 0; r == 0 && i < n; i++) {
+	_cleanup_close_ int allow = openat(dir, "devices.allow", O_WRONLY | O_CLOEXEC);
+	_cleanup_close_ int deny = openat(dir, "devices.deny", O_WRONLY | O_CLOEXEC);
+	if (allow < 0 || deny < 0 || write(deny, "a", 1) < 0)
+		return -errno;
+	for (size_t i = 0; i < n; i++) {
 		const struct cgroup_device *d = &list[i].device;
 		char text[64], major[24] = "*", minor[24] = "*";
 		if (d->major >= 0)
@@ -72,15 +84,10 @@ static int rules(int dir, const struct cgroup_rule *list, size_t n)
 		if (d->minor >= 0)
 			snprintf(minor, sizeof(minor), "%lld", (long long)d->minor);
 		snprintf(text, sizeof(text), "%c %s:%s %s", d->type, major, minor, d->permissions);
-		r = cgroup_write(dir, list[i].allow ? "devices.allow" : "devices.deny", text);
+		if (write(list[i].allow ? allow : deny, text, strlen(text)) < 0)
+			return -errno;
 	}
-	return r;
-}
-
-static int join(const struct cgroup_hierarchy *h, int dir)
-{
-	(void)h;
-	return cgroup_write(dir, "tasks", "0");
+	return 0;
 }
 
 static int64_t oom_kills(const struct cgroup_hierarchy *h, int dir)
@@ -109,4 +116,4 @@ static void stats(const struct cgroup_hierarchy *h, int dir, struct runtime_stat
 	s->major_page_faults = cgroup_key(text, "total_pgmajfault", 0);
 }
 
-const struct cgroup_ops cgroup_v1_ops = {prepare, apply, rules, join, oom_kills, stats};
+const struct cgroup_ops cgroup_v1_ops = {plain, prepare, apply, rules, "tasks", oom_kills, stats};

@@ -13,6 +13,11 @@
 #include "base/mem.h"
 #include "runtime/cgroup_internal.h"
 
+static bool plain(const struct cgroup_hierarchy *h)
+{
+	return !h->controllers;
+}
+
 /* Controllers are inherited only when the parent says so. Those the parent does not have itself cannot be given. */
 static int prepare(const struct cgroup_hierarchy *h, int parent, int child)
 {
@@ -23,13 +28,16 @@ static int prepare(const struct cgroup_hierarchy *h, int parent, int child)
 		    {CGROUP_CPUSET, "+cpuset"}, {CGROUP_BLKIO, "+io"},	    {CGROUP_HUGETLB, "+hugetlb"},
 		    {CGROUP_RDMA, "+rdma"},	{CGROUP_MISC, "+misc"}};
 	char have[CGROUP_FILE_MAX];
-	if (!h->controllers || cgroup_read(child, "cgroup.controllers", have))
+	int lacking = 0;
+	if (cgroup_read(child, "cgroup.controllers", have))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
-		if (h->controllers & want[i].bit && !strstr(have, want[i].enable + 1))
+		if (h->controllers & want[i].bit && !strstr(have, want[i].enable + 1)) {
+			lacking = 1;
 			/* -EBUSY: processes live in the parent; what is missing then shows when a limit is applied. */
 			(void)cgroup_write(parent, "cgroup.subtree_control", want[i].enable);
-	return 0;
+		}
+	return lacking;
 }
 
 static int apply(const struct cgroup_hierarchy *h, int dir, const struct spec_resources *res)
@@ -203,12 +211,6 @@ static int rules(int dir, const struct cgroup_rule *list, size_t n)
 	return detach(target, ids, query.query.prog_cnt);
 }
 
-static int join(const struct cgroup_hierarchy *h, int dir)
-{
-	(void)h;
-	return cgroup_write(dir, "cgroup.procs", "0");
-}
-
 static int64_t oom_kills(const struct cgroup_hierarchy *h, int dir)
 {
 	char text[CGROUP_FILE_MAX];
@@ -236,4 +238,4 @@ static void stats(const struct cgroup_hierarchy *h, int dir, struct runtime_stat
 	s->major_page_faults = cgroup_key(text, "pgmajfault", 0);
 }
 
-const struct cgroup_ops cgroup_v2_ops = {prepare, apply, rules, join, oom_kills, stats};
+const struct cgroup_ops cgroup_v2_ops = {plain, prepare, apply, rules, "cgroup.procs", oom_kills, stats};

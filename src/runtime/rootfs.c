@@ -69,6 +69,22 @@ static int make_link_target(int root, int parent, const char *path, size_t paren
 	return fd < 0 ? fd : 0;
 }
 
+/* The usual case, that only the last step is missing. -ENOENT: it is another one. */
+static int mkdir_last(int root, const char *path, mode_t mode)
+{
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t len = slash ? (size_t)(slash - path) : 0;
+	if (!*name || !strcmp(name, ".") || !strcmp(name, "..") || len >= sizeof(parent))
+		return -ENOENT;
+	memcpy(parent, path, len);
+	parent[len] = 0;
+	_cleanup_close_ int at = root_open(root, parent, O_PATH | O_DIRECTORY);
+	if (at < 0 || mkdirat(at, name, mode) < 0)
+		return -ENOENT;
+	return root_open(root, path, O_PATH | O_DIRECTORY);
+}
+
 static int mkdir_p(int root, const char *path, mode_t mode, int depth)
 {
 	char prefix[2 * PATH_MAX + 2];
@@ -76,6 +92,8 @@ static int mkdir_p(int root, const char *path, mode_t mode, int depth)
 	if (len >= sizeof(prefix))
 		return -ENAMETOOLONG;
 	int whole = root_open(root, path, O_PATH | O_DIRECTORY);
+	if (whole == -ENOENT)
+		whole = mkdir_last(root, path, mode);
 	if (whole != -ENOENT)
 		return whole;
 	_cleanup_close_ int at = open_how(root, ".", O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
@@ -229,6 +247,11 @@ int mount_attach(int mount, int target)
 	return syscall(SYS_move_mount, mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
 		   ? -errno
 		   : 0;
+}
+
+int mount_attach_in(int mount, int dir, const char *name)
+{
+	return syscall(SYS_move_mount, mount, "", dir, name, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 int mount_attr(int mount, uint64_t set, uint64_t propagation, bool recursive)

@@ -26,6 +26,7 @@ int mount_clone(int dir, const char *path, bool recursive); /* path may be "" */
 int mount_new(const char *fs, const char *options, uint64_t attrs);
 int mount_new_from(const char *fs, const char *source, const char *options, uint64_t attrs); /* a device, a name */
 int mount_attach(int mount, int target);
+int mount_attach_in(int mount, int dir, const char *name); /* a directory that we made just now */
 int mount_attr(int mount, uint64_t set, uint64_t propagation, bool recursive);
 
 #endif
