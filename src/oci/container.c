@@ -96,7 +96,7 @@ int container_reserve(struct container *c, const char *id)
 
 /* ---- state.json ---- */
 
-static struct json *to_json(struct arena *a, const struct container *c)
+static struct json *to_json(struct arena *a, const struct container *c, bool creating)
 {
 	struct json *o = json_new(a, JSON_OBJECT);
 	json_set_str(a, o, "ociVersion", OCI_VERSION);
@@ -107,7 +107,7 @@ static struct json *to_json(struct arena *a, const struct container *c)
 	json_set_str(a, o, "rootfs", c->rootfs);
 	json_set_str(a, o, "created", c->created);
 	json_set_int(a, o, "owner", c->owner);
-	json_set_bool(a, o, "creating", c->creating);
+	json_set_bool(a, o, "creating", creating);
 	json_set_bool(a, o, "noPivot", c->no_pivot);
 	json_set(a, o, "group", group_to_json(a, &c->group));
 	const struct json *annotations = json_get(c->config, "annotations");
@@ -128,12 +128,41 @@ static int write_file(const struct container *c, const char *name, const struct 
 int container_save(struct container *c)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	return write_file(c, "state.json", to_json(&a, c));
+	return write_file(c, "state.json", to_json(&a, c, c->creating));
 }
 
 int container_save_config(struct container *c)
 {
 	return write_file(c, "config.json", c->config);
+}
+
+static int put(const struct container *c, const char *name, const struct json *o)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_close_ int fd = openat(c->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	json_write(&b, o);
+	if (fd < 0 || fchmod(fd, 0600) < 0)
+		return -errno;
+	return fs_write_all(fd, b.data, b.len);
+}
+
+int container_put_config(struct container *c)
+{
+	int r = put(c, "config.json", c->config);
+	return r < 0 ? oci_fail(r, "writing %s/config.json", c->dir) : 0;
+}
+
+int container_put(struct container *c)
+{
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	return put(c, "state.new", to_json(&a, c, false));
+}
+
+int container_publish(struct container *c)
+{
+	return renameat(c->dir_fd, "state.new", c->dir_fd, "state.json") < 0
+		   ? oci_fail(-errno, "writing %s/state.json", c->dir)
+		   : 0;
 }
 
 static int missing(const char *id)
@@ -190,6 +219,13 @@ int container_load_config(struct container *c)
 
 int container_forget(struct container *c)
 {
+	static const char *const usual[] = {"start.sock", "config.json", "state.json"};
+	char path[PATH_MAX];
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", c->dir, usual[i]) < sizeof(path))
+			unlink(path);
+	if (rmdir(c->dir) == 0)
+		return 0;
 	int r = fs_remove_tree(c->dir);
 	return r < 0 ? oci_fail(r, "removing %s", c->dir) : 0;
 }

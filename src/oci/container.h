@@ -60,6 +60,11 @@ int container_load(struct container *c, const char *id, bool lock);
 int container_load_config(struct container *c);
 int container_save(struct container *c);
 int container_save_config(struct container *c);
+/* Of a new container, which nobody reads yet: its configuration; its state as it will be, and then is. put: holds the
+ * lock. */
+int container_put_config(struct container *c);
+int container_put(struct container *c);
+int container_publish(struct container *c);
 /* Removes the directory. */
 int container_forget(struct container *c);
 /* Others may do things with it from now on. */

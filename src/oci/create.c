@@ -172,7 +172,7 @@ static int make(struct maker *m, const char *id, bool run)
 	if (r == 0)
 		r = notify_plan(c);
 	if (r == 0)
-		r = container_save_config(c);
+		r = container_put_config(c);
 	m->process.listen_fds = listen_fds();
 	if (r == 0)
 		r = maker_process(m, c->process, (int)given.preserve_fds + m->process.listen_fds, !given.no_new_keyring,
@@ -198,14 +198,16 @@ static int make(struct maker *m, const char *id, bool run)
 	if (r == 0)
 		r = maker_clone(m);
 	if (r == 0) {
-		int alive = remember(c, m);
-		r = maker_until_created(m); /* one that has died already said why */
+		int alive = remember(c, m), put = container_put(c); /* while the process is busy */
+		r = maker_until_created(m);			    /* one that has died already said why */
 		if (r == 0 && alive < 0)
 			r = oci_fail(alive, "the container's process died while it was being made");
+		if (r == 0 && put < 0)
+			r = oci_fail(put, "writing the state of %s", c->id);
 	}
 	if (r == 0) {
 		c->creating = false;
-		r = container_save(c);
+		r = container_publish(c);
 	}
 	if (r == 0)
 		r = write_pid_file(given.pid_file, c->pid);
@@ -243,7 +245,7 @@ static int start_and_attend(struct maker *m)
 		(void)terminal_attend(master, pidfd, notify);
 	int status = maker_wait(m);
 	if (!given.keep)
-		r = delete_stopped(c);
+		r = delete_ended(c);
 	return r < 0 ? r : status;
 }
 

@@ -28,17 +28,21 @@ static const struct flag flags[] = {
      "every container whose id matches the word, an extended regular expression"},
     {0}};
 
-int delete_stopped(struct container *c)
+int delete_ended(struct container *c)
 {
-	int r = container_load_config(c);
-	if (r < 0)
-		oci_warn("%s", oci_error()); /* damaged: its poststop hooks are lost, the rest can go */
-	r = group_destroy(&c->group, false);
+	int r = group_destroy(&c->group, false);
 	if (r < 0)
 		return r;
 	if (c->pid)
 		hooks_run_all(c, "poststop", "stopped");
 	return container_forget(c);
+}
+
+int delete_stopped(struct container *c)
+{
+	if (container_load_config(c) < 0)
+		oci_warn("%s", oci_error()); /* damaged: its poststop hooks are lost, the rest can go */
+	return delete_ended(c);
 }
 
 static int kill_first(const struct container *c)

@@ -24,10 +24,11 @@
 #include "oci/config.h"
 #include "oci/container.h"
 #include "oci/error.h"
+#include "runtime/seccomp_compact.h"
 
 #define INSNS_MAX 4096	     /* BPF_MAXINSNS: the kernel takes no longer program */
 #define CACHE_MAX (4u << 20) /* a profile's text and its program */
-#define CACHE_VERSION 1	     /* part of the file's name: a compiler that changed compiles anew */
+#define CACHE_VERSION 2	     /* part of the file's name: a compiler that changed compiles anew */
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1ul << 5)
 #endif
@@ -334,6 +335,9 @@ static int compile(const struct json *seccomp, struct buf *out)
 		r = export(c.ctx, out);
 		if (r < 0)
 			oci_fail(r, "linux.seccomp: compiling the filter");
+		else
+			out->len = sizeof(struct sock_filter) *
+				   seccomp_compact((void *)out->data, out->len / sizeof(struct sock_filter));
 	}
 	seccomp_release(c.ctx);
 	return r;

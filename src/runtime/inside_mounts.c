@@ -139,7 +139,7 @@ static void mount_overlay(const struct container_spec *s, const char *mountpoint
 static int mount_rootfs(const struct launch *l)
 {
 	const struct container_spec *s = l->spec;
-	/* Nothing we mount may reach the host. */
+	/* Nothing we mount may reach the host, where the mount point is a directory with something in it. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		fail(500, 128, -errno, "making mounts private");
 	if (s->rootfs) {
@@ -280,14 +280,10 @@ static void add_devices(const struct launch *l, int root, int (*stats)(const cha
  * Its own group, cut out of the machine's tree. Mounting the hierarchy anew in the container's namespace shows the same
  * but costs a superblock for each hierarchy and container, and a walk over all groups of the machine under a lock.
  */
-static int cgroup_tree(const struct launch *l, const struct cgroup_hierarchy *h, uint64_t attrs)
+static int cgroup_tree(const struct launch *l, const struct cgroup_hierarchy *h)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", h->mount, l->cgroup);
-	int tree = mount_clone(AT_FDCWD, path, false);
-	int r = tree < 0 ? tree : mount_attr(tree, attrs, MS_PRIVATE, false);
-	if (r < 0 && tree >= 0)
-		close(tree);
-	return r < 0 ? r : tree;
+	return mount_clone(AT_FDCWD, path, false);
 }
 
 static void mount_cgroups(const struct launch *l, int root)
@@ -297,21 +293,18 @@ static void mount_cgroups(const struct launch *l, int root)
 	int at = root_open_nosymlinks(root, "/sys/fs/cgroup", O_PATH | O_DIRECTORY);
 	if (at < 0)
 		return; /* a kernel without cgroups in its sysfs */
-	if (g->n == 1 && g->h[0].v2) {
-		place(cgroup_tree(l, &g->h[0], attrs), at, "mounting /sys/fs/cgroup");
-		return;
-	}
-	int dir = mount_new("tmpfs", "mode=755,size=64k", ATTR_SAFE);
-	place(dir, at, "mounting /sys/fs/cgroup");
-	for (size_t i = 0; i < g->n; i++) {
+	bool v2_only = g->n == 1 && g->h[0].v2;
+	int dir = place(v2_only ? cgroup_tree(l, &g->h[0]) : mount_new("tmpfs", "mode=755,size=64k", 0), at,
+			"mounting /sys/fs/cgroup");
+	for (size_t i = 0; i < g->n && !v2_only; i++) {
 		const char *slash = strrchr(g->h[i].mount, '/'), *name = slash ? slash + 1 : "unified";
 		if (mkdirat(dir, name, 0755) < 0)
 			fail(500, 128, -errno, "making /sys/fs/cgroup/%s", name);
-		int below = openat(dir, name, O_PATH | O_CLOEXEC);
-		close(place(cgroup_tree(l, &g->h[i], attrs), below, "mounting a cgroup hierarchy"));
+		int tree = checked(cgroup_tree(l, &g->h[i]), "opening a cgroup hierarchy");
+		checked(mount_attach_in(tree, dir, name), "mounting a cgroup hierarchy");
+		close(tree);
 	}
-	if (attrs & MOUNT_ATTR_RDONLY)
-		checked(mount_attr(dir, MOUNT_ATTR_RDONLY, 0, false), "/sys/fs/cgroup read-only");
+	checked(mount_attr(dir, attrs, MS_PRIVATE, true), "setting the attributes of /sys/fs/cgroup");
 }
 
 /* ---- the pod's mounts ---- */

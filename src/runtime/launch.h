@@ -30,8 +30,9 @@ struct launch {
 	bool new_pid_ns; /* a new one; else, with pid_ns -1, the host's */
 	bool host_ipc;
 	bool host_network;
-	const char *mountpoint; /* an empty directory of ours for the rootfs */
-	int seccomp;		/* file with the compiled filter, or -1 */
+	const char
+	    *mountpoint; /* a directory of ours: in the container's mount namespace it is covered by the rootfs */
+	int seccomp;	 /* file with the compiled filter, or -1 */
 	/* exec: pidfd of a process of the container, else -1; container's own spec for what p doesn't say */
 	int target;
 	const struct container_spec *container;

@@ -21,8 +21,9 @@
 #include "base/mem.h"
 #include "runtime/caps.h"
 #include "runtime/launch.h"
+#include "runtime/seccomp_compact.h"
 
-#define PROFILE_VERSION 1 /* part of the file's name: a changed profile is compiled anew */
+#define PROFILE_VERSION 2 /* part of the file's name: a changed profile is compiled anew */
 
 /* Allowed to every container. The set is that of the de-facto default profile; names unknown here are skipped. */
 static const char always[] =
@@ -211,6 +212,9 @@ int seccomp_default(const char *run_dir, const struct container_spec *s, char **
 	prefix(caps.bounding, &b);
 	if (r == 0)
 		r = export(caps.bounding, &b);
+	if (r == 0)
+		b.len =
+		    seccomp_compact((void *)b.data, b.len / sizeof(struct sock_filter)) * sizeof(struct sock_filter);
 	if (r == 0 && (buf_failed(&b) || b.len > SECCOMP_INSNS_MAX * sizeof(struct sock_filter)))
 		r = -E2BIG;
 	if (r == 0)

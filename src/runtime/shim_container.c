@@ -47,7 +47,6 @@ static bool id_taken(const char *id)
 
 void container_free(struct container *c)
 {
-	char path[4096];
 	list_remove(&c->link);
 	shim.n_containers--;
 	source_close(&c->sync);
@@ -56,11 +55,6 @@ void container_free(struct container *c)
 		int r = cgroup_remove(&shim.layout, c->cgroup);
 		if (r < 0)
 			log_debug("cgroup not removed group=%s error=%s", c->cgroup, strerror(-r));
-	}
-	if (c->has_dir && snprintf(path, sizeof(path), "%s/%s/rootfs", shim.dir, c->status.id) < (int)sizeof(path)) {
-		rmdir(path);
-		*strrchr(path, '/') = 0;
-		rmdir(path);
 	}
 	arena_release(&c->arena);
 	free(c);
@@ -121,17 +115,6 @@ static void on_sync(struct source *s, uint32_t events)
 	read_sync(container_of(s, struct container, sync));
 }
 
-static int make_dir(struct container *c, char *path, size_t max)
-{
-	if ((size_t)snprintf(path, max, "%s/%s", shim.dir, c->status.id) >= max - 8)
-		return -ENAMETOOLONG;
-	if (mkdir(path, 0700) < 0)
-		return -errno;
-	c->has_dir = true;
-	strcat(path, "/rootfs");
-	return mkdir(path, 0700) < 0 ? -errno : 0;
-}
-
 static int make_group(struct container *c)
 {
 	if ((size_t)snprintf(c->cgroup, sizeof(c->cgroup), "%s/%s", shim.cgroup, c->status.id) >= sizeof(c->cgroup))
@@ -162,7 +145,6 @@ static int make_group(struct container *c)
 
 static int begin(struct container *c, const int *fds, int n_fds, const char **step)
 {
-	char mountpoint[4096];
 	struct launch l = {.spec = &c->spec,
 			   .container = &c->spec,
 			   .layout = &shim.layout,
@@ -175,17 +157,13 @@ static int begin(struct container *c, const int *fds, int n_fds, const char **st
 			   .new_pid_ns = c->own_pid_ns,
 			   .host_ipc = shim.pod.host_ipc,
 			   .host_network = shim.pod.host_network,
-			   .mountpoint = mountpoint,
+			   .mountpoint = shim.dir,
 			   .target = -1};
 	_cleanup_close_ int shm = -1, filter = -1;
 	int sync;
-	*step = "making its directory";
-	int r = make_dir(c, mountpoint, sizeof(mountpoint));
-	if (r == 0) {
-		const char *lacking = cgroup_unsupported(&shim.layout, &c->spec.resources);
-		*step = lacking ? lacking : "making its cgroup";
-		r = make_group(c);
-	}
+	const char *lacking = cgroup_unsupported(&shim.layout, &c->spec.resources);
+	*step = lacking ? lacking : "making its cgroup";
+	int r = make_group(c);
 	if (r == 0) {
 		*step = "opening its log";
 		r = log_open(&c->log, c->spec.log_path, shim.log_size_max, shim.log_files_max);

@@ -89,8 +89,8 @@ struct container {
 	struct container_spec spec;
 	struct container_status status;
 	char cgroup[CGROUP_PATH_MAX];
-	bool has_cgroup, has_dir, own_pid_ns, settled; /* settled: running, exited, or waiting for start */
-	pid_t pid;				       /* not yet reaped; 0 otherwise */
+	bool has_cgroup, own_pid_ns, settled; /* settled: running, exited, or waiting for start */
+	pid_t pid;			      /* not yet reaped; 0 otherwise */
 	struct source sync;
 	bool gate, gate_open;
 	struct sync_message failed; /* kind SYNC_FAILED once it was */
