@@ -64,6 +64,7 @@ int local_open(struct local *l, const char *state_dir, const char *shim, char *e
 {
 	*l = (struct local){.state_dir = xstrdup(state_dir), .shim = shim};
 	int r = fs_mkdir_p(state_dir, 0700);
+	fs_spread_children(state_dir);
 	if (r == 0)
 		r = fs_mkdir_p(LOCAL_RUN, 0700);
 	if (r == 0)

@@ -8,11 +8,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -431,22 +429,6 @@ int agent_new(const struct agent_config *c, struct agent **ret, char *err, size_
 	return 0;
 }
 
-/*
- * Overlayfs makes and deletes some files at each mount, and ext4 does not give an inode again for a minute or more: it
- * looks through all that were deleted, in the directory's block group. With pods all over the disk there are few.
- */
-static void spread_children(const char *dir)
-{
-	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int flags;
-
-	if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || flags & FS_TOPDIR_FL)
-		return;
-	flags |= FS_TOPDIR_FL;
-	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
-		log_debug("pods are not spread over the disk dir=%s error=%s", dir, strerror(errno));
-}
-
 static int make_directories(struct agent *a, char *err, size_t err_len)
 {
 	_cleanup_free_ char *records = xasprintf("%s/agent", a->cfg.run_dir);
@@ -472,7 +454,8 @@ static int make_directories(struct agent *a, char *err, size_t err_len)
 			return r;
 		}
 	}
-	spread_children(pods);
+	fs_spread_children(pods);
+	fs_spread_children(a->cfg.log_dir);
 	return 0;
 }
 

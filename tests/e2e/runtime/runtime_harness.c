@@ -144,6 +144,7 @@ int harness_setup(void **state)
 	}
 	strcpy(h.dir, "/tmp/proa-runtime-XXXXXX");
 	assert_non_null(mkdtemp(h.dir));
+	fs_spread_children(h.dir); /* as the agent's own */
 	snprintf(h.run_dir, sizeof(h.run_dir), "%s/run", h.dir);
 	snprintf(h.layer, sizeof(h.layer), "%s/layer", h.dir);
 	snprintf(h.cgroup_root, sizeof(h.cgroup_root), "proa-test-%d", getpid());
