@@ -82,11 +82,10 @@ int group_plan(struct cgroup *g, const struct json *config, const char *id)
 	return set_path(g, str_empty(path) ? id : path);
 }
 
-/* How much of the path's parents is there already, in the hierarchy that has least of it. */
+/* How much of the path is there already, in the hierarchy that has least of it. */
 static size_t existing_prefix(const struct cgroup *g)
 {
-	const char *leaf = strrchr(g->path, '/');
-	size_t least = leaf ? (size_t)(leaf - g->path) : 0;
+	size_t least = strlen(g->path);
 	for (size_t i = 0; i < g->layout.n; i++)
 		while (least) {
 			char full[CGROUP_MOUNT_MAX + CGROUP_PATH_MAX + 2];
