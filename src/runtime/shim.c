@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -28,6 +29,8 @@
 #include "base/str.h"
 #include "runtime/shim_internal.h"
 #include "runtime/spec_json.h"
+
+#define STACK_DEPTH_MAX (128 << 10) /* far more than requests go down; what the kernel maps of a stack at first */
 
 struct shim shim = {.shm_ns = -1, .host_mnt_ns = -1, .pid_ns = -1};
 
@@ -311,6 +314,13 @@ static void handle(struct conn *conn, struct frame *f)
 		reply_error(to, 404, NULL, "no container \"%s\"", id);
 }
 
+/* What a request needed of the stack is the kernel's again: there is a shim for every pod, and it idles for weeks. */
+static __attribute__((noinline)) void release_stack(void)
+{
+	uintptr_t page = (uintptr_t)getpagesize(), here = (uintptr_t)__builtin_frame_address(0) & ~(page - 1);
+	(void)madvise((void *)(here - STACK_DEPTH_MAX), STACK_DEPTH_MAX - page, MADV_DONTNEED);
+}
+
 static void on_conn(struct source *s, uint32_t events)
 {
 	struct conn *c = container_of(s, struct conn, source);
@@ -329,6 +339,7 @@ static void on_conn(struct source *s, uint32_t events)
 		} else if (r > 0) {
 			handle(c, &f);
 			frame_release(&f);
+			release_stack();
 		}
 	}
 	if (r < 0)
