@@ -177,6 +177,9 @@ static void compare(struct arena *a, const struct apply_request *r, const struct
 		    struct json **ret_changed, struct json **ret_removed)
 {
 	fieldset_compare(a, r->resource->type, old, new, ret_changed, ret_removed);
+	/* Its status is not written with an object, but beside it. */
+	if (*ret_changed && r->resource->has_status && str_empty(r->subresource))
+		json_remove(*ret_changed, "f:status");
 	*ret_changed = without_identity(*ret_changed);
 	*ret_removed = without_identity(*ret_removed);
 }

@@ -70,10 +70,6 @@ static void namespace_(struct arena *a, struct json *tree)
 
 	if (*name && !str_eq(meta_label(tree, "kubernetes.io/metadata.name"), name))
 		meta_set_label(a, tree, "kubernetes.io/metadata.name", name);
-	struct json *spec = default_member(a, tree, "spec");
-	/* The finalizer is there until the namespace's contents are gone; deleting removes it for good. */
-	if (!meta_deleting(tree) && json_is(spec, JSON_OBJECT) && !json_get(spec, "finalizers"))
-		json_append(json_array_in(a, spec, "finalizers"), json_new_str(a, "kubernetes"));
 	default_str(a, default_member(a, tree, "status"), "phase", "Active");
 }
 
@@ -253,6 +249,7 @@ static void job(struct arena *a, struct json *tree)
 	default_int(a, spec, "parallelism", 1);
 	default_int(a, spec, "backoffLimit", json_get(spec, "backoffLimitPerIndex") ? INT32_MAX : 6);
 	default_str(a, spec, "completionMode", "NonIndexed");
+	default_bool(a, spec, "manualSelector", false);
 	default_bool(a, spec, "suspend", false);
 	default_str(a, spec, "podReplacementPolicy",
 		    json_get(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
@@ -395,6 +392,7 @@ static void csi_driver(struct arena *a, struct json *tree)
 	default_bool(a, spec, "storageCapacity", false);
 	default_bool(a, spec, "requiresRepublish", false);
 	default_bool(a, spec, "seLinuxMount", false);
+	default_bool(a, spec, "preventPodSchedulingIfMissing", false);
 	default_str(a, spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
 	if (json_is(spec, JSON_OBJECT) && !json_len(json_get(spec, "volumeLifecycleModes")))
 		json_append(json_array_in(a, spec, "volumeLifecycleModes"), json_new_str(a, "Persistent"));

@@ -85,13 +85,35 @@ struct json *cell_count(const struct table_cell *c)
 	return json_new_int(c->arena, json_len(json_path(c->object, c->column->path)));
 }
 
-struct json *cell_list(const struct table_cell *c)
+static struct json *joined(const struct table_cell *c, const char *when_empty)
 {
 	struct buf b = BUF_INIT;
 
 	JSON_EACH(item, json_path(c->object, c->column->path))
 		cell_join(&b, ",", json_str(item));
-	return cell_buf(c, &b, "<none>");
+	return cell_buf(c, &b, when_empty);
+}
+
+struct json *cell_list(const struct table_cell *c)
+{
+	return joined(c, "<none>");
+}
+
+struct json *cell_words(const struct table_cell *c)
+{
+	return joined(c, "");
+}
+
+struct json *cell_since(const struct table_cell *c)
+{
+	char age[TABLE_AGE_MAX];
+
+	return cell_str(c, table_age(json_path_str(c->object, c->column->path), c->now_ns, age));
+}
+
+struct json *cell_truth(const struct table_cell *c)
+{
+	return cell_str(c, json_path_bool(c->object, c->column->path, false) ? "True" : "False");
 }
 
 static int by_text(const void *a, const void *b)

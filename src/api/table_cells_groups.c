@@ -412,3 +412,56 @@ struct json *cell_apiservice_available(const struct table_cell *c)
 		return cell_str(c, status);
 	return json_new_strf(c->arena, "%s (%s)", status, reason);
 }
+
+/* ---- definitions, migrations, taints, certificates of pods ---- */
+
+struct json *cell_definition_versions(const struct table_cell *c)
+{
+	struct buf b = BUF_INIT;
+
+	JSON_EACH(v, json_path(c->object, "spec.versions")) {
+		if (!json_path_bool(v, "served", false))
+			continue;
+		cell_join(&b, ",", json_path_str(v, "name"));
+		if (json_path_bool(v, "storage", false))
+			buf_adds(&b, "(storage)");
+	}
+	return cell_buf(c, &b, "");
+}
+
+struct json *cell_established(const struct table_cell *c)
+{
+	return json_new_bool(c->arena, cell_condition_true(c->object, "Established"));
+}
+
+struct json *cell_migration_resource(const struct table_cell *c)
+{
+	struct buf b = BUF_INIT;
+
+	cell_join(&b, ".", json_path_str(c->object, "spec.resource.resource"));
+	cell_join(&b, ".", json_path_str(c->object, "spec.resource.group"));
+	return cell_buf(c, &b, "");
+}
+
+/* The first of these conditions that is true. */
+static struct json *first_true(const struct table_cell *c, const char *const *types, const char *otherwise)
+{
+	for (; *types; types++)
+		if (cell_condition_true(c->object, *types))
+			return cell_str(c, *types);
+	return cell_str(c, otherwise);
+}
+
+struct json *cell_migration_status(const struct table_cell *c)
+{
+	static const char *const types[] = {"Succeeded", "Failed", "Running", NULL};
+
+	return first_true(c, types, "Unknown");
+}
+
+struct json *cell_certificate_state(const struct table_cell *c)
+{
+	static const char *const types[] = {"Denied", "Failed", "Issued", NULL};
+
+	return first_true(c, types, "Pending");
+}

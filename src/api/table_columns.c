@@ -24,6 +24,9 @@
 #define CALL(n, fn, ...) COLUMN(n, "string", 0, .cell = (fn), ##__VA_ARGS__)
 #define WIDE(n, fn, ...) COLUMN(n, "string", 1, .cell = (fn), ##__VA_ARGS__)
 #define NUMBER(n, fn, p) COLUMN(n, "integer", 0, .cell = (fn), .path = (p))
+/* Numbers and booleans in columns that upstream calls strings. */
+#define LOOSE_INTEGER(n, p) COLUMN(n, "string", 0, .path = (p), .absent = "0")
+#define LOOSE_BOOLEAN(n, p) COLUMN(n, "string", 0, .path = (p), .absent = "false")
 /* The containers and images of a pod template. */
 #define CONTAINERS(spec)                                                                                               \
 	WIDE("Containers", cell_container_names, .path = (spec)), WIDE("Images", cell_container_images, .path = (spec))
@@ -83,9 +86,9 @@ static const struct table_column events[] = {
     {.name = "Name", .type = "string", .format = "name", .priority = 1, .path = "metadata.name", .absent = "\"\""},
 };
 static const struct table_column namespaces[] = {NAME, TEXT("Status", "status.phase"), AGE};
-static const struct table_column secrets[] = {NAME, TEXT("Type", "type"), NUMBER("Data", cell_count, "data"), AGE};
-static const struct table_column configmaps[] = {NAME, NUMBER("Data", cell_config_data, NULL), AGE};
-static const struct table_column serviceaccounts[] = {NAME, NUMBER("Secrets", cell_count, "secrets"), AGE};
+static const struct table_column secrets[] = {NAME, TEXT("Type", "type"), CALL("Data", cell_count, .path = "data"),
+					      AGE};
+static const struct table_column configmaps[] = {NAME, CALL("Data", cell_config_data), AGE};
 static const struct table_column resourcequotas[] = {NAME, CALL("Request", cell_quota_request),
 						     CALL("Limit", cell_quota_limit), AGE};
 static const struct table_column componentstatuses[] = {NAME, CALL("Status", cell_component_status, .path = "status"),
@@ -128,8 +131,8 @@ static const struct table_column replicas[] = {
 static const struct table_column deployments[] = {
     NAME,
     CALL("Ready", cell_workload_ready, .description = "Ready pods of those wanted."),
-    INTEGER("Up-to-date", "status.updatedReplicas"),
-    INTEGER("Available", "status.availableReplicas"),
+    LOOSE_INTEGER("Up-to-date", "status.updatedReplicas"),
+    LOOSE_INTEGER("Available", "status.availableReplicas"),
     AGE,
     CONTAINERS("spec.template.spec"),
     WIDE("Selector", cell_selector, .path = "spec.selector"),
@@ -149,7 +152,7 @@ static const struct table_column daemonsets[] = {
     WIDE("Selector", cell_selector, .path = "spec.selector"),
 };
 static const struct table_column controllerrevisions[] = {NAME, CALL("Controller", cell_revision_controller),
-							  INTEGER("Revision", "revision"), AGE};
+							  LOOSE_INTEGER("Revision", "revision"), AGE};
 static const struct table_column jobs[] = {
     NAME,
     CALL("Status", cell_job_status),
@@ -163,7 +166,7 @@ static const struct table_column cronjobs[] = {
     NAME,
     TEXT("Schedule", "spec.schedule"),
     CALL("Timezone", cell_none, .path = "spec.timeZone"),
-    BOOLEAN("Suspend", "spec.suspend"),
+    COLUMN("Suspend", "boolean", 0, .cell = cell_truth, .path = "spec.suspend"),
     NUMBER("Active", cell_count, "status.active"),
     CALL("Last Schedule", cell_cronjob_last),
     AGE,
@@ -175,8 +178,8 @@ static const struct table_column horizontalpodautoscalers[] = {
     CALL("Reference", cell_hpa_reference),
     CALL("Targets", cell_hpa_targets),
     CALL("MinPods", cell_hpa_min),
-    INTEGER("MaxPods", "spec.maxReplicas"),
-    INTEGER("Replicas", "status.currentReplicas"),
+    LOOSE_INTEGER("MaxPods", "spec.maxReplicas"),
+    LOOSE_INTEGER("Replicas", "status.currentReplicas"),
     AGE,
 };
 
@@ -192,7 +195,7 @@ static const struct table_column ingressclasses[] = {NAME, TEXT("Controller", "s
 						     CALL("Parameters", cell_class_parameters), AGE};
 static const struct table_column networkpolicies[] = {
     NAME, CALL("Pod-Selector", cell_selector, .path = "spec.podSelector"), AGE};
-static const struct table_column ipaddresses[] = {NAME, CALL("ParentRef", cell_parent_ref)};
+static const struct table_column ipaddresses[] = {NAME, CALL("ParentRef", cell_parent_ref), AGE};
 static const struct table_column servicecidrs[] = {NAME, CALL("CIDRs", cell_list, .path = "spec.cidrs"), AGE};
 static const struct table_column endpointslices[] = {NAME, TEXT("AddressType", "addressType"),
 						     CALL("Ports", cell_slice_ports),
@@ -218,20 +221,30 @@ static const struct table_column certificatesigningrequests[] = {
     CALL("RequestedDuration", cell_csr_duration),
     CALL("Condition", cell_csr_condition),
 };
-static const struct table_column clustertrustbundles[] = {NAME, TEXT("SignerName", "spec.signerName")};
+static const struct table_column clustertrustbundles[] = {NAME,
+							  CALL("SignerName", cell_none, .path = "spec.signerName")};
+static const struct table_column podcertificaterequests[] = {
+    NAME,
+    TEXT("PodName", "spec.podName"),
+    TEXT("ServiceAccountName", "spec.serviceAccountName"),
+    TEXT("NodeName", "spec.nodeName"),
+    TEXT("SignerName", "spec.signerName"),
+    CALL("State", cell_certificate_state),
+    CALL("UnverifiedUserAnnotations", cell_selector, .path = "spec.unverifiedUserAnnotations"),
+};
 
 static const struct table_column storageclasses[] = {
     {.name = "Name", .type = "string", .format = "name", .cell = cell_storage_class_name},
     TEXT("Provisioner", "provisioner"),
     COLUMN("ReclaimPolicy", "string", 0, .path = "reclaimPolicy", .absent = "\"Delete\""),
     CALL("VolumeBindingMode", cell_unset, .path = "volumeBindingMode"),
-    BOOLEAN("AllowVolumeExpansion", "allowVolumeExpansion"),
+    LOOSE_BOOLEAN("AllowVolumeExpansion", "allowVolumeExpansion"),
     AGE,
 };
 static const struct table_column volumeattributesclasses[] = {NAME, TEXT("DriverName", "driverName"), AGE};
 static const struct table_column volumeattachments[] = {
     NAME,
-    TEXT("Attacher", "spec.attacher"),
+    {.name = "Attacher", .type = "string", .format = "name", .path = "spec.attacher", .absent = "\"\""},
     TEXT("PV", "spec.source.persistentVolumeName"),
     TEXT("Node", "spec.nodeName"),
     BOOLEAN("Attached", "status.attached"),
@@ -266,7 +279,7 @@ static const struct table_column runtimeclasses[] = {NAME, TEXT("Handler", "hand
 static const struct table_column flowschemas[] = {
     NAME,
     TEXT("PriorityLevel", "spec.priorityLevelConfiguration.name"),
-    INTEGER("MatchingPrecedence", "spec.matchingPrecedence"),
+    LOOSE_INTEGER("MatchingPrecedence", "spec.matchingPrecedence"),
     CALL("DistinguisherMethod", cell_flow_distinguisher),
     AGE,
     CALL("MissingPL", cell_flow_missing_level),
@@ -274,10 +287,33 @@ static const struct table_column flowschemas[] = {
 static const struct table_column prioritylevels[] = {
     NAME,
     TEXT("Type", "spec.type"),
-    NUMBER("NominalConcurrencyShares", cell_level_shares, NULL),
-    NUMBER("Queues", cell_level_queuing, "queues"),
-    NUMBER("HandSize", cell_level_queuing, "handSize"),
-    NUMBER("QueueLengthLimit", cell_level_queuing, "queueLengthLimit"),
+    CALL("NominalConcurrencyShares", cell_level_shares),
+    CALL("Queues", cell_level_queuing, .path = "queues"),
+    CALL("HandSize", cell_level_queuing, .path = "handSize"),
+    CALL("QueueLengthLimit", cell_level_queuing, .path = "queueLengthLimit"),
+    AGE,
+};
+static const struct table_column definitions[] = {
+    NAME,
+    TEXT("Scope", "spec.scope"),
+    CALL("Versions", cell_definition_versions),
+    COLUMN("Created At", "date", 0, .cell = cell_text, .path = "metadata.creationTimestamp"),
+    WIDE_TEXT("Group", "spec.group"),
+    WIDE_TEXT("Kind", "spec.names.kind"),
+    WIDE("ShortNames", cell_words, .path = "spec.names.shortNames"),
+    COLUMN("Established", "boolean", 1, .cell = cell_established),
+};
+static const struct table_column migrations[] = {
+    COLUMN("Name", "string", 0, .path = "metadata.name", .absent = "\"\""),
+    CALL("Resource", cell_migration_resource),
+    CALL("Status", cell_migration_status),
+};
+static const struct table_column devicetaintrules[] = {
+    NAME,
+    TEXT("Key", "spec.taint.key"),
+    TEXT("Value", "spec.taint.value"),
+    TEXT("Effect", "spec.taint.effect"),
+    CALL("TimeAdded", cell_since, .path = "spec.taint.timeAdded"),
     AGE,
 };
 static const struct table_column resourceclaims[] = {NAME, CALL("State", cell_claim_state), AGE};
@@ -309,7 +345,7 @@ static const struct {
     ROW("", "namespaces", namespaces),
     ROW("", "secrets", secrets),
     ROW("", "configmaps", configmaps),
-    ROW("", "serviceaccounts", serviceaccounts),
+    ROW("", "serviceaccounts", name_and_age),
     ROW("", "endpoints", endpoints),
     ROW("", "podtemplates", podtemplates),
     ROW("", "resourcequotas", resourcequotas),
@@ -351,6 +387,10 @@ static const struct {
     ROW("resource.k8s.io", "resourceclaimtemplates", name_and_age),
     ROW("resource.k8s.io", "deviceclasses", name_and_age),
     ROW("resource.k8s.io", "resourceslices", resourceslices),
+    ROW("resource.k8s.io", "devicetaintrules", devicetaintrules),
+    ROW("certificates.k8s.io", "podcertificaterequests", podcertificaterequests),
+    ROW("apiextensions.k8s.io", "customresourcedefinitions", definitions),
+    ROW("storagemigration.k8s.io", "storageversionmigrations", migrations),
 };
 
 const struct table_column *table_columns(const struct resource *r, size_t *ret_n)

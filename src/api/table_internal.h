@@ -26,6 +26,9 @@ bool cell_condition_true(const struct json *object, const char *type);
 CELL(cell_age);
 CELL(cell_selector);	    /* the labels or label selector at column->path */
 CELL(cell_list);	    /* the strings of the list at column->path, "<none>" when empty */
+CELL(cell_words);	    /* the same, "" when empty */
+CELL(cell_since);	    /* how long ago the time at column->path is */
+CELL(cell_truth);	    /* "True" or "False" for the boolean at column->path */
 CELL(cell_count);	    /* how many members the list or map at column->path has */
 CELL(cell_container_names); /* of the pod template (spec.template) */
 CELL(cell_container_images);
@@ -93,6 +96,11 @@ CELL(cell_flow_distinguisher);
 CELL(cell_flow_missing_level);
 CELL(cell_level_queuing);
 CELL(cell_level_shares);
+CELL(cell_definition_versions);
+CELL(cell_established);
+CELL(cell_migration_resource);
+CELL(cell_migration_status);
+CELL(cell_certificate_state);
 CELL(cell_claim_state);
 CELL(cell_parent_ref);
 CELL(cell_apiservice_service);

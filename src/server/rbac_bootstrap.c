@@ -47,7 +47,8 @@ static const struct rule_row cluster_rules[] = {
 	      "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/"),
     RULE_URLS("system:public-info-viewer", "get", "/healthz /livez /readyz /version /version/"),
     RULE_URLS("system:monitoring", "get",
-	      "/healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/*"),
+	      "/flagz /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/* /statusz"),
+    RULE("system:monitoring", "get", "core", "nodes/metrics"),
     RULE("system:basic-user", "create", "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews"),
     RULE("system:basic-user", "create", "authentication.k8s.io", "selfsubjectreviews"),
 
@@ -61,6 +62,7 @@ static const struct rule_row cluster_rules[] = {
     RULE(EDIT, WRITE, "core",
 	 "configmaps events persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets "
 	 "serviceaccounts services services/proxy"),
+    RULE(EDIT, WRITE, "events.k8s.io", "events"),
     RULE(EDIT, "create", "core", "serviceaccounts/token"),
     RULE(EDIT, WRITE, "apps",
 	 "daemonsets deployments deployments/rollback deployments/scale replicasets replicasets/scale statefulsets "
@@ -81,6 +83,7 @@ static const struct rule_row cluster_rules[] = {
     RULE(VIEW, READ, "core",
 	 "bindings events limitranges namespaces/status pods/log pods/status replicationcontrollers/status "
 	 "resourcequotas resourcequotas/status"),
+    RULE(VIEW, READ, "events.k8s.io", "events"),
     RULE(VIEW, READ, "core", "namespaces"),
     RULE(VIEW, READ, "discovery.k8s.io", "endpointslices"),
     RULE(VIEW, READ, "apps",
@@ -101,7 +104,7 @@ static const struct rule_row cluster_rules[] = {
     RULE(NODE, "create get list watch", "core", "nodes"),
     RULE(NODE, "patch update", "core", "nodes/status"),
     RULE(NODE, "patch update", "core", "nodes"),
-    RULE(NODE, "create patch update", "core", "events"),
+    EVENTS(NODE),
     RULE(NODE, READ, "core", "pods"),
     RULE(NODE, "create delete", "core", "pods"),
     RULE(NODE, "patch update", "core", "pods/status"),
@@ -130,7 +133,7 @@ static const struct rule_row cluster_rules[] = {
     EVENTS("system:node-problem-detector"),
     RULE("system:kubelet-api-admin", READ " proxy", "core", "nodes"),
     RULE("system:kubelet-api-admin", "*", "core",
-	 "nodes/checkpoint nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats"),
+	 "nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats"),
     RULE("system:node-bootstrapper", "create get list watch", "certificates.k8s.io", "certificatesigningrequests"),
     RULE("system:auth-delegator", "create", "authentication.k8s.io", "tokenreviews"),
     RULE("system:auth-delegator", "create", "authorization.k8s.io", "subjectaccessreviews"),
@@ -195,8 +198,9 @@ static const struct rule_row cluster_rules[] = {
     RULE(SCHED, READ, "storage.k8s.io", "csidrivers csinodes csistoragecapacities volumeattachments"),
     RULE(SCHED, READ, "core", "namespaces"),
     RULE(SCHED, READ, "resource.k8s.io", "deviceclasses devicetaintrules resourceslices"),
-    RULE(SCHED, "get list patch update watch", "resource.k8s.io", "resourceclaims resourceclaims/status"),
-    RULE(SCHED, "get list patch update watch", "core", "pods/finalizers"),
+    RULE(SCHED, "create delete get list patch update watch", "resource.k8s.io", "resourceclaims"),
+    RULE(SCHED, "get list patch update watch", "resource.k8s.io", "resourceclaims/status"),
+    RULE(SCHED, "update", "core", "pods/finalizers"),
     RULE(SCHED, "patch update", "resource.k8s.io", "resourceclaims/binding"),
 
     RULE(C("attachdetach-controller"), "list watch", "core", "persistentvolumeclaims persistentvolumes"),
@@ -315,6 +319,7 @@ static const struct rule_row cluster_rules[] = {
     RULE(C("pv-protection-controller"), "get list update watch", "core", "persistentvolumes"),
     EVENTS(C("pv-protection-controller")),
     RULE(C("pvc-protection-controller"), "get list update watch", "core", "persistentvolumeclaims"),
+    RULE(C("pvc-protection-controller"), "update", "core", "persistentvolumeclaims/status"),
     RULE(C("pvc-protection-controller"), READ, "core", "pods"),
     EVENTS(C("pvc-protection-controller")),
     RULE(C("replicaset-controller"), "get list update watch", "apps extensions", "replicasets"),
@@ -369,10 +374,6 @@ static const struct rule_row cluster_rules[] = {
     RULE(C("storage-version-migrator-controller"), "patch", "apiextensions.k8s.io", "customresourcedefinitions/status"),
     RULE(C("storage-version-migrator-controller"), "update", "storagemigration.k8s.io",
 	 "storageversionmigrations/status"),
-    RULE(C("taint-eviction-controller"), "get", "core", "nodes"),
-    RULE(C("taint-eviction-controller"), "delete get list watch", "core", "pods"),
-    RULE(C("taint-eviction-controller"), "patch update", "core", "pods/status"),
-    EVENTS(C("taint-eviction-controller")),
     RULE(C("ttl-after-finished-controller"), "delete get list watch", "batch", "jobs"),
     EVENTS(C("ttl-after-finished-controller")),
     RULE(C("ttl-controller"), "list patch update watch", "core", "nodes"),
@@ -389,21 +390,25 @@ static const struct rule_row cluster_rules[] = {
 };
 
 #define ROLE_AUTH_READER "extension-apiserver-authentication-reader"
+#define KCM_LOCK "system::leader-locking-kube-controller-manager"
+#define SCHED_LOCK "system::leader-locking-kube-scheduler"
 
 static const struct role_row {
 	const char *ns;
 	struct rule_row rule;
 } roles[] = {
     {"kube-system", RULE_NAMES(ROLE_AUTH_READER, READ, "core", "configmaps", "extension-apiserver-authentication")},
-    {"kube-system", RULE_NAMES("system::leader-locking-kube-controller-manager", "get update watch", "core",
-			       "configmaps", "kube-controller-manager")},
-    {"kube-system",
-     RULE_NAMES("system::leader-locking-kube-scheduler", "get update watch", "core", "configmaps", "kube-scheduler")},
+    {"kube-system", RULE(KCM_LOCK, "create get list update watch", "coordination.k8s.io", "leases")},
+    {"kube-system", RULE(KCM_LOCK, "create get list update watch", "coordination.k8s.io", "leasecandidates")},
+    {"kube-system", RULE(SCHED_LOCK, "create get list update watch", "coordination.k8s.io", "leases")},
+    {"kube-system", RULE(SCHED_LOCK, "create get list update watch", "coordination.k8s.io", "leasecandidates")},
     {"kube-system", RULE(C("bootstrap-signer"), READ, "core", "secrets")},
     {"kube-system", RULE(C("token-cleaner"), "delete get list watch", "core", "secrets")},
-    {"kube-system", RULE(C("cloud-provider"), "create get list update watch", "core", "configmaps")},
+    {"kube-system", EVENTS(C("token-cleaner"))},
+    {"kube-system", RULE(C("cloud-provider"), "create get list watch", "core", "configmaps")},
     {"kube-public", RULE(C("bootstrap-signer"), READ, "core", "configmaps")},
     {"kube-public", RULE_NAMES(C("bootstrap-signer"), "update", "core", "configmaps", "cluster-info")},
+    {"kube-public", EVENTS(C("bootstrap-signer"))},
 };
 
 /* Labels that put a role into an aggregated one, and the aggregated ones. */
@@ -425,7 +430,11 @@ struct binding_row {
 	const char *ns;			   /* NULL: ClusterRoleBinding */
 };
 
-/* Besides these each system:controller:NAME role is bound to ServiceAccount kube-system/NAME. */
+/*
+ * Rows of the same role and namespace that follow each other are one binding, named after its role; that of
+ * ROLE_AUTH_READER has a prefix. Besides these each system:controller:NAME role is bound to ServiceAccount
+ * kube-system/NAME.
+ */
 static const struct binding_row bindings[] = {
     {"cluster-admin", "Group", "system:masters", NULL},
     {"system:monitoring", "Group", "system:monitoring", NULL},
@@ -441,8 +450,10 @@ static const struct binding_row bindings[] = {
     {"system:cluster-trust-bundle-discovery", "Group", "system:serviceaccounts", NULL},
     {NODE, NULL, NULL,
      NULL}, /* the node authorizer grants this to each node; the binding is there for people's own subjects */
-    {"system::leader-locking-kube-controller-manager", "User", "system:kube-controller-manager", "kube-system"},
-    {"system::leader-locking-kube-scheduler", "User", "system:kube-scheduler", "kube-system"},
+    {KCM_LOCK, "User", "system:kube-controller-manager", "kube-system"},
+    {KCM_LOCK, "ServiceAccount", "kube-controller-manager leader-election-controller", "kube-system"},
+    {SCHED_LOCK, "User", "system:kube-scheduler", "kube-system"},
+    {SCHED_LOCK, "ServiceAccount", "kube-scheduler", "kube-system"},
     {ROLE_AUTH_READER, "User", "system:kube-controller-manager system:kube-scheduler", "kube-system"},
     {C("bootstrap-signer"), "ServiceAccount", "bootstrap-signer", "kube-system"},
     {C("token-cleaner"), "ServiceAccount", "token-cleaner", "kube-system"},
@@ -563,23 +574,29 @@ static void add_subject(struct arena *a, struct json *subjects, const char *kind
 	json_set(a, s, "name", json_new_strn(a, name, len));
 }
 
-static void emit_binding(const struct emitter *e, const struct binding_row *row)
+static void add_subjects(struct arena *a, struct json *binding, const struct binding_row *row)
+{
+	struct json *subjects = json_array_in(a, binding, "subjects");
+
+	for (const char *at = row->subject, *next; *at; at = next) {
+		size_t n = strcspn(at, " ");
+		add_subject(a, subjects, row->kind, at, n);
+		next = at + n + (at[n] == ' ');
+	}
+}
+
+static void emit_binding(const struct emitter *e, const struct binding_row *row, size_t n)
 {
 	struct arena *a = e->a;
-	struct json *o = new_object(a, row->ns ? "RoleBinding" : "ClusterRoleBinding", row->ns, row->role);
+	const char *name = str_eq(row->role, ROLE_AUTH_READER) ? "system::" ROLE_AUTH_READER : row->role;
+	struct json *o = new_object(a, row->ns ? "RoleBinding" : "ClusterRoleBinding", row->ns, name);
 	struct json *ref = json_object_in(a, o, "roleRef");
 
 	json_set_str(a, ref, "apiGroup", "rbac.authorization.k8s.io");
 	json_set_str(a, ref, "kind", row->ns ? "Role" : "ClusterRole");
 	json_set_str(a, ref, "name", row->role);
-	if (row->kind) {
-		struct json *subjects = json_array_in(a, o, "subjects");
-		for (const char *at = row->subject, *next; *at; at = next) {
-			size_t n = strcspn(at, " ");
-			add_subject(a, subjects, row->kind, at, n);
-			next = at + n + (at[n] == ' ');
-		}
-	}
+	for (size_t i = 0; i < n && row->kind; i++)
+		add_subjects(a, o, &row[i]);
 	e->fn(e->arg, row->ns ? "rolebindings" : "clusterrolebindings", str_or(row->ns, ""), o);
 }
 
@@ -595,13 +612,17 @@ void rbac_bootstrap_each(struct arena *a,
 	for (size_t i = 0; i < ARRAY_SIZE(aggregates); i++)
 		emit_aggregate(&e, &aggregates[i]);
 	emit_roles(&e);
-	for (size_t i = 0; i < ARRAY_SIZE(bindings); i++)
-		emit_binding(&e, &bindings[i]);
+	for (size_t i = 0, n; i < ARRAY_SIZE(bindings); i += n) {
+		for (n = 1; i + n < ARRAY_SIZE(bindings) && str_eq(bindings[i].role, bindings[i + n].role) &&
+			    str_eq(bindings[i].ns, bindings[i + n].ns);)
+			n++;
+		emit_binding(&e, &bindings[i], n);
+	}
 	last = "";
 	for (size_t i = 0; i < ARRAY_SIZE(cluster_rules); last = cluster_rules[i++].role) {
 		const char *controller = str_after(cluster_rules[i].role, C(""));
 		if (controller && strcmp(cluster_rules[i].role, last) != 0)
-			emit_binding(&e,
-				     &(struct binding_row){cluster_rules[i].role, "ServiceAccount", controller, NULL});
+			emit_binding(
+			    &e, &(struct binding_row){cluster_rules[i].role, "ServiceAccount", controller, NULL}, 1);
 	}
 }

@@ -117,9 +117,9 @@ const struct subresource_ops *strategy_subresource(const struct strategy *s, con
 
 extern const struct strategy strategy_pods, strategy_services, strategy_namespaces, strategy_nodes, strategy_secrets,
     strategy_serviceaccounts, strategy_csrs, strategy_pvs, strategy_pvcs, strategy_bindings, strategy_jobs,
-    strategy_replicationcontrollers, strategy_device_taint_rules, strategy_self_subject_access, strategy_subject_access,
-    strategy_local_subject_access, strategy_self_subject_rules, strategy_token_reviews, strategy_self_subject,
-    strategy_definitions;
+    strategy_replicationcontrollers, strategy_device_taint_rules, strategy_daemon_sets, strategy_self_subject_access,
+    strategy_subject_access, strategy_local_subject_access, strategy_self_subject_rules, strategy_token_reviews,
+    strategy_self_subject, strategy_definitions;
 extern const struct subresource_ops scale_ops;
 /* The old object with the metadata that a write of its status may bring. */
 struct json *metadata_merge(struct write_op *op, const struct json *old, const struct json *sent);

@@ -25,6 +25,7 @@ static const struct strategy *const strategies[] = {
     &strategy_jobs,
     &strategy_replicationcontrollers,
     &strategy_device_taint_rules,
+    &strategy_daemon_sets,
     &strategy_self_subject_access,
     &strategy_subject_access,
     &strategy_local_subject_access,

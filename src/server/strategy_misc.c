@@ -62,8 +62,34 @@ static void restart_taint(struct write_op *op)
 	json_set_str(op->arena, taint, "timeAdded", time_format(now_ns(), text));
 }
 
+static void begin_taint(struct write_op *op)
+{
+	struct json *taint = json_path(op->tree, "spec.taint");
+	char text[TIME_RFC3339_MAX];
+	if (!op->old_tree && json_is(taint, JSON_OBJECT) && !json_get(taint, "timeAdded"))
+		json_set_str(op->arena, taint, "timeAdded", time_format(now_ns(), text));
+}
+
 const struct strategy strategy_device_taint_rules = {
-    .group = "resource.k8s.io", .plural = "devicetaintrules", .prepare_update = restart_taint};
+    .group = "resource.k8s.io", .plural = "devicetaintrules", .fold = begin_taint, .prepare_update = restart_taint};
+
+/* ---- DaemonSets count their templates in an annotation: older than metadata.generation, and still there ---- */
+
+#define TEMPLATE_GENERATION "deprecated.daemonset.template.generation"
+
+static void count_templates(struct write_op *op)
+{
+	int64_t n = 1;
+	if (op->old_tree) {
+		parse_i64(str_or(meta_annotation(op->old_tree, TEMPLATE_GENERATION), "0"), &n);
+		n += !json_equal(json_path(op->old_tree, "spec.template"), json_path(op->tree, "spec.template"));
+	}
+	struct json *meta = json_object_in(op->arena, op->tree, "metadata");
+	json_set(op->arena, json_object_in(op->arena, meta, "annotations"), TEMPLATE_GENERATION,
+		 json_new_strf(op->arena, "%lld", (long long)n));
+}
+
+const struct strategy strategy_daemon_sets = {.group = "apps", .plural = "daemonsets", .fold = count_templates};
 
 /* ---- Jobs choose their pods by their own uid, unless told otherwise ---- */
 

@@ -44,7 +44,7 @@ STATUS = {
 }
 # metadata.generation, where upstream counts what is wanted: from 1 on.
 COUNTS = {"pods", "podtemplates", "replicationcontrollers", "daemonsets.apps", "deployments.apps", "replicasets.apps",
-          "statefulsets.apps", "cronjobs.batch", "jobs.batch", "ingressclasses.networking.k8s.io", "ingresses.networking.k8s.io",
+          "statefulsets.apps", "horizontalpodautoscalers.autoscaling", "cronjobs.batch", "jobs.batch", "ingressclasses.networking.k8s.io", "ingresses.networking.k8s.io",
           "networkpolicies.networking.k8s.io", "poddisruptionbudgets.policy",
           "mutatingadmissionpolicies.admissionregistration.k8s.io", "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
           "mutatingwebhookconfigurations.admissionregistration.k8s.io",

@@ -50,5 +50,49 @@ def test_sets(api):
     assert made["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}}, made
 
 
+def test_managers(api):
+    """Nobody owns a status that came with the object, nor what the server adds after looking at who wrote what."""
+    fields = lambda o: o["metadata"]["managedFields"][0]["fieldsV1"]
+    made = api.do("POST", "/api/v1/namespaces", {"metadata": {"name": "owned"}}, 201)
+    assert made["spec"]["finalizers"] == ["kubernetes"] and made["status"]["phase"] == "Active", made
+    assert fields(made) == {"f:metadata": {"f:labels": {".": {}, "f:kubernetes.io/metadata.name": {}}}}, fields(made)
+    made = api.do("POST", "/api/v1/nodes", {"metadata": {"name": "owned"}, "status": {"capacity": {"cpu": "1"}}}, 201)
+    assert made["status"]["capacity"] == {"cpu": "1"} and "managedFields" not in made["metadata"], made
+
+
+def test_daemon_sets_count_their_templates(api):
+    sets = "/apis/apps/v1/namespaces/default/daemonsets"
+    count = lambda o: o["metadata"]["annotations"]["deprecated.daemonset.template.generation"]
+    body = {"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}}
+    assert count(api.do("POST", sets, body, 201)) == "1"
+    assert count(api.do("PUT", sets + "/d", body)) == "1"
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = "j"
+    assert count(api.do("PUT", sets + "/d", body)) == "2"
+    assert count(api.patch(sets + "/d", {"metadata": {"annotations": None}, "spec": {"minReadySeconds": 3}})) == "2"
+
+
+def test_tables(api):
+    """Columns that have a type of their own, and kinds with columns of their own."""
+    def table(path):
+        t = api.do("GET", path, headers={"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"})
+        return {c["name"]: c["type"] for c in t["columnDefinitions"]}, [r["cells"] for r in t["rows"]]
+    api.do("POST", base.MAPS, base.config("t"), 201)
+    columns, rows = table(base.MAPS + "/t")
+    assert columns == {"Name": "string", "Data": "string", "Age": "string"} and rows[0][:2] == ["t", 1], rows
+    definition = {"metadata": {"name": "wides.example.com"}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"plural": "wides", "kind": "Wide", "shortNames": ["w", "wi"]},
+        "versions": [{"name": v, "served": s, "storage": v == "v1", "schema": {"openAPIV3Schema": {"type": "object"}}}
+                     for v, s in (("v1", True), ("v1beta1", True), ("v1alpha1", False))]}}
+    made = api.do("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition, 201)
+    columns, rows = table("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/wides.example.com")
+    assert columns["Established"] == "boolean" and rows[0][:3] == ["wides.example.com", "Cluster", "v1(storage),v1beta1"], rows
+    assert rows[0][3:7] == [made["metadata"]["creationTimestamp"], "example.com", "Wide", "w,wi"], rows
+    path = "/apis/resource.k8s.io/v1/devicetaintrules"
+    made = api.do("POST", path, {"metadata": {"name": "t"}, "spec": {"taint": {"key": "example.com/k", "effect": "NoSchedule"}}}, 201)
+    assert made["spec"]["taint"]["timeAdded"] == made["metadata"]["creationTimestamp"], made
+    assert table(path + "/t")[1][0][:4] == ["t", "example.com/k", "", "NoSchedule"], table(path + "/t")
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, globals()))

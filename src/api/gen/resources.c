@@ -384,7 +384,7 @@ const struct resource resource_table[] = {
 		.subresources = sub_autoscaling_v2_HorizontalPodAutoscaler, .n_subresources = 1,
 		.type = &type_autoscaling_v2_HorizontalPodAutoscaler, .list_type = &type_autoscaling_v2_HorizontalPodAutoscalerList,
 		.storage_prefix = "horizontalpodautoscalers", .storage_version = true,
-		.has_status = true, .has_generation = false,
+		.has_status = true, .has_generation = true,
 	},
 	{
 		.group = "autoscaling", .version = "v1", .plural = "horizontalpodautoscalers", .singular = "horizontalpodautoscaler", .kind = "HorizontalPodAutoscaler",

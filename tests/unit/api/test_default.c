@@ -35,8 +35,7 @@ static const struct {
      "'externalTrafficPolicy':'Cluster','internalTrafficPolicy':'Cluster','allocateLoadBalancerNodePorts':true}"},
     {"", "services", "{'spec':{'type':'ExternalName'}}", "spec", "{'type':'ExternalName','sessionAffinity':'None'}"},
     {"", "namespaces", "{'metadata':{'name':'n'}}", "metadata.labels", "{'kubernetes.io/metadata.name':'n'}"},
-    {"", "namespaces", "{'metadata':{'name':'n'}}", "spec", "{'finalizers':['kubernetes']}"},
-    {"", "namespaces", "{'metadata':{'name':'n','deletionTimestamp':'2020-01-01T00:00:00Z'}}", "spec", "{}"},
+    {"", "namespaces", "{'metadata':{'name':'n'}}", "status", "{'phase':'Active'}"},
     {"", "secrets", "{}", "type", "'Opaque'"},
     {"", "pods", "{'status':{'podIP':'10.0.0.1'}}", "status.podIPs", "[{'ip':'10.0.0.1'}]"},
     {"", "pods", "{'status':{'podIPs':[{'ip':'10.0.0.1'}]}}", "status.podIP", "'10.0.0.1'"},
@@ -69,7 +68,8 @@ static const struct {
      "'persistentVolumeClaimRetentionPolicy':{'whenDeleted':'Retain','whenScaled':'Retain'},'replicas':1,"
      "'revisionHistoryLimit':10}"},
     {"batch", "jobs", "{'spec':{}}", "spec",
-     "{'completions':1,'parallelism':1,'backoffLimit':6,'completionMode':'NonIndexed','suspend':false,"
+     "{'completions':1,'parallelism':1,'backoffLimit':6,'completionMode':'NonIndexed','manualSelector':false,'suspend':"
+     "false,"
      "'podReplacementPolicy':'TerminatingOrFailed'}"},
     {"batch", "jobs", "{'spec':{'parallelism':2}}", "spec.completions", "absent"},
     {"batch", "cronjobs", "{'spec':{}}", "spec",
