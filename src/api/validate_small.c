@@ -124,7 +124,7 @@ const struct group_check validate_coordination = {"coordination.k8s.io", coordin
 static const struct rule migration_rules[] = {
     REQUIRED("StorageVersionMigration", "spec.resource.resource"),
     NAME("StorageVersionMigration", "spec.resource.resource", name_check_dns1123_subdomain),
-    NAME("StorageVersionMigration", "spec.resource.group", name_check_dns1123_subdomain),
+    NAME_OR_EMPTY("StorageVersionMigration", "spec.resource.group", name_check_dns1123_subdomain),
     IMMUTABLE("StorageVersionMigration", "spec"),
 };
 

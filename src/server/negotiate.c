@@ -89,7 +89,7 @@ static bool as_kind(struct piece v, enum output_as *ret)
 }
 
 /* "type;param=value;…" up to a comma. */
-static struct range parse_range(const char **p, bool stream)
+static struct range parse_range(const char **p, bool stream, bool tables)
 {
 	struct range r = {.q = 1};
 	bool group_ok = true, version_ok = true, as = false;
@@ -124,6 +124,8 @@ static struct range parse_range(const char **p, bool stream)
 		r.ok = false;
 	if (stream && r.out.format == OUTPUT_YAML)
 		r.ok = false;
+	if (r.out.as == AS_TABLE && (!tables || r.out.format == OUTPUT_PROTOBUF))
+		r.ok = false;
 	if (!as)
 		r.out.as_version = NULL;
 	else if (!r.out.as_version)
@@ -131,7 +133,7 @@ static struct range parse_range(const char **p, bool stream)
 	return r;
 }
 
-int negotiate_output(const char *accept, bool stream, struct output *ret, struct status *err)
+int negotiate_output(const char *accept, bool stream, bool tables, struct output *ret, struct status *err)
 {
 	*ret = (struct output){0};
 	if (str_empty(accept))
@@ -139,7 +141,7 @@ int negotiate_output(const char *accept, bool stream, struct output *ret, struct
 	struct range best = {0};
 	const char *p = accept;
 	for (size_t i = 0; *p && i < ACCEPT_RANGES_MAX; i++) {
-		struct range r = parse_range(&p, stream);
+		struct range r = parse_range(&p, stream, tables);
 		if (*p == ',')
 			p++;
 		if (r.ok && r.q > 0 && (!best.ok || r.q > best.q))

@@ -25,8 +25,8 @@ struct output {
 
 #define ACCEPT_RANGES_MAX 32 /* kubectl sends three */
 
-/* accept may be NULL. -1 with 406. stream: watches cannot be YAML. */
-int negotiate_output(const char *accept, bool stream, struct output *ret, struct status *err);
+/* accept may be NULL. -1 with 406. stream: watches cannot be YAML. tables: what is asked for can be shown as one. */
+int negotiate_output(const char *accept, bool stream, bool tables, struct output *ret, struct status *err);
 /* The form of a request body; content_type NULL or empty: JSON. -1 with 415. */
 int negotiate_input(const char *content_type, enum output_format *ret, struct status *err);
 const char *output_content_type(enum output_format f);

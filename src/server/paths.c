@@ -46,7 +46,7 @@ static void reply_discovery(struct request *r, struct buf *doc)
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	struct json *tree;
 	struct json_error bad;
-	if (negotiate_output(http_header(r->http, "accept"), false, &r->out, &err) < 0) {
+	if (negotiate_output(http_header(r->http, "accept"), false, true, &r->out, &err) < 0) {
 		reply_status(r, &err);
 		return;
 	}

@@ -254,7 +254,7 @@ void reply_object(struct request *r, int code, struct object *obj)
 	const struct resource *row = r->route.resource;
 	if (r->gone)
 		return;
-	if (r->out.as == AS_TABLE && r->out.format != OUTPUT_PROTOBUF) {
+	if (r->out.as == AS_TABLE) {
 		_cleanup_buf_ struct buf out = BUF_INIT;
 		struct table_meta meta = {.rev = obj->rev, .remaining = -1};
 		encode_table_object(r, obj, &meta, &out);

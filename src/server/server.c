@@ -174,7 +174,8 @@ static void dispatch(struct request *r, struct status *err)
 		handle_proxy(r);
 		return;
 	}
-	if (negotiate_output(http_header(r->http, "accept"), watch, &r->out, err) < 0)
+	bool tables = rt->resource->list_type; /* reviews aren't shown as one */
+	if (negotiate_output(http_header(r->http, "accept"), watch, tables, &r->out, err) < 0)
 		return;
 	const char *pretty = query_get(&r->query, "pretty");
 	if (pretty)

@@ -258,5 +258,23 @@ def test_component_statuses(api):
         assert api.raw(method, path + at, {} if method == "POST" else None)[0].status == 405
 
 
+def test_reviews_are_no_tables(api):
+    """Asked for as one they are refused: once that ended the server."""
+    spec = {"resourceAttributes": {"verb": "get", "resource": "pods"}, "user": "u"}
+    table = "application/json;as=Table;g=meta.k8s.io;v=v1"
+    for path, fields in (("authorization.k8s.io/v1/selfsubjectaccessreviews", ["resourceAttributes"]),
+                         ("authorization.k8s.io/v1/subjectaccessreviews", ["resourceAttributes", "user"]),
+                         ("authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews", ["resourceAttributes", "user"]),
+                         ("authorization.k8s.io/v1/selfsubjectrulesreviews", []),
+                         ("authentication.k8s.io/v1/selfsubjectreviews", [])):
+        body = {"spec": {name: spec[name] for name in fields}}
+        r, data = api.raw("POST", "/apis/" + path, body, headers={"accept": table})
+        assert r.status == 406 and json.loads(data)["reason"] == "NotAcceptable", (path, r.status, data)
+        r, data = api.raw("POST", "/apis/" + path, body, headers={"accept": table + ",application/json"})
+        assert r.status in (201, 400, 422) and json.loads(data)["kind"] != "Table", (path, r.status, data)
+        r, data = api.raw("POST", "/apis/" + path, body, headers={"accept": table.replace("Table", "PartialObjectMetadata")})
+        assert r.status in (201, 400, 422) and json.loads(data)["kind"] in ("PartialObjectMetadata", "Status"), (path, r.status, data)
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, globals()))

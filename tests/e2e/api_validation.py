@@ -229,6 +229,7 @@ CREATE = [
     ("nodes", {"spec.taints": [{"key": "a", "effect": "X"}]}, U, "metadata.taints[0].effect", '"NoSchedule", "PreferNoSchedule", "NoExecute"'),
     ("namespaces", {"metadata.name": "a.b"}, I, "metadata.name", "must not contain dots"),
     ("storageversionmigrations.storagemigration.k8s.io", {"spec.resource.resource": ""}, R, "spec.resource.resource", ""),
+    ("storageversionmigrations.storagemigration.k8s.io", {"spec.resource.group": "A_b"}, I, "spec.resource.group", ""),
     ("certificatesigningrequests.certificates.k8s.io", {"spec.signerName": "x"}, I, "spec.signerName", "must be a fully qualified domain and path"),
     ("certificatesigningrequests.certificates.k8s.io", {"spec.usages": []}, R, "spec.usages", ""),
     ("certificatesigningrequests.certificates.k8s.io", {"spec.expirationSeconds": 599}, I, "spec.expirationSeconds",

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	_cleanup_free_ char *text = xstrndup((const char *)data, size);
 	enum output_format format;
 	struct output out;
-	if (negotiate_output(text, size & 1, &out, &err) < 0)
+	if (negotiate_output(text, size & 1, size & 2, &out, &err) < 0)
 		assert(err.code == 406);
 	else
 		assert((out.as == AS_OBJECT) == !out.as_version);

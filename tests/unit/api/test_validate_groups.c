@@ -114,7 +114,7 @@ static const struct {
     {"runtime", "node.k8s.io", "runtimeclasses", "{" CLUSTER ",'handler':'h','overhead':{'podFixed':{'cpu':'1'}}}"},
     {"lease", "coordination.k8s.io", "leases", "{" NS ",'spec':{'leaseDurationSeconds':15}}"},
     {"migration", "storagemigration.k8s.io", "storageversionmigrations",
-     "{" CLUSTER ",'spec':{'resource':{'group':'apps','resource':'deployments'}}}"},
+     "{" CLUSTER ",'spec':{'resource':{'group':'','resource':'configmaps'}}}"},
     {"api", "apiregistration.k8s.io", "apiservices",
      "{'metadata':{'name':'v1.a.b'},'spec':{'group':'a.b','version':'v1','groupPriorityMinimum':1,'versionPriority':1,"
      "'service':{'namespace':'n','name':'s'}}}"},

@@ -28,6 +28,8 @@ static const struct {
     {"application/json;as=Nonsense;v=v1;g=meta.k8s.io", false, -1, AS_OBJECT},
     {"application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,*/*", false, OUTPUT_PROTOBUF,
      AS_PARTIAL},
+    {"application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1", false, -1, AS_OBJECT},
+    {"application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1,application/json", false, OUTPUT_JSON, AS_OBJECT},
     {"application/json;q=0", false, -1, AS_OBJECT},
     {";;;,,,=;q", false, -1, AS_OBJECT},
 };
@@ -38,7 +40,7 @@ static void accept_decides(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(expectations); i++) {
 		_cleanup_status_ struct status err = STATUS_INIT;
 		struct output out;
-		int r = negotiate_output(expectations[i].accept, expectations[i].stream, &out, &err);
+		int r = negotiate_output(expectations[i].accept, expectations[i].stream, true, &out, &err);
 		print_message("%s\n", expectations[i].accept ? expectations[i].accept : "(none)");
 		assert_int_equal(r < 0 ? -1 : (int)out.format, expectations[i].format);
 		if (r < 0)
