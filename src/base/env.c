@@ -40,6 +40,29 @@ static void real_random(void *p, size_t len)
 const struct env_ops env_real = {real_now_ns, real_monotonic_ns, real_random};
 const struct env_ops *env = &env_real;
 
+#define DAY_S 86400
+#define ERA_DAYS 146097 /* 400 years, after which the calendar repeats */
+
+/*
+ * Days since 1970-01-01 to a date. Not gmtime(), which first reads and parses /etc/localtime: as much as the rest of
+ * what a short command does. Years are counted from March, so that a leap day is a year's last.
+ */
+static void date_of(int64_t days, int *ret_year, int *ret_month, int *ret_day)
+{
+	int64_t from_march_0000 = days + 719468, era = from_march_0000 / ERA_DAYS, in_era = from_march_0000 % ERA_DAYS;
+	if (in_era < 0) {
+		in_era += ERA_DAYS;
+		era--;
+	}
+	/* Leap days before this day of the era: one in 4 years, not in 100, the last of the era again. */
+	int64_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / (ERA_DAYS - 1)) / 365;
+	int64_t in_year = in_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * in_year + 2) / 153; /* five months from March have 153 days, and so have the next */
+	*ret_day = (int)(in_year - (153 * month + 2) / 5 + 1);
+	*ret_month = (int)(month < 10 ? month + 3 : month - 9);
+	*ret_year = (int)(400 * era + year + (month >= 10));
+}
+
 static char *format(int64_t ns, int digits, char out[TIME_RFC3339_MAX])
 {
 	int64_t s = ns / 1000000000, rest = ns % 1000000000;
@@ -47,10 +70,15 @@ static char *format(int64_t ns, int digits, char out[TIME_RFC3339_MAX])
 		rest += 1000000000;
 		s--;
 	}
-	time_t t = (time_t)s;
-	struct tm tm;
-	gmtime_r(&t, &tm);
-	size_t n = strftime(out, TIME_RFC3339_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	int64_t days = s / DAY_S, second = s % DAY_S;
+	if (second < 0) {
+		second += DAY_S;
+		days--;
+	}
+	int year, month, day;
+	date_of(days, &year, &month, &day);
+	size_t n = (size_t)snprintf(out, TIME_RFC3339_MAX, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,
+				    (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60));
 	if (digits == 6)
 		n += (size_t)snprintf(out + n, TIME_RFC3339_MAX - n, ".%06d", (int)(rest / 1000));
 	else if (digits == 9)

@@ -3,11 +3,12 @@
  * A container as the runtime remembers it: ROOT/ID/, mode 0700, with
  *
  *	state.json    what follows from making it; written to a temporary file and renamed
+ *	creating.json the same before there is a process, for as long as there is no state.json
  *	config.json   the configuration it was made from
  *	start.sock    there while the container is created and not started: its first process listens on it
  *
  * An flock on the directory serialises create, start, update and delete; the kernel drops it with its holder. A
- * directory without state.json is what a killed create left: `delete --force` clears it.
+ * directory with neither file is what a killed create left: `delete --force` clears it.
  */
 #ifndef PROA_OCI_CONTAINER_H
 #define PROA_OCI_CONTAINER_H
@@ -59,6 +60,7 @@ int container_reserve(struct container *c, const char *id);
 int container_load(struct container *c, const char *id, bool lock);
 int container_load_config(struct container *c);
 int container_save(struct container *c);
+int container_announce(struct container *c); /* that there will be one: its group is made next */
 int container_save_config(struct container *c);
 /* Of a new container, which nobody reads yet: its configuration; its state as it will be, and then is. put: holds the
  * lock. */

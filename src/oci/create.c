@@ -144,7 +144,7 @@ static int announce(struct container *c)
 	static char now[TIME_RFC3339_MAX];
 	c->created = time_format_nano(now_ns(), now);
 	c->owner = geteuid();
-	return container_save(c);
+	return container_announce(c);
 }
 
 static int remember(struct container *c, const struct maker *m)

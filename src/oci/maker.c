@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -192,6 +193,10 @@ int maker_start(int sync)
 	if (sent < 0)
 		return sent;
 	self_mount_close();
+	/* All it has to say is there when it closes its end, by exec or by dying: one awakening instead of two. */
+	struct pollfd end = {.fd = sync};
+	while (poll(&end, 1, -1) < 0 && errno == EINTR)
+		;
 	for (;;) {
 		struct step s;
 		int r = step_receive(sync, &s);

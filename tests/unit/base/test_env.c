@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -50,6 +51,20 @@ static void test_times(void **state)
 	assert_true(ns == INT64_MIN);
 }
 
+/* Every day that nanoseconds reach, at some time of it, is the C library's date. */
+static void test_dates(void **state)
+{
+	(void)state;
+	for (int64_t day = -106751; day < 106751; day++) {
+		time_t t = day * 86400 + ((day * 7919) % 86400 + 86400) % 86400;
+		struct tm tm;
+		char theirs[TIME_RFC3339_MAX], ours[TIME_RFC3339_MAX];
+		gmtime_r(&t, &tm);
+		strftime(theirs, sizeof(theirs), "%Y-%m-%dT%H:%M:%SZ", &tm);
+		assert_string_equal(time_format(t * 1000000000, ours), theirs);
+	}
+}
+
 static unsigned char next_byte;
 static void counting(void *p, size_t len)
 {
@@ -81,6 +96,7 @@ static void test_simulated(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_times), cmocka_unit_test(test_simulated)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_times), cmocka_unit_test(test_dates),
+					   cmocka_unit_test(test_simulated)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
