@@ -229,6 +229,42 @@ static void set_string(struct decoder *d, struct json *v, const char *s)
 	v->len = (uint32_t)strlen(s);
 }
 
+/* What Go says of text that is no time of its layout. */
+static const char *time_problem(struct arena *a, const char *s, bool micro)
+{
+	static const char *const elements[] = {"2006", "-", "01", "-", "02", "T",
+					       "15",   ":", "04", ":", "05", ".000000"};
+	const char *at = s, *bad = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(elements) - !micro && !bad; i++) {
+		size_t n = strlen(elements[i]);
+		for (size_t k = 0; k < n && !bad; k++) {
+			bool digit = elements[i][k] >= '0' && elements[i][k] <= '9';
+			if (digit ? at[k] < '0' || at[k] > '9' : at[k] != elements[i][k])
+				bad = elements[i];
+		}
+		at += bad ? 0 : n;
+	}
+	if (!bad && !micro && *at == '.')
+		at += 1 + strspn(at + 1, "0123456789");
+	if (!bad && *at != 'Z' && *at != '+' && *at != '-')
+		bad = "Z07:00";
+	if (!bad)
+		return arena_printf(a, "parsing time \"%.64s\": day out of range", s);
+	return arena_printf(
+	    a, "parsing time \"%.64s\" as \"2006-01-02T15:04:05%sZ07:00\": cannot parse \"%.64s\" as \"%s\"", s,
+	    micro ? ".000000" : "", at, bad);
+}
+
+#define MICRO_TIME_SECONDS (sizeof("2006-01-02T15:04:05") - 1)
+
+/* Of a MicroTime, all six digits must be there. */
+static bool has_micros(const char *s)
+{
+	return strlen(s) > MICRO_TIME_SECONDS && s[MICRO_TIME_SECONDS] == '.' &&
+	       strspn(s + MICRO_TIME_SECONDS + 1, "0123456789") == 6;
+}
+
 static int decode_time(struct decoder *d, const struct place *p, struct json *v)
 {
 	char text[TIME_RFC3339_MAX];
@@ -236,14 +272,9 @@ static int decode_time(struct decoder *d, const struct place *p, struct json *v)
 
 	if (v->type != JSON_STRING)
 		return wrong_type(d, p->in, p->field, p->level, v);
-	if (strlen(v->str) != v->len || time_parse(v->str, &ns) < 0) {
-		_cleanup_buf_ struct buf why = BUF_INIT;
-		buf_addf(&why, "parsing time \"%.64s\" as \"%s\": cannot parse \"%.64s\" as a time", v->str,
-			 p->field->kind == FIELD_TIME ? "2006-01-02T15:04:05Z07:00"
-						      : "2006-01-02T15:04:05.000000Z07:00",
-			 v->str);
-		return refuse(d, buf_str(&why));
-	}
+	bool micro = p->field->kind == FIELD_MICRO_TIME;
+	if (strlen(v->str) != v->len || time_parse(v->str, &ns) < 0 || (micro && !has_micros(v->str)))
+		return refuse(d, time_problem(d->arena, v->str, micro));
 	set_string(d, v, p->field->kind == FIELD_TIME ? time_format(ns, text) : time_format_micro(ns, text));
 	return 0;
 }
@@ -287,6 +318,15 @@ static int decode_int_or_string(struct decoder *d, const struct place *p, struct
 	return 0;
 }
 
+/* Where Go's decoder gives up: at the first byte that is none of the alphabet's, or at the last group, which is not
+ * whole. */
+static size_t base64_bad_byte(const char *s)
+{
+	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+
+	return s[n] ? n : n - n % 4;
+}
+
 static int decode_bytes(struct decoder *d, const struct place *p, struct json *v)
 {
 	_cleanup_buf_ struct buf bytes = BUF_INIT;
@@ -304,7 +344,8 @@ static int decode_bytes(struct decoder *d, const struct place *p, struct json *v
 		v->len = n;
 	}
 	if (base64_decode(&bytes, v->str, v->len) < 0)
-		return refuse(d, "illegal base64 data");
+		return refuse(d,
+			      arena_printf(d->arena, "illegal base64 data at input byte %zu", base64_bad_byte(v->str)));
 	return 0;
 }
 

@@ -202,15 +202,32 @@ static void check_scaling_rules(struct check *c, const char *at, const struct js
 	}
 }
 
+/* What is scaled is in a group, but for the one kind that is in none. */
+static void check_scaled_version(struct check *c, const struct json *target)
+{
+	const char *version = str_or(json_path_str(target, "apiVersion"), ""), *slash = strchr(version, '/');
+
+	if (slash && strchr(slash + 1, '/'))
+		bad_invalid_str(c, "spec.scaleTargetRef.apiVersion", version,
+				PATH(c, "unexpected GroupVersion string: %s", version));
+	else if ((!slash || slash == version) && !str_eq(json_path_str(target, "kind"), "ReplicationController"))
+		bad_invalid_str(c, "spec.scaleTargetRef.apiVersion", version, "apiVersion must specify API group");
+}
+
 static void check_autoscaler(struct check *c)
 {
 	const struct json *spec = json_get(c->tree, "spec"), *max = json_get(spec, "maxReplicas");
 	size_t i = 0;
 
-	if (json_int(max, 0) < 1)
-		bad_invalid(c, "spec.maxReplicas", max ? max : json_new_int(&c->arena, 0), "must be greater than 0");
-	else if (json_int(max, 0) < json_path_int(spec, "minReplicas", 0))
-		bad_invalid(c, "spec.maxReplicas", max, "must be greater than or equal to `minReplicas`");
+	const struct json *shown = max ? max : json_new_int(&c->arena, 0);
+
+	if (!json_int(max, 0))
+		bad_required(c, "spec.maxReplicas", NULL);
+	else if (json_int(max, 0) < 1)
+		bad_invalid(c, "spec.maxReplicas", shown, "must be greater than or equal to 1");
+	if (json_int(max, 0) < json_path_int(spec, "minReplicas", 0))
+		bad_invalid(c, "spec.maxReplicas", shown, "must be greater than or equal to `minReplicas`");
+	check_scaled_version(c, json_get(spec, "scaleTargetRef"));
 	EACH_ITEM(m, json_get(spec, "metrics"))
 		check_metric(c, PATH(c, "spec.metrics[%zu]", i++), m);
 	check_scaling_rules(c, "spec.behavior.scaleUp", json_path(spec, "behavior.scaleUp"));

@@ -19,7 +19,6 @@
 #define TOPOLOGY_MAX 16
 
 static const char *const address_types[] = {"FQDN", "IPv4", "IPv6", NULL};
-static const char *const protocols[] = {"SCTP", "TCP", "UDP", NULL};
 
 static const struct rule rules[] = {
     REQUIRED(SLICE, "addressType"),
@@ -27,7 +26,7 @@ static const struct rule rules[] = {
     IMMUTABLE(SLICE, "addressType"),
     ITEMS(SLICE, "endpoints", ENDPOINTS_MAX),
     ITEMS(SLICE, "ports", PORTS_MAX),
-    REQUIRED_TEXT(SLICE, "endpoints[].addresses", "must contain at least 1 address"),
+    REQUIRED(SLICE, "endpoints[].addresses"),
     ITEMS(SLICE, "endpoints[].addresses", ADDRESSES_MAX),
     NAME(SLICE, "endpoints[].hostname", name_check_dns1123_label),
     NAME(SLICE, "endpoints[].nodeName", name_check_dns1123_subdomain),
@@ -38,27 +37,31 @@ static const struct rule rules[] = {
     NAME(SLICE, "endpoints[].hints?.forZones[].name", name_check_label_value),
     UNIQUE(SLICE, "endpoints[].hints?.forZones", "name"),
     ITEMS(SLICE, "endpoints[].hints?.forNodes", HINTS_MAX),
-    REQUIRED(SLICE, "endpoints[].hints?.forNodes[].name"),
     NAME(SLICE, "endpoints[].hints?.forNodes[].name", name_check_dns1123_subdomain),
     UNIQUE(SLICE, "endpoints[].hints?.forNodes", "name"),
-    REQUIRED(SLICE, "ports[].protocol"),
-    VALUES(SLICE, "ports[].protocol", protocols),
     NAME_OR_EMPTY(SLICE, "ports[].name", name_check_dns1123_label),
-    RANGE(SLICE, "ports[].port", 1, 65535, NULL),
     NAME(SLICE, "ports[].appProtocol", name_check_qualified),
 };
+
+/* What is no address at all is not told that it is one of another family. */
+static const char *or_family(const char *s, const char *family)
+{
+	const char *why = rule_ip(s);
+
+	return why ? why : family;
+}
 
 /* Endpoints are real hosts: traffic to these ranges would stay on, or confuse, the node that sends it. */
 static const char *rule_endpoint4(const char *s)
 {
 	unsigned char ip[4];
-	return inet_pton(AF_INET, s, ip) == 1 ? rule_public_ip(s) : "must be a valid IPv4 address";
+	return inet_pton(AF_INET, s, ip) == 1 ? rule_public_ip(s) : or_family(s, "must be a valid IPv4 address");
 }
 
 static const char *rule_endpoint6(const char *s)
 {
 	unsigned char ip[16];
-	return inet_pton(AF_INET6, s, ip) == 1 ? rule_public_ip(s) : "must be a valid IPv6 address";
+	return inet_pton(AF_INET6, s, ip) == 1 ? rule_public_ip(s) : or_family(s, "must be a valid IPv6 address");
 }
 
 static void check_endpoint_slice(struct check *c)

@@ -11,21 +11,22 @@
 
 #define CLASS_ANNOTATION "kubernetes.io/ingress.class"
 
-static void check_backend_service(struct check *c, const char *at, const struct json *service)
+/* backend: what the port is complained of at */
+static void check_backend_service(struct check *c, const char *backend, const struct json *service)
 {
+	const char *at = PATH(c, "%s.service", backend);
 	const char *port_name = json_path_str(service, "port.name");
 	int64_t number = json_path_int(service, "port.number", 0);
 
 	if (need_str(c, PATH(c, "%s.name", at), json_get(service, "name")))
-		check_name(c, PATH(c, "%s.name", at), json_get(service, "name"), name_check_dns1035_label);
+		check_name(c, PATH(c, "%s.name", at), json_get(service, "name"), name_check_dns1123_label);
 	if (str_empty(port_name) && !number) {
-		bad_required(c, PATH(c, "%s.port", at), "port name or number is required");
+		bad_required(c, backend, "port name or number is required");
 		return;
 	}
 	if (!str_empty(port_name)) {
 		if (number)
-			bad_invalid(c, PATH(c, "%s.port", at), json_get(service, "port"),
-				    "cannot set both port name & port number");
+			bad_invalid_str(c, backend, "", "cannot set both port name & port number");
 		check_name(c, PATH(c, "%s.port.name", at), json_path(service, "port.name"), name_check_port_name);
 	} else {
 		check_port(c, PATH(c, "%s.port.number", at), json_path(service, "port.number"));
@@ -48,9 +49,9 @@ static void check_backend(struct check *c, const char *at, const struct json *b)
 	} else if (resource) {
 		check_fields(c, PATH(c, "%s.resource", at), resource, typed, ARRAY_SIZE(typed));
 	} else if (service) {
-		check_backend_service(c, PATH(c, "%s.service", at), service);
+		check_backend_service(c, at, service);
 	} else {
-		bad_required(c, at, "resource or service backend is required");
+		bad_invalid_str(c, at, "", "resource or service backend is required");
 	}
 }
 
@@ -77,9 +78,11 @@ static void check_http_path(struct check *c, const char *at, const struct json *
 	const char *type = json_path_str(p, "pathType"), *path = str_or(json_path_str(p, "path"), "");
 	const char *path_at = PATH(c, "%s.path", at);
 
-	if (str_empty(type))
+	if (!type) {
 		bad_required(c, PATH(c, "%s.pathType", at), "pathType must be specified");
-	else if (!str_in(type, types))
+		return;
+	}
+	if (!str_in(type, types))
 		bad_unsupported(c, PATH(c, "%s.pathType", at), type, types);
 	else if (!str_eq(type, "ImplementationSpecific"))
 		check_path_text(c, path_at, json_get(p, "path"));
@@ -125,7 +128,7 @@ void check_ingress(struct check *c)
 	check_class(c, spec);
 	check_tls(c, spec);
 	if (!backend && !json_len(json_get(spec, "rules")))
-		bad_invalid(c, "spec", spec ? spec : json_new(&c->arena, JSON_OBJECT),
+		bad_invalid(c, "spec", json_len(spec) ? spec : json_new(&c->arena, JSON_NULL),
 			    "either `defaultBackend` or `rules` must be specified");
 	if (backend)
 		check_backend(c, "spec.defaultBackend", backend);

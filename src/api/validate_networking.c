@@ -84,9 +84,11 @@ static const struct rule rules[] = {
 
 static void check_policy_port(struct check *c, const char *at, const struct json *p)
 {
+	static const char *const protocols[] = {"TCP", "UDP", "SCTP", NULL};
 	const struct json *port = json_get(p, "port"), *end = json_get(p, "endPort");
 	const char *end_at = PATH(c, "%s.endPort", at);
 
+	choice_in(c, at, p, "protocol", protocols);
 	if (json_str(port)) {
 		check_name(c, PATH(c, "%s.port", at), port, name_check_port_name);
 		if (end)
@@ -164,12 +166,19 @@ static void check_policy_rules(struct check *c, const char *path, const struct j
 
 static void check_network_policy(struct check *c)
 {
+	static const char *const directions[] = {"Ingress", "Egress", NULL};
 	const struct json *spec = json_get(c->tree, "spec"), *types = json_get(spec, "policyTypes");
+	size_t i = 0;
 
 	check_policy_rules(c, "spec.ingress", json_get(spec, "ingress"), "from");
 	check_policy_rules(c, "spec.egress", json_get(spec, "egress"), "to");
 	if (json_len(types) > 2)
 		bad_invalid(c, "spec.policyTypes", types, "may not specify more than two policyTypes");
+	EACH_ITEM(t, types) {
+		const char *at = PATH(c, "spec.policyTypes[%zu]", i++);
+		if (json_len(types) <= 2 && !str_in(str_or(json_str(t), ""), directions))
+			bad_unsupported(c, at, str_or(json_str(t), ""), directions);
+	}
 }
 
 /* ---- IngressClass ---- */

@@ -324,7 +324,7 @@ void check_spread(struct pod_check *p)
 
 static void check_toleration_value(struct check *c, const char *at, const struct json *t, const char *op)
 {
-	static const char *const ops[] = {"Equal", "Exists", "Gt", "Lt", NULL};
+	static const char *const ops[] = {"Equal", "Exists", NULL}; /* Gt and Lt are behind a gate that is off */
 	const char *value = str_or(json_path_str(t, "value"), ""), *why = name_check_label_value(value);
 	int64_t n;
 

@@ -212,7 +212,7 @@ void check_pod_resources(struct pod_check *p)
 	if (!resources)
 		return;
 	if (json_get(resources, "claims"))
-		bad_forbidden(p->c, PATH(p->c, "%s.claims", at), "claims cannot be set for Resources at pod-level");
+		bad_forbidden(p->c, PATH(p->c, "%s.claims", at), "claims may not be set for Resources at pod-level");
 	check_requirements(p->c, at, resources, check_pod_resource_name);
 	check_consistency(p, at, resources);
 }

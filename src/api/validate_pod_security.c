@@ -343,7 +343,7 @@ void check_os(struct pod_check *p)
 	if (!os)
 		return;
 	if (!*name) {
-		bad_required(p->c, PATH(p->c, "%s.os.name", p->path), "cannot be empty");
+		bad_required(p->c, PATH(p->c, "%s.os.name", p->path), NULL);
 	} else if (!str_in(name, known)) {
 		bad_unsupported(p->c, PATH(p->c, "%s.os", p->path), name, known);
 	} else if (str_eq(name, "windows")) {

@@ -18,8 +18,8 @@ static const struct rule rules[] = {
     REQUIRED_TEXT("ClusterRole", "aggregationRule?.clusterRoleSelectors",
 		  "at least one clusterRoleSelector required if aggregationRule is non-nil"),
     SELECTOR("ClusterRole", "aggregationRule?.clusterRoleSelectors[]"),
-    REQUIRED_TEXT("Role", "rules[].verbs", "verbs must contain at least one value"),
-    REQUIRED_TEXT("ClusterRole", "rules[].verbs", "verbs must contain at least one value"),
+    REQUIRED("Role", "rules[].verbs"),
+    REQUIRED("ClusterRole", "rules[].verbs"),
 };
 
 static void check_role(struct check *c)

@@ -24,7 +24,7 @@
 #define ALLOCATABLE_PERIOD_MIN 10
 
 static const char *const reclaim_policies[] = {"Delete", "Retain", NULL};
-static const char *const lifecycle_modes[] = {"Ephemeral", "Persistent", NULL};
+static const char *const binding_modes[] = {"Immediate", "WaitForFirstConsumer", NULL};
 static const char *const group_policies[] = {"File", "None", "ReadWriteOnceWithFSType", NULL};
 
 static void check_parameters(struct check *c, const char *path, const struct json *p)
@@ -69,6 +69,7 @@ static const struct rule rules[] = {
     NAME(CLASS, "provisioner", rule_provisioner),
     CALL(CLASS, "parameters", check_parameters),
     VALUES(CLASS, "reclaimPolicy", reclaim_policies),
+    VALUES(CLASS, "volumeBindingMode", binding_modes),
     FIXED(CLASS, "provisioner", "updates to provisioner are forbidden."),
     FIXED(CLASS, "parameters", "updates to parameters are forbidden."),
     FIXED(CLASS, "reclaimPolicy", "updates to reclaimPolicy are forbidden."),
@@ -80,7 +81,7 @@ static const struct rule rules[] = {
     UNIQUE(CLASS, "allowedTopologies[].matchLabelExpressions", "key"),
 
     REQUIRED(ATTRIBUTES, "driverName"),
-    DRIVER_NAME(ATTRIBUTES, "driverName"),
+    NAME(ATTRIBUTES, "driverName", rule_provisioner),
     FILLED(ATTRIBUTES, "parameters", "must contain at least one key/value pair"),
     CALL(ATTRIBUTES, "parameters", check_parameters),
     FIXED(ATTRIBUTES, "driverName", "updates to driverName are forbidden."),
@@ -90,7 +91,6 @@ static const struct rule rules[] = {
     REQUIRED(DRIVER, "spec.attachRequired"),
     REQUIRED(DRIVER, "spec.podInfoOnMount"),
     REQUIRED(DRIVER, "spec.storageCapacity"),
-    VALUES(DRIVER, "spec.volumeLifecycleModes[]", lifecycle_modes),
     VALUES(DRIVER, "spec.fsGroupPolicy", group_policies),
     UNIQUE(DRIVER, "spec.tokenRequests", "audience"),
     RANGE(DRIVER, "spec.tokenRequests[].expirationSeconds", TOKEN_SECONDS_MIN, INT64_MAX,
@@ -111,22 +111,32 @@ static const struct rule rules[] = {
     NAME(NODE, "spec.drivers[].topologyKeys[]", name_check_qualified),
     UNIQUE(NODE, "spec.drivers[].topologyKeys", NULL),
 
-    REQUIRED(CAPACITY, "storageClassName"),
     NAME(CAPACITY, "storageClassName", name_check_dns1123_subdomain),
     IMMUTABLE(CAPACITY, "storageClassName"),
     IMMUTABLE(CAPACITY, "nodeTopology"),
     SELECTOR(CAPACITY, "nodeTopology"),
     CALL(CAPACITY, "capacity", check_amount),
-    CALL(CAPACITY, "maximumVolumeSize", check_amount),
 
     REQUIRED(ATTACHMENT, "spec.attacher"),
     DRIVER_NAME(ATTACHMENT, "spec.attacher"),
-    REQUIRED(ATTACHMENT, "spec.nodeName"),
     NAME(ATTACHMENT, "spec.nodeName", name_check_dns1123_subdomain),
     IMMUTABLE(ATTACHMENT, "spec"),
     BYTES(ATTACHMENT, "status.attachError.message", ERROR_BYTES_MAX),
     BYTES(ATTACHMENT, "status.detachError.message", ERROR_BYTES_MAX),
 };
+
+static void check_csi_driver(struct check *c)
+{
+	static const char *const modes[] = {"Persistent", "Ephemeral", NULL};
+	const struct json *spec = json_get(c->tree, "spec"), *secrets = json_get(spec, "serviceAccountTokenInSecrets");
+
+	EACH_ITEM(m, json_get(spec, "volumeLifecycleModes"))
+		if (!str_in(str_or(json_str(m), ""), modes))
+			bad_unsupported(c, "spec.volumeLifecycleModes", str_or(json_str(m), ""), modes);
+	if (secrets && !json_len(json_get(spec, "tokenRequests")))
+		bad_invalid(c, "spec.serviceAccountTokenInSecrets", secrets,
+			    "serviceAccountTokenInSecrets is set but no tokenRequests are specified");
+}
 
 static void check_attachment(struct check *c)
 {
@@ -140,6 +150,8 @@ static void check_attachment(struct check *c)
 		bad_required(c, "spec.source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
 	else if (volume && str_empty(json_path_str(source, "persistentVolumeName")))
 		bad_required(c, "spec.source.persistentVolumeName", "must specify non empty persistentVolumeName");
+	if (volume)
+		name_in(c, "spec.source", source, "persistentVolumeName", name_check_dns1123_subdomain);
 }
 
 /* A driver's entry may come and go, and its count change; the rest of it stays. */
@@ -178,6 +190,7 @@ static void check_attachment_status(struct check *c, const char *subresource)
 
 static const struct kind_check kinds[] = {
     {ATTACHMENT, check_attachment, check_attachment_status},
+    {DRIVER, check_csi_driver, NULL},
     {NODE, check_csi_node, NULL},
 };
 

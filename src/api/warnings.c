@@ -31,7 +31,7 @@ void warn_of_sources(struct warner *w, const char *path, const struct json *hold
 		const char *name, *shown, *since;
 	} gone[] = {
 	    {"photonPersistentDisk", NULL, "deprecated in v1.11, non-functional in v1.16+"},
-	    {"gitRepo", NULL, "deprecated in v1.11"},
+	    {"gitRepo", NULL, "deprecated in v1.11, and disabled by default in v1.33+"},
 	    {"scaleIO", NULL, "deprecated in v1.16, non-functional in v1.22+"},
 	    {"flocker", NULL, "deprecated in v1.22, non-functional in v1.25+"},
 	    {"storageos", "storageOS", "deprecated in v1.22, non-functional in v1.25+"},

@@ -110,6 +110,13 @@ void status_cause(struct status *s, const char *type, const char *field, const c
 	if (vasprintf(&message, fmt, ap) < 0)
 		abort();
 	va_end(ap);
+	for (size_t i = 0; i < s->n_causes; i++) {
+		const struct status_cause *told = &s->causes[i];
+		if (str_eq(told->type, type) && str_eq(told->field, field) && str_eq(told->message, message)) {
+			free(message);
+			return;
+		}
+	}
 	s->causes = xrealloc(s->causes, (s->n_causes + 1) * sizeof(*s->causes));
 	s->causes[s->n_causes++] = (struct status_cause){xstrdup(type), message, xstrdup(field)};
 }

@@ -48,7 +48,7 @@ int status_set(struct status *s, int code, const char *fmt, ...) PRINTF_LIKE(3, 
 /* The same with another reason than the code's usual one; reason must be a static string. */
 int status_set_reason(struct status *s, int code, const char *reason, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void status_details(struct status *s, const char *group, const char *kind, const char *name);
-/* Adds a field error; type is the cause's reason, e.g. "FieldValueInvalid". */
+/* Adds a field error, once however often it is told; type is the cause's reason, e.g. "FieldValueInvalid". */
 void status_cause(struct status *s, const char *type, const char *field, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void status_move(struct status *to, struct status *from); /* from is left empty */
 void status_copy(struct status *to, const struct status *from);

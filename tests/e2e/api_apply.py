@@ -164,7 +164,7 @@ def test_versions(api):
     """Each manager in the version that it used."""
     path = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers/h"
     body = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
-            "spec": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}}
+            "spec": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}}
     made = api.apply(path, body, "one", 201)
     mine = entries(made)[("one", "Apply", "")]
     assert mine["apiVersion"] == "autoscaling/v1" and "f:targetCPUUtilizationPercentage" in mine["fieldsV1"]["f:spec"], mine

@@ -94,5 +94,16 @@ def test_tables(api):
     assert table(path + "/t")[1][0][:4] == ["t", "example.com/k", "", "NoSchedule"], table(path + "/t")
 
 
+def test_times(api):
+    """A time that is none is told where it ends to be one; a MicroTime has all its digits."""
+    def told(field, value):
+        return api.do("POST", LEASES, {"metadata": {"name": "t"}, "spec": {field: value}}, 400)["message"]
+    assert told("renewTime", "2026-01-01T00:00:00Z").endswith('as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000"')
+    assert told("renewTime", "x").endswith('cannot parse "x" as "2006"')
+    api.do("POST", LEASES + "?dryRun=All", {"metadata": {"name": "t"}, "spec": {"renewTime": "2026-01-01T00:00:00.123456Z"}}, 201)
+    bad = api.do("POST", base.MAPS, {"metadata": {"name": "t"}, "binaryData": {"a": "QUJ_"}}, 400)
+    assert bad["message"].endswith("illegal base64 data at input byte 3"), bad
+
+
 if __name__ == "__main__":
     sys.exit(base.main(__doc__, globals()))

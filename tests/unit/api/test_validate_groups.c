@@ -76,8 +76,8 @@ static const struct {
     {"cron", "batch", "cronjobs",
      "{" NS ",'spec':{'schedule':'* * * * *','jobTemplate':{'spec':{'template':{'spec':" ONCE "}}}}}"},
     {"hpa", "autoscaling", "horizontalpodautoscalers",
-     "{'apiVersion':'autoscaling/v2'," NS
-     ",'spec':{'maxReplicas':5,'scaleTargetRef':{'kind':'Deployment','name':'x'},'behavior':{'scaleUp':{}}}}"},
+     "{'apiVersion':'autoscaling/v2'," NS ",'spec':{'maxReplicas':5,'scaleTargetRef':{'apiVersion':'apps/"
+     "v1','kind':'Deployment','name':'x'},'behavior':{'scaleUp':{}}}}"},
     {"pdb", "policy", "poddisruptionbudgets", "{" NS ",'spec':{'minAvailable':'50%'," SELECTOR "}}"},
     {"netpol", "networking.k8s.io", "networkpolicies",
      "{" NS

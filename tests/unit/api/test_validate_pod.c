@@ -314,7 +314,7 @@ static const struct row specs[] = {
     {"'resources':{'limits':{'ephemeral-storage':'1'}}",
      "resources.limits[ephemeral-storage]" UNSUPPORTED
      "\"ephemeral-storage\": supported values: \"cpu\", \"hugepages-\", \"memory\""},
-    {"'resources':{'claims':[{'name':'a'}]}", "resources.claims" FORBIDDEN "claims cannot be set for Resources at"},
+    {"'resources':{'claims':[{'name':'a'}]}", "resources.claims" FORBIDDEN "claims may not be set for Resources at"},
     {"'resources':{'requests':{'cpu':'1'}},'initContainers':[{'name':'i','image':'i','resources':{'requests':{'cpu':"
      "'2'}}}]",
      "resources.requests[cpu]" INVALID "\"1\": must be greater than or equal to aggregate container requests of 2"},
@@ -357,7 +357,7 @@ static const struct row specs[] = {
      "securityContext.sysctls[0].name" INVALID "\"kernel/shmmax\": may not be specified when 'hostIPC'"},
     {"'securityContext':{'windowsOptions':{'hostProcess':true}}", "hostNetwork" INVALID "false: hostNetwork must be"},
     /* operating systems */
-    {"'os':{}", "os.name" REQUIRED ": cannot be empty"},
+    {"'os':{}", "os.name" REQUIRED},
     {"'os':{'name':'plan9'}", "os" UNSUPPORTED "\"plan9\": supported values: \"linux\", \"windows\""},
     {"'os':{'name':'windows'},'securityContext':{'runAsUser':1}",
      "securityContext.runAsUser" FORBIDDEN "cannot be set for a windows pod"},

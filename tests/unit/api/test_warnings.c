@@ -62,7 +62,7 @@ static const struct {
      "\"seccompProfile\" field instead\n"},
     {"", "pods", NOTED("container.apparmor.security.beta.kubernetes.io/c"), ""},
     {"", "pods", POD("'volumes':[{'name':'a','gitRepo':{}},{'name':'b','storageos':{}}]"),
-     "spec.volumes[0].gitRepo: deprecated in v1.11\n"
+     "spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+\n"
      "spec.volumes[1].storageOS: deprecated in v1.22, non-functional in v1.25+\n"},
     {"", "pods", POD("'hostAliases':[{'ip':'1.1.1.1'},{'ip':'1.1.1.1'}]"),
      "spec.hostAliases[1].ip: duplicate ip \"1.1.1.1\"\n"},
