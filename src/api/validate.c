@@ -69,7 +69,8 @@ static void check_name_and_namespace(struct check *c, const struct json *meta)
 {
 	const char *name = str_or(json_path_str(meta, "name"), ""), *ns = str_or(json_path_str(meta, "namespace"), "");
 	const char *generate = str_or(json_path_str(meta, "generateName"), "");
-	const char *(*rule)(const char *) = name_rule(c->resource), *why;
+	/* A name that is there is only not to lead elsewhere. */
+	const char *(*rule)(const char *) = c->old ? name_check_path_segment : name_rule(c->resource), *why;
 
 	if (*generate && (why = name_check_prefix(rule, generate)))
 		bad_invalid_str(c, "metadata.generateName", generate, why);

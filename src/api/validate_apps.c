@@ -55,6 +55,10 @@ static const struct rule rules[] = {
     MIN(DS, "status.numberAvailable", 0),
     MIN(DS, "status.numberUnavailable", 0),
     MIN(DS, "status.collisionCount", 0),
+    IMMUTABLE(STS, "spec.selector"),
+    IMMUTABLE(STS, "spec.serviceName"),
+    IMMUTABLE(STS, "spec.podManagementPolicy"),
+    IMMUTABLE(STS, "spec.volumeClaimTemplates"),
     MIN(STS, "spec.replicas", 0),
     MIN(STS, "spec.minReadySeconds", 0),
     MIN(STS, "spec.ordinals.start", 0),
@@ -201,45 +205,33 @@ static void check_daemon_set(struct check *c)
 
 /* ---- StatefulSet ---- */
 
-/* What its pods are is judged when they are made: they may mount claims made from volumeClaimTemplates. */
-static void check_set_template(struct check *c, const struct json *template)
+/*
+ * The template as its pods are judged: they may also mount the claims made from volumeClaimTemplates, which stand in as
+ * volumes; hostname and subdomain are the set's to give, whatever was said.
+ */
+static const struct json *as_made(struct check *c, const struct json *spec)
 {
-	const struct json *meta = json_get(template, "metadata"), *policy = json_path(template, "spec.restartPolicy");
+	struct arena *a = &c->arena;
+	const struct json *given = json_get(spec, "template");
 
-	if (!template) {
-		bad_required(c, "spec.template", NULL);
-		return;
+	if (!json_is(json_get(given, "spec"), JSON_OBJECT))
+		return given;
+	struct json *template = json_clone(a, given), *pod = json_get(template, "spec");
+	json_remove(pod, "hostname");
+	json_remove(pod, "subdomain");
+	EACH_ITEM(claim, json_get(spec, "volumeClaimTemplates")) {
+		const char *name = meta_name(claim);
+		bool shadows = false;
+		/* A claim takes the place of the template's volume of that name. */
+		EACH_ITEM(v, json_get(pod, "volumes"))
+			shadows |= str_eq(json_path_str(v, "name"), name);
+		if (!*name || shadows)
+			continue;
+		struct json *v = json_append(json_array_in(a, pod, "volumes"), json_new(a, JSON_OBJECT));
+		json_set_str(a, v, "name", name);
+		json_set(a, v, "emptyDir", json_new(a, JSON_OBJECT));
 	}
-	check_labels(c, "spec.template.labels", json_get(meta, "labels"));
-	check_annotations(c, "spec.template.annotations", json_get(meta, "annotations"));
-	if (json_str(policy) && !str_in(json_str(policy), always))
-		bad_unsupported(c, "spec.template.spec.restartPolicy", json_str(policy), always);
-	check_deadline(c, template);
-}
-
-static void check_fixed_set(struct check *c, const struct json *spec)
-{
-	static const char *const changeable[] = {"replicas",
-						 "ordinals",
-						 "template",
-						 "updateStrategy",
-						 "revisionHistoryLimit",
-						 "persistentVolumeClaimRetentionPolicy",
-						 "minReadySeconds",
-						 NULL};
-
-	if (!json_is(spec, JSON_OBJECT) || !json_is(json_get(c->old, "spec"), JSON_OBJECT))
-		return;
-	struct json *mine = json_clone(&c->arena, spec), *theirs = json_clone(&c->arena, json_get(c->old, "spec"));
-	for (size_t i = 0; changeable[i]; i++) {
-		json_remove(mine, changeable[i]);
-		json_remove(theirs, changeable[i]);
-	}
-	if (!json_equal(mine, theirs))
-		bad_forbidden(c, "spec",
-			      "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
-			      "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
-			      "'minReadySeconds' are forbidden");
+	return template;
 }
 
 static void check_stateful_set(struct check *c)
@@ -250,7 +242,7 @@ static void check_stateful_set(struct check *c)
 	static const char *const policies[] = {"OrderedReady", "Parallel", NULL};
 
 	check_selects_template(c, spec, "empty selector is invalid for statefulset", "");
-	check_set_template(c, json_get(spec, "template"));
+	check_template(c, as_made(c, spec));
 	if (json_get(spec, "podManagementPolicy") && !str_in(json_path_str(spec, "podManagementPolicy"), policies))
 		bad_invalid(c, "spec.podManagementPolicy", json_get(spec, "podManagementPolicy"),
 			    "must be 'OrderedReady' or 'Parallel'");
@@ -263,7 +255,6 @@ static void check_stateful_set(struct check *c)
 	    is_zero_count(unavailable))
 		bad_invalid(c, "spec.updateStrategy.rollingUpdate.maxUnavailable", unavailable, "cannot be 0");
 	check_percent_max(c, "spec.updateStrategy.rollingUpdate.maxUnavailable", unavailable);
-	check_fixed_set(c, spec);
 }
 
 /* ---- status ---- */

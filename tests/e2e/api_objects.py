@@ -43,10 +43,10 @@ def test_fields_that_are_off(api):
 
 
 def test_sets(api):
-    """A StatefulSet's pods are judged when they are made; one of them may be away during an update."""
+    """A StatefulSet names its pods itself, whatever its template says; one of them may be away during an update."""
     made = api.do("POST", "/apis/apps/v1/namespaces/default/statefulsets", {"metadata": {"name": "set"}, "spec": {
         "serviceName": "s", "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {
-            "containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "other", "mountPath": "/x"}]}]}}}}, 201)
+            "hostname": "A_b", "subdomain": "A_b", "containers": [{"name": "c", "image": "i"}]}}}}, 201)
     assert made["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}}, made
 
 

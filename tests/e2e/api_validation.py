@@ -70,6 +70,7 @@ CREATE = [
      "spec.strategy.rollingUpdate.maxUnavailable", "may not be 0 when `maxSurge` is 0"),
     ("deployments.apps", {"spec.template.spec.restartPolicy": "Never"}, U, "spec.template.spec.restartPolicy", '"Always"'),
     ("statefulsets.apps", {"spec.podManagementPolicy": "Later"}, I, "spec.podManagementPolicy", "must be 'OrderedReady' or 'Parallel'"),
+    ("statefulsets.apps", {"spec.template.spec.dnsPolicy": "X"}, U, "spec.template.spec.dnsPolicy", ""),
     ("statefulsets.apps", {"metadata.name": "a.b"}, I, "metadata.name", "must not contain dots"),
     ("daemonsets.apps", {"spec.updateStrategy": {"type": "X"}}, U, "spec.updateStrategy", '"RollingUpdate", "OnDelete"'),
     ("daemonsets.apps", {"spec.selector": GONE}, I, "spec.template.metadata.labels", "`selector` does not match template `labels`"),
@@ -251,7 +252,10 @@ CREATE = [
 # The same, of an update of the minimal object.
 UPDATE = [
     ("deployments.apps", {"spec.selector": {"matchLabels": {"c": "d"}}}, I, "spec.selector", "field is immutable"),
-    ("statefulsets.apps", {"spec.serviceName": "t"}, F, "spec", "updates to statefulset spec for fields other than"),
+    ("statefulsets.apps", {"spec.serviceName": "t"}, I, "spec.serviceName", "field is immutable"),
+    ("statefulsets.apps", {"spec.selector": {"matchLabels": {"c": "d"}}}, I, "spec.selector", "field is immutable"),
+    ("statefulsets.apps", {"spec.volumeClaimTemplates": [{"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"],
+     "resources": {"requests": {"storage": "1"}}}}]}, I, "spec.volumeClaimTemplates", "field is immutable"),
     ("jobs.batch", {"spec.template.spec.containers": [{"name": "d", "image": "i"}]}, I, "spec.template", "field is immutable"),
     ("storageclasses.storage.k8s.io", {"provisioner": "example.com/q"}, F, "provisioner", "updates to provisioner are forbidden"),
     ("storageclasses.storage.k8s.io", {"parameters": {"a": "b"}}, F, "parameters", "updates to parameters are forbidden"),

@@ -243,7 +243,7 @@ static const struct {
      "spec.activeDeadlineSeconds|FieldValueInvalid|Invalid value: 9: must be less than or equal to previous value"},
     {"apps", "statefulsets", "{" M ",'spec':{'serviceName':'a'," SELECTOR "," TEMPLATE "}}",
      "{" M ",'spec':{'serviceName':'b'," SELECTOR "," TEMPLATE "}}", NULL,
-     "spec|FieldValueForbidden|Forbidden: updates to statefulset spec for fields other than"},
+     "spec.serviceName|FieldValueInvalid|Invalid value: \"b\": field is immutable"},
     {"", "services", "{" M ",'spec':{'clusterIP':'10.0.0.1','clusterIPs':['10.0.0.1'],'ports':[{'port':80}]}}",
      "{" M ",'spec':{'clusterIP':'10.0.0.2','clusterIPs':['10.0.0.2'],'ports':[{'port':80}]}}", NULL,
      "spec.clusterIPs[0]|FieldValueInvalid|Invalid value: [\"10.0.0.2\"]: may not change once set"},
