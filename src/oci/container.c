@@ -80,12 +80,18 @@ int container_reserve(struct container *c, const char *id)
 	int r = name_it(c, id);
 	if (r < 0)
 		return r;
-	r = fs_mkdir_p(options.root, 0700);
+	fs_spread_children(options.root);
+	r = mkdir(c->dir, 0700) < 0 ? -errno : 0;
+	if (r == -ENOENT) {
+		r = fs_mkdir_p(options.root, 0700);
+		if (r < 0)
+			return oci_fail(r, "making %s", options.root);
+		fs_spread_children(options.root);
+		r = mkdir(c->dir, 0700) < 0 ? -errno : 0;
+	}
 	if (r < 0)
-		return oci_fail(r, "making %s", options.root);
-	if (mkdir(c->dir, 0700) < 0)
-		return errno == EEXIST ? oci_fail(0, "container with given ID already exists: \"%s\"", id),
-		       -EEXIST	       : oci_fail(-errno, "making %s", c->dir);
+		return r == -EEXIST ? oci_fail(0, "container with given ID already exists: \"%s\"", id),
+		       -EEXIST	    : oci_fail(r, "making %s", c->dir);
 	r = open_dir(c, true);
 	if (r < 0) {
 		rmdir(c->dir);

@@ -111,6 +111,16 @@ def test_its_own_executable(o):
         expect(o.program.read_bytes() == before, "the program was changed")
 
 
+def test_executable_of_a_created_container(o):
+    """All that a container could open through /proc/PID of it is on a read-only mount that has no path."""
+    with without_sanitizers(o):
+        name = create(o, o.bundle())
+        pid = json.loads(o.do("state", name).stdout)["pid"]
+        expect(os.statvfs(f"/proc/{pid}/exe").f_flag & os.ST_RDONLY, "its file")
+        expect(str(o.program) not in pathlib.Path(f"/proc/{pid}/maps").read_text(), "what is mapped")
+        o.do("delete", name)
+
+
 def test_descriptors(o):
     """CVE-2024-21626: leaked ones; by working directory; by the path that is executed."""
     here = os.open(o.dir, os.O_RDONLY | os.O_DIRECTORY)
