@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checks of single values that several groups besides core have (validate_internal.h). */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/meta.h"
 #include "api/validate_internal.h"
+#include "api/validate_rules.h"
 #include "base/status.h"
 #include "base/str.h"
 
@@ -136,4 +138,51 @@ bool check_percent_max(struct check *c, const char *path, const struct json *v)
 bool is_zero_count(const struct json *v)
 {
 	return !v || json_int(v, 1) == 0 || str_eq(json_str(v), "0%");
+}
+
+/* ---- conditions ---- */
+
+#define REASON_BYTES_MAX 1024
+#define MESSAGE_BYTES_MAX 32768
+
+/* [A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])? */
+static const char *rule_reason(const char *s)
+{
+	size_t n = strlen(s);
+	bool fine = n && isalpha((unsigned char)s[0]) && !strchr(",:", s[n - 1]);
+
+	for (size_t i = 0; i < n; i++)
+		fine = fine && (isalnum((unsigned char)s[i]) || strchr("_,:", s[i]));
+	return fine
+		   ? NULL
+		   : "a condition reason must start with alphabetic character, optionally followed by a string of "
+		     "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. "
+		     "'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used "
+		     "for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')";
+}
+
+void check_meta_conditions(struct check *c, const char *path, const struct json *list)
+{
+	static const char *const statuses[] = {"False", "True", "Unknown", NULL};
+	static const struct rule rules[] = {
+	    REQUIRED("", "type"),
+	    NAME("", "type", name_check_qualified),
+	    REQUIRED("", "status"),
+	    VALUES("", "status", statuses),
+	    RANGE("", "observedGeneration", 0, INT64_MAX, "must be greater than or equal to zero"),
+	    REQUIRED("", "lastTransitionTime"),
+	    REQUIRED("", "reason"),
+	    NAME("", "reason", rule_reason),
+	    BYTES("", "reason", REASON_BYTES_MAX),
+	    BYTES("", "message", MESSAGE_BYTES_MAX),
+	};
+	_cleanup_names_ struct map seen = MAP_INIT;
+	size_t i = 0;
+
+	EACH_ITEM(condition, list) {
+		const char *at = PATH(c, "%s[%zu]", path, i++), *type = str_or(json_path_str(condition, "type"), "");
+		if (map_set(&seen, type, c))
+			bad_duplicate(c, PATH(c, "%s.type", at), type);
+		check_fields(c, at, condition, rules, ARRAY_SIZE(rules));
+	}
 }

@@ -96,6 +96,7 @@ const char *rule_domain_path(const char *s);	   /* "example.com/foo" */
 const char *rule_csi_driver(const char *s);	   /* but for its length */
 const char *rule_extended_resource(const char *s); /* "example.com/gpu" */
 const char *rule_semver(const char *s);
+void check_meta_conditions(struct check *c, const char *path, const struct json *list); /* metav1.Condition */
 /* Text must be a percentage. false: neither that nor a count from 0 (complained about). */
 bool check_count_or_percent(struct check *c, const char *path, const struct json *v);
 bool check_percent_max(struct check *c, const char *path, const struct json *v); /* not above 100% */

@@ -9,7 +9,7 @@
 static const struct rule rules[] = {
     SELECTOR(PDB, "spec.selector"),	  MIN(PDB, "status.disruptionsAllowed", 0),
     MIN(PDB, "status.currentHealthy", 0), MIN(PDB, "status.desiredHealthy", 0),
-    MIN(PDB, "status.expectedPods", 0),	  MIN(PDB, "status.observedGeneration", 0),
+    MIN(PDB, "status.expectedPods", 0),	  CALL(PDB, "status.conditions", check_meta_conditions),
 };
 
 static void check_disruption_budget(struct check *c)

@@ -57,16 +57,13 @@ const struct group_check validate_scheduling = {"scheduling.k8s.io", scheduling_
 
 /* ---- node.k8s.io ---- */
 
-static const char *const toleration_operators[] = {"Equal", "Exists", "Gt", "Lt", NULL};
-
 static const struct rule node_rules[] = {
     REQUIRED("RuntimeClass", "handler"),
     NAME("RuntimeClass", "handler", name_check_dns1123_label),
     IMMUTABLE("RuntimeClass", "handler"),
     QUANTITIES("RuntimeClass", "overhead.podFixed"),
     LABELS("RuntimeClass", "scheduling.nodeSelector"),
-    NAME("RuntimeClass", "scheduling.tolerations[].key", name_check_qualified),
-    VALUES("RuntimeClass", "scheduling.tolerations[].operator", toleration_operators),
+    CALL("RuntimeClass", "scheduling.tolerations", check_tolerations),
 };
 
 static void check_runtime_class(struct check *c)
@@ -126,6 +123,7 @@ static const struct rule migration_rules[] = {
     NAME("StorageVersionMigration", "spec.resource.resource", name_check_dns1123_subdomain),
     NAME_OR_EMPTY("StorageVersionMigration", "spec.resource.group", name_check_dns1123_subdomain),
     IMMUTABLE("StorageVersionMigration", "spec"),
+    CALL("StorageVersionMigration", "status.conditions", check_meta_conditions),
 };
 
 const struct group_check validate_migration = {"storagemigration.k8s.io", migration_rules, ARRAY_SIZE(migration_rules),

@@ -121,6 +121,8 @@ static const struct rule rules[] = {
     DRIVER_NAME(ATTACHMENT, "spec.attacher"),
     NAME(ATTACHMENT, "spec.nodeName", name_check_dns1123_subdomain),
     IMMUTABLE(ATTACHMENT, "spec"),
+    RANGE(ATTACHMENT, "status.attachError.errorCode", 0, INT32_MAX, NULL),
+    RANGE(ATTACHMENT, "status.detachError.errorCode", 0, INT32_MAX, NULL),
     BYTES(ATTACHMENT, "status.attachError.message", ERROR_BYTES_MAX),
     BYTES(ATTACHMENT, "status.detachError.message", ERROR_BYTES_MAX),
 };

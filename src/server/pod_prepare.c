@@ -109,8 +109,11 @@ static void take_apparmor_annotations(struct write_op *op)
 void pod_prepare_create(struct write_op *op)
 {
 	struct arena *a = op->arena;
+	struct json *spec = json_get(op->tree, "spec");
 	merge_placement_keys(op);
 	take_apparmor_annotations(op);
+	if (json_path_int(spec, "terminationGracePeriodSeconds", 0) < 0)
+		json_set_int(a, spec, "terminationGracePeriodSeconds", 1); /* at once would be without a warning */
 	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
 	json_set_str(a, status, "phase", "Pending");
 	json_set_str(a, status, "qosClass", pod_qos_class(op->tree));

@@ -94,6 +94,11 @@ def test_tables(api):
     assert table(path + "/t")[1][0][:4] == ["t", "example.com/k", "", "NoSchedule"], table(path + "/t")
 
 
+def test_negative_grace(api):
+    made = api.do("POST", base.PODS + "?dryRun=All", base.pod("grace", terminationGracePeriodSeconds=-1), 201)
+    assert made["spec"]["terminationGracePeriodSeconds"] == 1, made["spec"]
+
+
 def test_times(api):
     """A time that is none is told where it ends to be one; a MicroTime has all its digits."""
     def told(field, value):

@@ -198,6 +198,8 @@ CREATE = [
     ("flowschemas.flowcontrol.apiserver.k8s.io", {"spec.matchingPrecedence": 10001}, I, "spec.matchingPrecedence",
      "must not be greater than 10000"),
     ("runtimeclasses.node.k8s.io", {"handler": "A_b"}, I, "handler", ""),
+    ("runtimeclasses.node.k8s.io", {"scheduling": {"tolerations": [{"operator": "Equal"}]}}, I, "scheduling.tolerations[0].operator",
+     "operator must be Exists when `key` is empty"),
     ("endpointslices.discovery.k8s.io", {"addressType": ""}, R, "addressType", ""),
     ("endpointslices.discovery.k8s.io", {"addressType": "X"}, U, "addressType", '"FQDN", "IPv4", "IPv6"'),
     ("endpointslices.discovery.k8s.io", {"endpoints": [{"addresses": []}]}, R, "endpoints[0].addresses", ""),
@@ -282,6 +284,19 @@ UPDATE = [
 ]
 
 
+# The same, of an update of the status.
+STATUS = [
+    ("poddisruptionbudgets.policy", {"status": {"conditions": [{"type": "x", "status": "x", "reason": "a b"}]}}, U,
+     "status.conditions[0].status", '"False", "True", "Unknown"'),
+    ("poddisruptionbudgets.policy", {"status": {"conditions": [{"type": "x", "status": "True", "reason": "a b"}]}}, I,
+     "status.conditions[0].reason", "a condition reason must start with alphabetic character"),
+    ("poddisruptionbudgets.policy", {"status": {"conditions": [{"type": "x", "status": "True", "reason": "R"}]}}, R,
+     "status.conditions[0].lastTransitionTime", ""),
+    ("volumeattachments.storage.k8s.io", {"status": {"attached": False, "attachError": {"errorCode": -1}}}, I,
+     "status.attachError.errorCode", "must be between 0 and 2147483647, inclusive"),
+]
+
+
 def with_members(body, members):
     body = copy.deepcopy(body)
     for path, value in members.items():
@@ -326,6 +341,10 @@ def test_rules(api):
         body = api.do("POST", path, body, 201)
         made[kind] = (f"{path}/{body['metadata']['name']}", body)
     judge(api, UPDATE, made, lambda path, body: api.raw("PUT", path, body))
+    for kind in {row[0] for row in STATUS} - set(made):
+        path, body = paths[kind]
+        made[kind] = (f"{path}/{body['metadata']['name']}", api.do("POST", path, body, 201))
+    judge(api, STATUS, made, lambda path, body: api.raw("PUT", path + "/status", body))
 
 
 if __name__ == "__main__":
