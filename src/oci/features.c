@@ -37,12 +37,9 @@ static struct json *linux_features(struct arena *a)
 	for (int i = 0; caps_name(i); i++)
 		json_append(list, json_new_strf(a, "CAP_%s", caps_name(i)));
 	struct json *group = json_object_in(a, o, "cgroup");
-	static const char *const kinds[] = {"v1", "v2", "rdma", NULL}, *const not_there[] = {"systemd", "systemdUser",
-											     NULL};
+	static const char *const kinds[] = {"v1", "v2", "systemd", "systemdUser", "rdma", NULL};
 	for (const char *const *k = kinds; *k; k++)
 		json_set_bool(a, group, *k, true);
-	for (const char *const *k = not_there; *k; k++)
-		json_set_bool(a, group, *k, false);
 	struct json *seccomp = json_set(a, o, "seccomp", enabled(a, true));
 	json_set(a, seccomp, "actions", strings(a, filter_actions));
 	json_set(a, seccomp, "operators", strings(a, filter_operators));

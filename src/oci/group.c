@@ -166,9 +166,20 @@ int group_adopt(struct cgroup *g, const struct json *config, const char *id, pid
 	if (g->manager != GROUP_SYSTEMD)
 		return 0;
 	int r = systemd_start_scope(g, config, id, pid);
+	if (r < 0)
+		return r;
+	/* It makes what it needs itself, which on v1 isn't every hierarchy. */
+	r = cgroup_adopt(&g->layout, g->path, pid);
+	if (r < 0)
+		oci_fail(r, "making cgroup %s", g->path);
 	if (r == 0)
 		r = resources_apply(g, json_path(config, "linux.resources"), true);
 	return r;
+}
+
+int group_tell_limits(const struct cgroup *g, const struct json *resources)
+{
+	return g->manager == GROUP_SYSTEMD ? systemd_set_limits(g, resources) : 0;
 }
 
 /* "cpu" in "cpu,cpuacct" or "systemd" in "name=systemd". */
@@ -238,6 +249,11 @@ int group_choose_below(struct cgroup *g, struct arena *a, const char *const *wor
 	return r;
 }
 
+static bool joined_by_its_processes(const struct cgroup *g)
+{
+	return g->manager == GROUP_CGROUPFS || (g->manager == GROUP_SYSTEMD && g->placed);
+}
+
 static const char *joined_path(const struct cgroup *g, size_t i)
 {
 	return g->below[i] ? g->below[i] : g->path;
@@ -245,7 +261,7 @@ static const char *joined_path(const struct cgroup *g, size_t i)
 
 int group_join(const struct cgroup *g, bool v2_done)
 {
-	for (size_t i = 0; i < g->layout.n && g->manager == GROUP_CGROUPFS; i++) {
+	for (size_t i = 0; i < g->layout.n && joined_by_its_processes(g); i++) {
 		const struct cgroup_hierarchy *h = &g->layout.h[i];
 		int r = h->v2 && v2_done ? 0 : cgroup_join_in(h, joined_path(g, i));
 		if (r < 0)
@@ -257,7 +273,7 @@ int group_join(const struct cgroup *g, bool v2_done)
 
 int group_clone_target(const struct cgroup *g)
 {
-	for (size_t i = 0; i < g->layout.n && g->manager == GROUP_CGROUPFS; i++)
+	for (size_t i = 0; i < g->layout.n && joined_by_its_processes(g); i++)
 		if (g->layout.h[i].v2)
 			return cgroup_open_v2(&g->layout, joined_path(g, i));
 	return -1;
@@ -403,6 +419,7 @@ int group_from_json(const struct json *o, struct cgroup *ret)
 	    (*path && set_path(&g, path) < 0))
 		return -EBADMSG;
 	g.manager = (enum group_manager)i;
+	g.placed = true;
 	strcpy(g.unit, unit);
 	*ret = g;
 	return 0;

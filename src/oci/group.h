@@ -22,6 +22,8 @@ struct cgroup {
 	bool detected;				   /* layout is filled in */
 	char path[CGROUP_PATH_MAX];		   /* relative to each hierarchy */
 	char unit[256];				   /* systemd: the scope */
+	char slice[256];			   /* systemd: where it is to be made */
+	bool placed;				   /* systemd: it has been, and whoever comes joins by themselves */
 	const char *below[CGROUP_HIERARCHIES_MAX]; /* exec: a group below path to join instead; NULL: path itself */
 	size_t made_from; /* path[0..made_from) existed before; the rest is ours. On failure all of it goes */
 };
@@ -36,6 +38,8 @@ int group_create(struct cgroup *g, const struct json *config, const char *id);
 /* systemd moves pid in itself; else the processes join on their own (group_join), except for a foreign user namespace.
  */
 int group_adopt(struct cgroup *g, const struct json *config, const char *id, pid_t pid);
+/* After an update of them: for who would else write the old ones again. */
+int group_tell_limits(const struct cgroup *g, const struct json *resources);
 /* exec --cgroup: "PATH" for the hierarchies that have it, or "CONTROLLER[,CONTROLLER…]:PATH". The layout is filled in.
  */
 int group_choose_below(struct cgroup *g, struct arena *a, const char *const *words, size_t n);

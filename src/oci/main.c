@@ -46,7 +46,7 @@ static const struct flag flags[] = {
 
 static int print_version(void)
 {
-	printf("proa-oci version %s\nspec: %s\n+SECCOMP +CAP +CGROUP_V1 +CGROUP_V2 +IDMAP\n", PROA_VERSION,
+	printf("proa-oci version %s\nspec: %s\n+SYSTEMD +SECCOMP +CAP +CGROUP_V1 +CGROUP_V2 +IDMAP\n", PROA_VERSION,
 	       OCI_VERSION);
 	return 0;
 }

@@ -58,6 +58,9 @@ unsigned maker_clone_flags(const struct maker *m)
 static bool needs_stage(const struct maker *m)
 {
 	const struct cgroup_layout *l = &m->c->group.layout;
+	/* In a user namespace we could not come back to a pid namespace that was there before it. */
+	if (options.rootless && m->ns.join & CLONE_NEWPID)
+		return true;
 	if (!namespaces_has(&m->ns, CLONE_NEWUSER))
 		return false;
 	bool v1 = m->c->group.manager == GROUP_CGROUPFS && l->n > (cgroup_layout_v2(l) ? 1 : 0);

@@ -154,6 +154,8 @@ static int update(int argc, char **argv)
 	struct json *all = json_object_in(&c.arena, config_linux, "resources");
 	complete(&c.arena, res, all);
 	r = resources_apply(&c.group, res, false);
+	if (r == 0)
+		r = group_tell_limits(&c.group, res);
 	if (r < 0)
 		return r;
 	merge(&c.arena, all, res);

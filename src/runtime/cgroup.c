@@ -427,6 +427,21 @@ int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct s
 	return 0;
 }
 
+int cgroup_adopt(const struct cgroup_layout *l, const char *path, pid_t pid)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		_cleanup_close_ int there = l->h[i].v2 ? cgroup_open_in(&l->h[i], path) : -1;
+		if (there >= 0)
+			continue;
+		int r = create_in(&l->h[i], path);
+		_cleanup_close_ int dir = r < 0 ? r : cgroup_open_in(&l->h[i], path);
+		r = dir < 0 ? dir : cgroup_write_int(dir, "cgroup.procs", pid);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int cgroup_join_in(const struct cgroup_hierarchy *h, const char *path)
 {
 	char file[CGROUP_FULL_MAX];

@@ -85,6 +85,8 @@ int cgroup_apply_devices(const struct cgroup_layout *l, const char *path, bool a
 			 size_t n_extra);
 /* The calling process joins. v2_done: it was cloned into its v2 group already. */
 int cgroup_join(const struct cgroup_layout *l, const char *path, bool v2_done);
+/* systemd's scopes: makes path in every hierarchy but the v2 one that it is in already, and moves pid there. */
+int cgroup_adopt(const struct cgroup_layout *l, const char *path, pid_t pid);
 int cgroup_join_in(const struct cgroup_hierarchy *h, const char *path); /* one hierarchy only */
 /* O_PATH descriptor of the v2 directory for CLONE_INTO_CGROUP, or -ENOENT on pure v1. */
 int cgroup_open_v2(const struct cgroup_layout *l, const char *path);

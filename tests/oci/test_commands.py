@@ -75,6 +75,7 @@ def test_exec_below_the_group(o):
             for key, path in own.items():
                 if (kind == "cgroup2" and not key) or (kind == "cgroup" and key and key.split(",")[0] in options):
                     found[key] = pathlib.Path(m[4] + path)
+        found = {k: p for k, p in found.items() if p.is_dir()}  # less what something else is mounted over
         key = next((k for k in ("pids", "freezer") if k in found), "")
         (found[key] / "below").mkdir()
 
@@ -338,3 +339,16 @@ def test_no_view_of_the_kernel_without_pivot(o):
     for flags in ((), ("--no-pivot",)):
         r = o.do("run", *flags, "--bundle", o.bundle("/bin/sh", "-c", script, change=change), o.name(), code=None)
         expect("mounted" not in r.stdout and "ermi" in r.stderr, f"{flags}: {r}")
+
+
+def test_exec_from_a_user_namespace(o):
+    """As rootless drivers do: the pid namespace around is not theirs to come back to."""
+    def change(c):  # no group but 0 is there
+        pts = next(m for m in c["mounts"] if m["destination"] == "/dev/pts")
+        pts["options"].remove("gid=5")
+    program, name, bundle = f"{o.program} --root {o.root}", o.name(), o.bundle("/bin/sleep", "1000", change=change)
+    script = f"""{program} run --detach --bundle {bundle} {name} </dev/null >/dev/null &&
+        {program} exec {name} /bin/sh -c 'echo in; exit 3'; echo $?; {program} delete --force {name}"""
+    r = subprocess.run(["unshare", "--user", "--map-root-user", "sh", "-c", script], capture_output=True, text=True, timeout=30)
+    expect(r.stdout == "in\n3\n", f"{r}")
+    o.clean("after exec from a user namespace")
