@@ -9,6 +9,7 @@ static int refuse(int argc, char **argv)
 	return oci_fail(0, "checkpoint and restore are not supported by proa-oci");
 }
 
-const struct command command_checkpoint = {"checkpoint", "ID",	"refused: not supported", NULL, 0, -1, true,
+/* Whatever flags they are given, that is what there is to say. */
+const struct command command_checkpoint = {"checkpoint", "ID",	"refused: not supported", NULL, -1, -1, true,
 					   false,	 refuse};
-const struct command command_restore = {"restore", "ID", "refused: not supported", NULL, 0, -1, true, false, refuse};
+const struct command command_restore = {"restore", "ID", "refused: not supported", NULL, -1, -1, true, false, refuse};

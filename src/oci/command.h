@@ -10,7 +10,7 @@
 struct command {
 	const char *name, *words, *summary;
 	const struct flag *flags; /* ends with a NULL name */
-	int min, max;		  /* plain words */
+	int min, max;		  /* plain words; min -1: flags are words like others */
 	bool in_order;		  /* the first plain word ends the flags */
 	bool enters;		  /* its process enters containers: the executable is protected first */
 	/* The exit status, or negative errno with oci_error set. */

@@ -207,7 +207,10 @@ static int make(struct maker *m, const char *id, bool run)
 	}
 	if (r == 0) {
 		c->creating = false;
-		r = container_publish(c);
+		if (c->group.manager == GROUP_SYSTEMD) /* only now it is known where that is */
+			r = container_put(c);
+		if (r == 0)
+			r = container_publish(c);
 	}
 	if (r == 0)
 		r = write_pid_file(given.pid_file, c->pid);

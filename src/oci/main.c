@@ -122,8 +122,8 @@ static int run_command(int argc, char **argv)
 		for (const struct flag *f = c->flags; f && f->name; f++)
 			all[n++] = *f;
 		all[n] = (struct flag){"help", 'h', FLAG_BOOL, &wants_help, "this text"};
-		int words = 0;
-		int r = flags_parse(all, c->in_order, argv + 1, argc - 1, &words);
+		int words = c->min < 0 ? argc - 1 : 0;
+		int r = c->min < 0 ? 0 : flags_parse(all, c->in_order, argv + 1, argc - 1, &words);
 		if (r < 0)
 			return r;
 		if (wants_help)

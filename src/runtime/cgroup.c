@@ -429,11 +429,13 @@ int cgroup_apply(const struct cgroup_layout *l, const char *path, const struct s
 
 int cgroup_adopt(const struct cgroup_layout *l, const char *path, pid_t pid)
 {
+	if (!valid_path(path))
+		return -EINVAL;
 	for (size_t i = 0; i < l->n; i++) {
 		_cleanup_close_ int there = l->h[i].v2 ? cgroup_open_in(&l->h[i], path) : -1;
 		if (there >= 0)
 			continue;
-		int r = create_in(&l->h[i], path);
+		int r = create_from_top(&l->h[i], path);
 		_cleanup_close_ int dir = r < 0 ? r : cgroup_open_in(&l->h[i], path);
 		r = dir < 0 ? dir : cgroup_write_int(dir, "cgroup.procs", pid);
 		if (r < 0)

@@ -352,3 +352,9 @@ def test_exec_from_a_user_namespace(o):
     r = subprocess.run(["unshare", "--user", "--map-root-user", "sh", "-c", script], capture_output=True, text=True, timeout=30)
     expect(r.stdout == "in\n3\n", f"{r}")
     o.clean("after exec from a user namespace")
+
+
+def test_checkpoints_are_refused(o):
+    for words in (("checkpoint", "--image-path", "/x", "--work-path=/y", "--leave-running", "c"), ("restore", "--bundle", "/x", "-d", "c")):
+        r = o.do(*words, code=1)
+        expect("not supported" in r.stderr, f"{words}: {r.stderr}")
