@@ -292,6 +292,8 @@ static int enter_container(struct maker *m)
 	if (r == 0)
 		r = set_personality(m->c);
 	if (r == 0)
+		r = process_memory_policy(json_path(m->c->config, "linux.memoryPolicy"));
+	if (r == 0)
 		r = process_limits(&m->process);
 	if (r == 0 && !str_empty(m->affinity_final))
 		r = process_set_affinity(m->affinity_final);
@@ -339,8 +341,13 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 	if (step_send(m->child_sync, STEP_EXEC, 0) < 0)
 		_exit(1); /* whoever started us is gone: so is what we were started for */
 	r = process_drop(&m->process, m->child_sync);
-	if (r == 0 && m->target < 0)
+	if (r == 0 && m->target < 0 && hooks_any(c, "startContainer")) {
+		/* They have the environment that the process will have. */
+		struct json *env = json_set(&c->arena, c->process, "env", json_new(&c->arena, JSON_ARRAY));
+		for (const char **e = m->process.env; *e; e++)
+			json_append(env, json_new_str(&c->arena, *e));
 		r = hooks_run(c, "startContainer", "created");
+	}
 	if (r == 0)
 		r = process_exec(&m->process);
 	give_up(m->child_sync, r);

@@ -207,10 +207,10 @@ static int make(struct maker *m, const char *id, bool run)
 	}
 	if (r == 0) {
 		c->creating = false;
-		if (c->group.manager == GROUP_SYSTEMD) /* only now it is known where that is */
+		/* Only now it is known where systemd has put it. */
+		if (c->group.manager == GROUP_SYSTEMD && unlinkat(c->dir_fd, "state.new", 0) == 0)
 			r = container_put(c);
-		if (r == 0)
-			r = container_publish(c);
+		r = r < 0 ? oci_fail(r, "writing the state of %s", c->id) : container_publish(c);
 	}
 	if (r == 0)
 		r = write_pid_file(given.pid_file, c->pid);

@@ -523,6 +523,17 @@ static int protect(struct mounts *m, const char *path)
 	return r < 0 ? oci_fail(r, "making %s read-only", path) : 0;
 }
 
+static bool said_before(const struct json *list, const struct json *entry)
+{
+	JSON_EACH(e, list) {
+		if (e == entry)
+			break;
+		if (str_eq(json_str(e), json_str(entry)))
+			return true;
+	}
+	return false;
+}
+
 static int hide(struct mounts *m, const struct container *c)
 {
 	int r = 0;
@@ -530,7 +541,7 @@ static int hide(struct mounts *m, const struct container *c)
 		if (r == 0)
 			r = protect(m, json_str(e));
 	JSON_EACH(e, json_path(c->config, "linux.maskedPaths"))
-		if (r == 0)
+		if (r == 0 && !said_before(json_path(c->config, "linux.maskedPaths"), e))
 			r = mask(m, json_str(e));
 	return r;
 }

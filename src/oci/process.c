@@ -109,7 +109,7 @@ static int make_env(struct arena *a, struct process *p, int root)
 	p->env = arena_zalloc(a, (all + 5) * sizeof(*p->env));
 	/* Of a name that is there twice, the last is meant: exec appends to what the container has. */
 	for (size_t i = 0; i < all; i++)
-		if (!named_again(given + i))
+		if (!named_again(given + i) && strcmp(given[i], "HOME=") != 0)
 			p->env[n++] = given[i];
 	if (str_empty(env_value(p->env, "HOME")))
 		p->env[n++] =

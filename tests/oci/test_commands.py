@@ -166,11 +166,12 @@ def test_environment_and_place_of_hooks(o):
     out = o.dir / "place"
 
     def change(c):
-        c["process"]["env"] += ["ONE=1"]
+        c["process"]["env"] += ["ONE=1", "HOME="]
         c["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", f"ls -d bin/busybox > {out}"]}],
-                      "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo $ONE > /tmp/one"]},
+                      "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo $ONE $HOME > /tmp/one"]},
                                          {"path": "/bin/sh", "args": ["sh", "-c", "echo $ONE$TWO > /tmp/two"], "env": ["TWO=2"]}]}
-    expect(o.run(o.bundle("/bin/cat", "/tmp/one", "/tmp/two", change=change)).stdout == "1\n2\n", "environment")
+    expect(o.run(o.bundle("/bin/cat", "/tmp/one", "/tmp/two", change=change)).stdout == "1 /root\n2\n", "environment")
+    expect(o.run(o.bundle("/bin/sh", "-c", "env | grep -c ^HOME=", change=change)).stdout == "1\n", "once")
     expect(out.read_text() == "bin/busybox\n", "createContainer's working directory is the container's root")
 
 
@@ -190,6 +191,8 @@ def test_memory_policy(o):
         raise Skip("the kernel has no NUMA")
     r = o.run(o.bundle("/bin/cat", "/proc/self/numa_maps", change=change(mode="MPOL_BIND", nodes="0", flags=["MPOL_F_STATIC_NODES"])))
     expect("bind=static:0 " in r.stdout.splitlines()[0], r.stdout)
+    with running(o, change=change(mode="MPOL_BIND", nodes="0")) as name:
+        expect("bind:0 " in o.do("exec", name, "/bin/cat", "/proc/self/numa_maps").stdout.splitlines()[0], "exec")
     for bad in ({}, {"mode": "MPOL_BIND", "nodes": "x"}, {"mode": "MPOL_BIND", "nodes": "0", "flags": ["NO"]}, {"mode": "MPOL_BIND"}):
         o.refused(o.bundle(change=change(**bad)), "memoryPolicy")
 
@@ -310,6 +313,10 @@ def test_mount_points_as_images_have_them(o):
     def read_only(c):
         next(m for m in c["mounts"] if m["destination"] == "/dev")["options"] += ["ro"]
     expect("can't" in o.run(o.bundle("/bin/sh", "-c", "echo > /dev/null; : > /dev/x", change=read_only), code=1).stderr, "/dev")
+
+    def masked(c):
+        c["linux"]["maskedPaths"] += ["/mnt", "/mnt"]
+    expect(o.run(o.bundle("/bin/grep", "-c", " /mnt ", "/proc/mounts", change=masked)).stdout == "1\n", "masked once")
 
     def nested(c):
         root = str(o.dir / f"bundle{o.n}/rootfs")
