@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A container's log in the CRI format: `2026-11-23T01:57:00.123456789Z stdout F text`, one record a line; P instead of
- * F for a piece of a line longer than READ_MAX. Before a record that would take it beyond size_max the file is renamed
- * to PATH.1 (older ones to .2 and so on) and begun anew, but only between lines, so that no line is ever split over two
- * files; a line that never ends may take twice as much. The new file is there before the old one gives up its name:
- * when it cannot be had, the old one grows on.
+ * F for a piece of a line longer than READ_MAX, or for an end without a newline. Before a record that would take it
+ * beyond size_max the file is renamed to PATH.1 (older ones to .2 and so on) and begun anew, but only between lines, so
+ * that no line is ever split over two files; a line that never ends may take twice as much. The new file is there
+ * before the old one gives up its name: when it cannot be had, the old one grows on.
  *
  * A full disk loses output, not the container: no half record stays, and once writing works again a record says how
  * much was lost.
@@ -246,7 +246,7 @@ void log_finish(struct log *l, int stream)
 	char time[TIME_RFC3339_MAX];
 	struct log_part *p = &l->part[stream];
 	if (l->fd >= 0 && p->len) {
-		record(l, time_format_nano(now_ns(), time), stream, true, p->data, p->len, "", 0);
+		record(l, time_format_nano(now_ns(), time), stream, false, p->data, p->len, "", 0);
 		flush(l);
 	}
 	drop(p);

@@ -126,6 +126,18 @@ def test_logs(c):
     expect(len(c.kubectl("logs", "lines", "--since=1h").stdout.splitlines()) == 5, "since")
 
 
+def test_output_that_ends_within_a_line(c):
+    """No newline is added to it: not in logs, not in the message of a container that failed."""
+    c.apply(pod("within", "printf 'one\ntwo'; exit 1", restartPolicy="Never",
+                container={"terminationMessagePolicy": "FallbackToLogsOnError"}))
+    c.wait("pod/within", "jsonpath={.status.phase}=Failed")
+    ended = c.get("pod", "within")["status"]["containerStatuses"][0]["state"]["terminated"]
+    expect(ended["message"] == "one\ntwo", repr(ended["message"]))
+    expect(c.kubectl("logs", "within").stdout == "one\ntwo", "logs")
+    expect(c.kubectl("logs", "--tail=1", "within").stdout == "two", "logs --tail=1")
+    c.kubectl("delete", "pod", "within", "--wait=false")
+
+
 def test_termination_grace(c):
     c.apply(pod("trap", "trap 'echo bye; exit 0' TERM; while :; do sleep 1000 & wait; done",
                 terminationGracePeriodSeconds=30))

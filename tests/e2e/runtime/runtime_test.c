@@ -387,9 +387,9 @@ static void test_damaged_state(void **state)
 static void test_log(void **state)
 {
 	(void)state;
-	/* 40,000 characters in one line come back as one, from three records; a last line without its end is a line. */
+	/* 40,000 characters in one line come back as one, from three records; an end without a newline gets none. */
 	char *out = output_of(shell("head -c 40000 /dev/zero | tr '\\0' a; echo; printf end"), NULL);
-	assert_int_equal(strlen(out), 40000 + 1 + 3 + 1);
+	assert_int_equal(strlen(out), 40000 + 1 + 3);
 	assert_int_equal(strspn(out, "a"), 40000);
 	free(out);
 	/* 25 MB: two rotations at 10 MiB, nothing lost, no line split. */
