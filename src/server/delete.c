@@ -297,7 +297,7 @@ void op_delete_collection(struct write_op *op)
 	if (read_options(op, &o, &err) < 0 ||
 	    label_selector_parse(op->arena, str_or(op->req.label_selector, ""), &labels, &err) < 0 ||
 	    field_selector_parse(op->arena, str_or(op->req.field_selector, ""), &fields, &err) < 0 ||
-	    field_selector_check(fields, op->row, &err) < 0) {
+	    version_select(op->arena, op->req.resource, fields, &err) < 0) {
 		op_fail(op, &err);
 		return;
 	}

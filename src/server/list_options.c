@@ -131,8 +131,7 @@ int list_options_parse(struct request *r, bool watch, struct list_options *ret, 
 		check_list(&o, rev, match, err);
 	if (err->n_causes)
 		return status_invalid(err, "meta.k8s.io", "ListOptions", "");
-	if (field_selector_check(o.fields, registry_storage_row(r->route.resource), err) < 0 ||
-	    select_name(r, &o, err) < 0)
+	if (version_select(&r->arena, r->route.resource, o.fields, err) < 0 || select_name(r, &o, err) < 0)
 		return -1;
 	if (o.token && !watch) {
 		if (!str_empty(rev) && !str_eq(rev, "0"))

@@ -21,6 +21,7 @@ struct auth;
 struct bytes;
 struct certificate_authority;
 struct decode_report;
+struct field_selector;
 struct json;
 struct loop;
 struct object;
@@ -52,6 +53,8 @@ struct loop *registry_loop(const struct registry *r);
 
 /* The row of the version that is stored, for a row of any version of the same resource; r itself when it is alone. */
 const struct resource *registry_storage_row(const struct resource *r);
+/* Checks a selector (or NULL) of this version's fields and makes it one of the stored version's. 400. */
+int version_select(struct arena *a, const struct resource *row, struct field_selector *s, struct status *err);
 
 enum write_verb { WRITE_CREATE, WRITE_UPDATE, WRITE_PATCH, WRITE_DELETE, WRITE_DELETE_COLLECTION };
 enum write_patch { PATCH_JSON, PATCH_MERGE, PATCH_STRATEGIC, PATCH_APPLY };

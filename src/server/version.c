@@ -4,6 +4,7 @@
  * (Events, whose members were renamed, and HorizontalPodAutoscaler v1, which knows one metric) have functions.
  */
 #include "api/resource.h"
+#include "api/selector.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -99,4 +100,23 @@ struct json *version_convert(struct arena *a, const struct resource *from, const
 	else if (str_eq(from->plural, "horizontalpodautoscalers") && str_eq(to->version, "v1"))
 		autoscaler_to_v1(a, tree);
 	return tree;
+}
+
+int version_select(struct arena *a, const struct resource *row, struct field_selector *s, struct status *err)
+{
+	if (field_selector_check(s, row, err) < 0)
+		return -1;
+	if (!s || !str_eq(row->group, "events.k8s.io"))
+		return 0;
+	for (size_t i = 0; i < s->n_terms; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(event_renames); k++) {
+			const struct rename *r = &event_renames[k];
+			const char *rest = str_after(s->terms[i].path, r->events);
+			if (rest && (*rest == '.' || !*rest)) {
+				s->terms[i].path = arena_printf(a, "%s%s", r->core, rest);
+				break;
+			}
+		}
+	}
+	return 0;
 }

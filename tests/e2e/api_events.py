@@ -86,15 +86,19 @@ def test_selectors_lists_and_watches(api):
 
     def names(path, selector):
         return [i["metadata"]["name"] for i in api.do("GET", path + "?fieldSelector=" + selector)["items"]]
-    for path in (ns + "events", NEW.format("ev-select")):
-        for selector, want in (("involvedObject.name=p", ["a"]), ("involvedObject.name!=p", ["b"]), ("involvedObject.kind=Pod", ["a", "b"]),
-                               ("involvedObject.uid=u", ["a"]), ("reason=Bound", ["b"]), ("type=Warning", []), ("source=kubelet", ["a"]),
-                               ("source=example.com/scheduler", ["b"]), ("reportingComponent=example.com/scheduler", ["b"]),
-                               ("involvedObject.namespace=ev-select,reason=Pulled", ["a"]), ("metadata.name=b", ["b"])):
+    for path, of, reporter in ((ns + "events", "involvedObject", "reportingComponent"),
+                               (NEW.format("ev-select"), "regarding", "reportingController")):
+        for selector, want in ((of + ".name=p", ["a"]), (of + ".name!=p", ["b"]), (of + ".kind=Pod", ["a", "b"]), (of + ".uid=u", ["a"]),
+                               ("reason=Bound", ["b"]), ("type=Warning", []), (reporter + "=example.com/scheduler", ["b"]),
+                               (of + ".namespace=ev-select,reason=Pulled", ["a"]), ("metadata.name=b", ["b"])):
             assert names(path, selector) == want, (path, selector, names(path, selector))
-        api.do("GET", path + "?fieldSelector=message=x", code=400)
+        for other in ("message=x", "regarding.name=p" if of == "involvedObject" else "involvedObject.name=p",
+                      "reportingController=x" if of == "involvedObject" else "source=kubelet"):
+            api.do("GET", path + "?fieldSelector=" + other, code=400)
+    for selector, want in (("source=kubelet", ["a"]), ("source=example.com/scheduler", ["b"])):
+        assert names(ns + "events", selector) == want, (selector, names(ns + "events", selector))
     rev = api.do("GET", ns + "events")["metadata"]["resourceVersion"]
-    one = api.watch(NEW.format("ev-select") + f"?watch=1&resourceVersion={rev}&fieldSelector=involvedObject.name=p")
+    one = api.watch(NEW.format("ev-select") + f"?watch=1&resourceVersion={rev}&fieldSelector=regarding.name=p")
     api.do("POST", NEW.format("ev-select"), new("c", "ev-select"), 201)
     api.do("POST", ns + "events", core("d", "ev-select"), 201)
     event = next(one)
