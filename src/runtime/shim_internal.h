@@ -68,8 +68,8 @@ struct log {
 };
 int log_open(struct log *l, const char *path, int64_t size_max, int files_max);
 void log_write(struct log *l, int stream, const char *data, size_t len); /* stream: 0 stdout, 1 stderr */
-void log_finish(struct log *l, int stream); /* the stream ended, perhaps within a line */
-int log_reopen(struct log *l);		    /* a new file now, or when the line that is being written ends */
+void log_finish(struct log *l, int stream);				 /* the stream ended, perhaps within a line */
+int log_reopen(struct log *l); /* a new file now, or when the line that is being written ends */
 void log_close(struct log *l);
 
 /* ---- containers ---- */
