@@ -174,7 +174,7 @@ static int enter_new_namespaces(struct maker *m)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) /* see hide */
 		return oci_fail(-errno, "making the process undumpable");
 	if (m->ns.create & NEWTIME)
-		r = time_namespace_enter(json_path(m->c->config, "linux.timeOffsets"));
+		r = time_namespace_enter(m->time_offsets, json_path(m->c->config, "linux.timeOffsets"));
 	if (r == 0 && m->ns.create & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
 		r = oci_fail(-errno, "making a cgroup namespace");
 	return r;
@@ -311,7 +311,9 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 	process_reset_signals();
 	setsid();
 	umask(022);
-	int r = hide(m);
+	int r = m->target < 0 &&m->ns.create &NEWTIME ? m->time_offsets = time_namespace_open() : 0;
+	if (r >= 0)
+		r = hide(m);
 	if (r == 0 && !staged)
 		r = join(m, v2_joined);
 	if (r == 0 && m->target < 0) {

@@ -23,6 +23,7 @@ struct maker {
 	int listener;	      /* create: what `start` connects to; -1: the sync pair goes on (run, exec) */
 	int console;	      /* where a terminal's master goes; -1 */
 	bool hooked;	      /* the container's hooks have begun: poststop is owed */
+	int time_offsets;     /* the child's own; -1 */
 	/* exec */
 	int target;	 /* pidfd of the container's first process; -1: this makes the first one */
 	int target_root; /* its /, where that isn't the mount namespace's */
@@ -32,7 +33,7 @@ struct maker {
 #define MAKER_INIT(container)                                                                                          \
 	{                                                                                                              \
 		.c = (container), .ns = {.fds = {-1, -1, -1, -1, -1, -1, -1, -1}}, .sync = -1, .child_sync = -1,       \
-		.listener = -1, .console = -1, .target = -1, .target_root = -1,                                        \
+		.listener = -1, .console = -1, .time_offsets = -1, .target = -1, .target_root = -1,                    \
 		.process = {.proc = -1, .notify_socket = -1},                                                          \
 	}
 

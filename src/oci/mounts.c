@@ -578,6 +578,12 @@ int mounts_make(struct mounts *m, const struct container *c)
 		r = devices_make(&devices, m->root, c);
 	if (r == 0)
 		r = hide(m, c);
+	if (r == 0 && json_path_bool(c->process, "terminal", false)) {
+		/* What the terminal will be bound over, while /dev may still be written to. */
+		int console = root_create_file(m->root, "/dev/console");
+		if (console >= 0)
+			close(console);
+	}
 	if (r == 0)
 		r = make_read_only(m);
 	if (r == 0 && json_path_bool(c->config, "root.readonly", false)) {

@@ -279,7 +279,13 @@ int id_maps_namespace(const struct json *uid_maps, const struct json *gid_maps)
 
 /* ---- time ---- */
 
-int time_namespace_enter(const struct json *offsets)
+int time_namespace_open(void)
+{
+	int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? oci_fail(-errno, "opening the offsets of a time namespace") : fd;
+}
+
+int time_namespace_enter(int offsets_file, const struct json *offsets)
 {
 	if (unshare(CLONE_NEWTIME) < 0)
 		return oci_fail(-errno, "making a time namespace");
@@ -291,8 +297,7 @@ int time_namespace_enter(const struct json *offsets)
 		snprintf(text, sizeof(text), "%d %lld %llu", boot ? CLOCK_BOOTTIME : CLOCK_MONOTONIC,
 			 (long long)json_path_int(o, "secs", 0),
 			 (unsigned long long)config_u64(json_get(o, "nanosecs"), 0));
-		_cleanup_close_ int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		if (write(offsets_file, text, strlen(text)) < 0)
 			return oci_fail(-errno, "linux.timeOffsets.%s", o->key);
 	}
 	_cleanup_close_ int fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);

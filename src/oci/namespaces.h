@@ -49,6 +49,8 @@ int id_map_to_host(const struct json *maps, uint32_t id, uint32_t *ret);
 /* A user namespace with these maps, for an idmapped mount. Needs the right to. */
 int id_maps_namespace(const struct json *uid_maps, const struct json *gid_maps);
 /* Offsets and membership of a new time namespace, for the calling process. */
-int time_namespace_enter(const struct json *offsets);
+int time_namespace_enter(int offsets_file, const struct json *offsets);
+/* Its file, opened while the caller's own /proc is still the caller's: an undumpable process's is root's. */
+int time_namespace_open(void);
 
 #endif

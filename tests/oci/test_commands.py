@@ -365,3 +365,19 @@ def test_checkpoints_are_refused(o):
     for words in (("checkpoint", "--image-path", "/x", "--work-path=/y", "--leave-running", "c"), ("restore", "--bundle", "/x", "-d", "c")):
         r = o.do(*words, code=1)
         expect("not supported" in r.stderr, f"{words}: {r.stderr}")
+
+
+def test_time_and_user_namespace(o):
+    def change(c):
+        c["linux"]["namespaces"] += [{"type": "user"}, {"type": "time"}]
+        c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        c["linux"]["timeOffsets"] = {"monotonic": {"secs": 5, "nanosecs": 7}, "boottime": {"secs": 864000}}
+    bundle = o.bundle("/bin/cat", "/proc/self/timens_offsets", change=change)
+    expect(o.run(bundle).stdout.split() == ["monotonic", "5", "7", "boottime", "864000", "0"], "the offsets")
+
+
+def test_a_terminal_on_a_read_only_dev(o):
+    def change(c):
+        c["process"]["terminal"] = True
+        next(m for m in c["mounts"] if m["destination"] == "/dev")["options"] += ["ro"]
+    expect(o.run(o.bundle("/bin/sh", "-c", "echo up > /dev/console; : > /dev/x", change=change), code=1).stdout.startswith("up"), "it is there")
