@@ -91,6 +91,8 @@ static void service(struct warner *w, const struct json *tree)
 			tell(w, "spec.SessionAffinity is ignored for headless services");
 	}
 	warn_of_addresses(w, spec, "externalIPs");
+	if (json_len(json_get(spec, "externalIPs")) && !external && !str_eq(json_path_str(spec, "clusterIP"), "None"))
+		tell(w, "spec.externalIPs is deprecated and may no longer be implemented in some clusters");
 	warn_of_address(w, "spec.loadBalancerIP", str_or(json_path_str(spec, "loadBalancerIP"), ""));
 	if (external && json_len(json_get(spec, "externalIPs")))
 		tell(w, "spec.externalIPs is ignored when spec.type is \"ExternalName\"");
@@ -141,6 +143,19 @@ static void ingress(struct warner *w, const struct json *tree)
 			"instead");
 }
 
+static void node(struct warner *w, const struct json *tree)
+{
+	if (!str_empty(json_path_str(tree, "spec.externalID")))
+		tell(w, "spec.externalID: this field is deprecated, and is unused by Kubernetes");
+}
+
+static void stateful_set(struct warner *w, const struct json *tree)
+{
+	if (json_path_int(tree, "spec.revisionHistoryLimit", 0) < 0)
+		tell(w, "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is "
+			"recommended");
+}
+
 static void pod(struct warner *w, const struct json *tree)
 {
 	warn_of_pod(w, "", tree);
@@ -153,6 +168,8 @@ static const struct {
 } plain[] = {
     {"", "Pod", pod, false},
     {"", "Service", service, true},
+    {"", "Node", node, true},
+    {"apps", "StatefulSet", stateful_set, true},
     {"", "PersistentVolume", volume, true},
     {"", "PersistentVolumeClaim", claim, true},
     {"", "ServiceAccount", service_account, true},
@@ -171,13 +188,17 @@ static const struct {
 
 static void warn_of_name(struct warner *w, const struct json *tree, const char *used_in)
 {
-	const char *why = name_check_dns1123_label(meta_name(tree));
+	const char *told = name_check_dns1123_label(meta_name(tree));
 
-	if (why)
-		tell(w, AT(w,
-			   "metadata.name: this is used in %s, which can result in surprising behavior; a DNS label is "
-			   "recommended: [%s]",
-			   used_in, why));
+	if (!told)
+		return;
+	char *why = arena_strdup(w->a, told);
+	for (char *s = why; *s; s++)
+		*s = *s == '\n' ? ' ' : *s; /* one after the other */
+	tell(w, AT(w,
+		   "metadata.name: this is used in %s, which can result in surprising behavior; a DNS label is "
+		   "recommended: [%s]",
+		   used_in, why));
 }
 
 void object_warnings(struct arena *a, const struct resource *r, const struct json *tree, const struct json *old,

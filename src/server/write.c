@@ -332,6 +332,35 @@ static int validate_other_group(struct write_op *op, struct status *err)
 	return validate_update(r, tree, old, str_or(op->req.subresource, ""), err);
 }
 
+#define OWNERS_WARNING                                                                                                 \
+	".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "  \
+	"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s"
+
+/* An owner that is named twice in the same words is one. */
+static void unite_owners(struct write_op *op)
+{
+	struct json *owners = json_path(op->tree, "metadata.ownerReferences");
+	const char *told = "";
+	if (!json_is(owners, JSON_ARRAY) || json_len(owners) < 2)
+		return;
+	struct json *kept = json_new(op->arena, JSON_ARRAY);
+	JSON_EACH(o, owners) {
+		bool known = false;
+		JSON_EACH(k, kept)
+			known |= json_equal(o, k);
+		if (known)
+			told = arena_printf(op->arena, "%s%s%s", told, *told ? ", " : "",
+					    str_or(json_path_str(o, "uid"), ""));
+		else
+			json_append(kept, json_clone(op->arena, o));
+	}
+	if (!*told)
+		return;
+	json_set_path(op->arena, op->tree, "metadata.ownerReferences", kept);
+	struct admission ad = op_admission(op, 0);
+	admission_warn(&ad, arena_printf(op->arena, OWNERS_WARNING, told));
+}
+
 /* With its defaults, and the structs that Go writes though they are empty. */
 static void complete(struct write_op *op)
 {
@@ -361,6 +390,7 @@ static int prepare_create(struct write_op *op, struct status *err)
 	if (op->row->has_status && !op->strategy->keeps_status)
 		json_remove(op->tree, "status");
 	new_metadata(op);
+	unite_owners(op);
 	complete(op);
 	/* As upstream, nobody owns what strategies and admission add. */
 	if (op->strategy->fold)
@@ -699,6 +729,7 @@ static int prepare_update(struct write_op *op, const struct subresource_ops *ops
 	json_set_str(a, meta_of(a, op->tree), "name", op->name);
 	if (!ops && op->row->has_status)
 		keep_from_old(op, "status");
+	unite_owners(op);
 	complete(op);
 	if (is_apply(op))
 		op_settle_view(op);

@@ -94,6 +94,21 @@ def test_tables(api):
     assert table(path + "/t")[1][0][:4] == ["t", "example.com/k", "", "NoSchedule"], table(path + "/t")
 
 
+def test_warnings(api):
+    def told(path, body):
+        response, data = api.raw("POST", path + "?dryRun=All", body)
+        assert response.status == 201, data
+        return base.json.loads(data), response.headers.get_all("warning") or []
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u"}
+    made, warned = told(base.MAPS, {"metadata": {"name": "w", "ownerReferences": [owner, dict(owner), dict(owner, name="p")]}})
+    assert made["metadata"]["ownerReferences"] == [owner, dict(owner, name="p")], made["metadata"]
+    assert len(warned) == 1 and warned[0].endswith('duplicate UID(s) observed: u"'), warned
+    _, warned = told(base.PODS, base.pod("x" * 62 + "." + "y"))
+    assert len(warned) == 1 and "must be no more than 63 characters must not contain dots]" in warned[0], warned
+    _, warned = told(base.SERVICES, {"metadata": {"name": "w"}, "spec": {"ports": [{"port": 80}], "externalIPs": ["203.0.113.1"]}})
+    assert warned == ['299 - "spec.externalIPs is deprecated and may no longer be implemented in some clusters"'], warned
+
+
 def test_negative_grace(api):
     made = api.do("POST", base.PODS + "?dryRun=All", base.pod("grace", terminationGracePeriodSeconds=-1), 201)
     assert made["spec"]["terminationGracePeriodSeconds"] == 1, made["spec"]
