@@ -30,10 +30,23 @@ static int open_beneath(int root, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Whatever the umask. By descriptor: the name may be something else by now. */
+static int make_directory(int parent, const char *name, mode_t mode)
+{
+	if (mkdirat(parent, name, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	_cleanup_close_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
 /* Makes each missing directory of path, every one opened beneath the root again. */
 static int make_directories(int root, const char *path)
 {
 	_cleanup_free_ char *copy = xstrdup(path);
+	struct stat volume;
+
+	if (fstat(root, &volume) < 0)
+		return -errno;
 
 	for (char *p = copy; *p;) {
 		char *slash = strchr(p, '/');
@@ -47,8 +60,9 @@ static int make_directories(int root, const char *path)
 		parent = open_beneath(root, parent_end ? copy : ".", O_PATH | O_DIRECTORY);
 		if (parent < 0)
 			return parent;
-		if (*p && mkdirat(parent, p, 0750) < 0 && errno != EEXIST)
-			return -errno;
+		int r = *p ? make_directory(parent, p, volume.st_mode & 07777) : 0;
+		if (r < 0)
+			return r;
 		if (parent_end)
 			*parent_end = '/';
 		if (!slash)

@@ -10,8 +10,8 @@
 struct status;
 
 /*
- * An O_PATH descriptor of sub below volume_path. A missing path is made as directories (mode 0750 as upstream). 0, or
- * -errno with err set.
+ * An O_PATH descriptor of sub below volume_path. A missing path is made as directories with the volume's mode: who
+ * may write there may write here. 0, or -errno with err set.
  */
 int subpath_open(const char *volume_path, const char *sub, int *ret_fd, struct status *err);
 

@@ -67,7 +67,14 @@ static void test_still(void **state)
 	assert_int_equal(open_sub("a/sub", &fd), 0);
 	assert_true(is_inside(fd));
 	close(fd);
+	/* What is missing is made with the volume's mode, whatever the umask. */
+	struct stat st;
+	assert_int_equal(chmod(volume, 02770), 0);
+	mode_t old = umask(0077);
 	assert_int_equal(open_sub("a/new/er", &fd), 0);
+	umask(old);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 02770);
 	close(fd);
 	static const char *const bad[] = {"b", "b/sub", "b/made", "../outside", "a/../../outside", "/etc", ".."};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
