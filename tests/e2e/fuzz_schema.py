@@ -182,9 +182,10 @@ class Schemas:
         schema = self.resolve(schema)
         if "oneOf" in schema:
             return None if any(not self.check(s, value, at) for s in schema["oneOf"]) else f"{at or 'it'} is none of its forms: {value!r}"
-        if value is None:
-            return None if schema.get("nullable") or not schema.get("type") or schema.get("format") == "date-time" else f"{at or 'it'} is null"
         kind = schema.get("type")
+        if value is None:  # Go writes an empty list or map that it does not leave out as null
+            nothing = schema.get("nullable") or kind in (None, "array", "object") or schema.get("format") == "date-time"
+            return None if nothing else f"{at or 'it'} is null"
         if kind == "object" and "properties" not in schema and "additionalProperties" not in schema:
             return None  # a raw extension: whatever was given
         fits = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}.get(kind, object)
