@@ -5,6 +5,8 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "api/apply.h"
 #include "api/decode.h"
@@ -336,29 +338,64 @@ static int validate_other_group(struct write_op *op, struct status *err)
 	".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "  \
 	"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s"
 
-/* An owner that is named twice in the same words is one. */
+struct named_owner {
+	const char *text; /* all that is said of it */
+	size_t at;
+	bool again;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	const struct named_owner *x = a, *y = b;
+	int r = strcmp(x->text, y->text);
+	return r ? r : x->at < y->at ? -1 : 1;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct named_owner *x = a, *y = b;
+	return x->at < y->at ? -1 : 1;
+}
+
+static const char *owner_text(struct arena *a, const struct json *o)
+{
+	struct json *controller = json_get(o, "controller"), *blocks = json_get(o, "blockOwnerDeletion");
+	return arena_printf(a, "%s\n%s\n%s\n%s\n%d%d", str_or(json_path_str(o, "uid"), ""),
+			    str_or(json_path_str(o, "apiVersion"), ""), str_or(json_path_str(o, "kind"), ""),
+			    str_or(json_path_str(o, "name"), ""), controller ? controller->boolean : 2,
+			    blocks ? blocks->boolean : 2);
+}
+
+/* An owner that is named twice in the same words is one. There may be very many of them. */
 static void unite_owners(struct write_op *op)
 {
 	struct json *owners = json_path(op->tree, "metadata.ownerReferences");
-	const char *told = "";
-	if (!json_is(owners, JSON_ARRAY) || json_len(owners) < 2)
+	size_t n = json_is(owners, JSON_ARRAY) ? json_len(owners) : 0, i = 0, twice = 0;
+	if (n < 2)
 		return;
-	struct json *kept = json_new(op->arena, JSON_ARRAY);
+	struct named_owner *all = arena_zalloc(op->arena, n * sizeof(*all));
 	JSON_EACH(o, owners) {
-		bool known = false;
-		JSON_EACH(k, kept)
-			known |= json_equal(o, k);
-		if (known)
-			told = arena_printf(op->arena, "%s%s%s", told, *told ? ", " : "",
-					    str_or(json_path_str(o, "uid"), ""));
+		all[i] = (struct named_owner){.text = owner_text(op->arena, o), .at = i};
+		i++;
+	}
+	qsort(all, n, sizeof(*all), by_text);
+	for (i = 1; i < n; i++)
+		twice += all[i].again = strcmp(all[i].text, all[i - 1].text) == 0;
+	if (!twice)
+		return;
+	_cleanup_buf_ struct buf told = BUF_INIT;
+	struct json *kept = json_new(op->arena, JSON_ARRAY);
+	qsort(all, n, sizeof(*all), by_place);
+	i = 0;
+	JSON_EACH(o, owners) {
+		if (all[i++].again)
+			buf_addf(&told, "%s%s", told.len ? ", " : "", str_or(json_path_str(o, "uid"), ""));
 		else
 			json_append(kept, json_clone(op->arena, o));
 	}
-	if (!*told)
-		return;
 	json_set_path(op->arena, op->tree, "metadata.ownerReferences", kept);
 	struct admission ad = op_admission(op, 0);
-	admission_warn(&ad, arena_printf(op->arena, OWNERS_WARNING, told));
+	admission_warn(&ad, arena_printf(op->arena, OWNERS_WARNING, buf_str(&told)));
 }
 
 /* With its defaults, and the structs that Go writes though they are empty. */
