@@ -126,7 +126,7 @@ def test_patches(server):
     for kind in (JSON, "text/plain", "application/unknown+json", ""):
         status(c, 415, "PATCH", path, b"{}", kind)
     found = c.do("PATCH", path, b"{}", content_type=JSON)
-    expect(found.json["message"] and found.code == 415, found.json)
+    expect(found.json["message"] == "415: Unsupported Media Type", found.json)  # by the router upstream, which names none
     for body in (b"{", b"[]", b"1", b""):
         status(c, 400, "PATCH", path, body, "application/merge-patch+json")
     for body in (b"{", b"{}", b'[{"op":"fly","path":"/data"}]', b'[{"op":"add"}]', b'[1]', b'[{"op":"add","path":"data","value":1}]'):
