@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/macros.h"
 #include "base/str.h"
 #include "oci/error.h"
+#include "oci/pass.h"
 
 #define ANSWER_WAIT_MS 25000 /* what D-Bus libraries wait for an answer */
 #define HEADER_FIXED 16	     /* up to and with the length of the fields */
@@ -253,14 +253,10 @@ static int authenticate(int fd)
 
 int bus_connect(struct bus *bus, const char *path, bool direct)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(a.sun_path))
-		return oci_fail(-ENAMETOOLONG, "bus %s", path);
-	strcpy(a.sun_path, path);
-	bus->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int r = bus->fd < 0 || connect(bus->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
-	if (r == 0)
-		r = authenticate(bus->fd);
+	bus->fd = pass_connect("bus", path);
+	if (bus->fd < 0)
+		return bus->fd;
+	int r = authenticate(bus->fd);
 	if (r < 0) {
 		bus_close(bus);
 		return oci_fail(r, "connecting to bus %s", path);

@@ -339,56 +339,60 @@ static int validate_other_group(struct write_op *op, struct status *err)
 	"reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s"
 
 struct named_owner {
-	const char *text; /* all that is said of it */
+	const struct json *o;
 	size_t at;
-	bool again;
 };
 
-static int by_text(const void *a, const void *b)
+/* -1: it isn't said. */
+static int flag_of(const struct json *o, const char *name)
+{
+	const struct json *v = json_get(o, name);
+	return v ? v->boolean : -1;
+}
+
+static int by_words(const struct json *a, const struct json *b)
+{
+	static const char *const words[] = {"uid", "apiVersion", "kind", "name"}, *const flags[] = {
+										      "controller",
+										      "blockOwnerDeletion"};
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(words) && r == 0; i++)
+		r = strcmp(str_or(json_path_str(a, words[i]), ""), str_or(json_path_str(b, words[i]), ""));
+	for (size_t i = 0; i < ARRAY_SIZE(flags) && r == 0; i++)
+		r = flag_of(a, flags[i]) - flag_of(b, flags[i]);
+	return r;
+}
+
+static int by_owner(const void *a, const void *b)
 {
 	const struct named_owner *x = a, *y = b;
-	int r = strcmp(x->text, y->text);
+	int r = by_words(x->o, y->o);
 	return r ? r : x->at < y->at ? -1 : 1;
-}
-
-static int by_place(const void *a, const void *b)
-{
-	const struct named_owner *x = a, *y = b;
-	return x->at < y->at ? -1 : 1;
-}
-
-static const char *owner_text(struct arena *a, const struct json *o)
-{
-	struct json *controller = json_get(o, "controller"), *blocks = json_get(o, "blockOwnerDeletion");
-	return arena_printf(a, "%s\n%s\n%s\n%s\n%d%d", str_or(json_path_str(o, "uid"), ""),
-			    str_or(json_path_str(o, "apiVersion"), ""), str_or(json_path_str(o, "kind"), ""),
-			    str_or(json_path_str(o, "name"), ""), controller ? controller->boolean : 2,
-			    blocks ? blocks->boolean : 2);
 }
 
 /* An owner that is named twice in the same words is one. There may be very many of them. */
 static void unite_owners(struct write_op *op)
 {
 	struct json *owners = json_path(op->tree, "metadata.ownerReferences");
-	size_t n = json_is(owners, JSON_ARRAY) ? json_len(owners) : 0, i = 0, twice = 0;
+	size_t n = json_is(owners, JSON_ARRAY) ? json_len(owners) : 0, i = 0;
 	if (n < 2)
 		return;
 	struct named_owner *all = arena_zalloc(op->arena, n * sizeof(*all));
+	bool *again = arena_zalloc(op->arena, n * sizeof(*again)), any = false;
 	JSON_EACH(o, owners) {
-		all[i] = (struct named_owner){.text = owner_text(op->arena, o), .at = i};
+		all[i] = (struct named_owner){o, i};
 		i++;
 	}
-	qsort(all, n, sizeof(*all), by_text);
+	qsort(all, n, sizeof(*all), by_owner);
 	for (i = 1; i < n; i++)
-		twice += all[i].again = strcmp(all[i].text, all[i - 1].text) == 0;
-	if (!twice)
+		any |= again[all[i].at] = by_words(all[i].o, all[i - 1].o) == 0;
+	if (!any)
 		return;
 	_cleanup_buf_ struct buf told = BUF_INIT;
 	struct json *kept = json_new(op->arena, JSON_ARRAY);
-	qsort(all, n, sizeof(*all), by_place);
 	i = 0;
 	JSON_EACH(o, owners) {
-		if (all[i++].again)
+		if (again[i++])
 			buf_addf(&told, "%s%s", told.len ? ", " : "", str_or(json_path_str(o, "uid"), ""));
 		else
 			json_append(kept, json_clone(op->arena, o));

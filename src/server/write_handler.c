@@ -96,6 +96,21 @@ static int parse_patch(struct request *r, struct decode_report *report, struct w
 	return status_set(err, 415, "415: Unsupported Media Type");
 }
 
+/* What was asked for as dryRun; NULL: nothing. */
+static struct json *dry_run_values(struct request *r)
+{
+	struct json *values = NULL;
+
+	for (size_t i = 0; i < r->query.n; i++) {
+		if (!str_eq(r->query.params[i].name, "dryRun"))
+			continue;
+		if (!values)
+			values = json_new(&r->arena, JSON_ARRAY);
+		json_append(values, json_new_str(&r->arena, r->query.params[i].value));
+	}
+	return values;
+}
+
 #define DELETE_OPTIONS "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 static int decode_options(struct request *r, struct write_request *w, struct status *err)
@@ -130,9 +145,9 @@ static int delete_options(struct request *r, struct write_request *w, struct sta
 		json_set_str(a, w->body, "propagationPolicy", policy);
 	if (!str_empty(orphan))
 		json_set_bool(a, w->body, "orphanDependents", query_bool(&r->query, "orphanDependents"));
-	for (size_t i = 0; i < r->query.n; i++)
-		if (str_eq(r->query.params[i].name, "dryRun"))
-			json_append(json_array_in(a, w->body, "dryRun"), json_new_str(a, r->query.params[i].value));
+	struct json *dry_run = dry_run_values(r);
+	if (dry_run)
+		json_set(a, w->body, "dryRun", dry_run);
 	return 0;
 }
 
@@ -144,7 +159,7 @@ static void unsupported(struct status *err, const char *field, const char *value
 		     supported);
 }
 
-/* values: what was asked for as dryRun; all of it is shown when one of it is wrong. */
+/* values: dryRun's, or NULL; all of it is shown when one of it is wrong. */
 static void read_dry_run(struct write_request *w, const struct json *values, struct status *err)
 {
 	_cleanup_buf_ struct buf shown = BUF_INIT;
@@ -157,16 +172,6 @@ static void read_dry_run(struct write_request *w, const struct json *values, str
 		unsupported(err, "dryRun", buf_str(&shown), "\"All\"");
 	}
 	w->dry_run = json_len(values) > 0;
-}
-
-static void parse_dry_run(struct request *r, struct write_request *w, struct status *err)
-{
-	struct json *values = json_new(&r->arena, JSON_ARRAY);
-
-	for (size_t i = 0; i < r->query.n; i++)
-		if (str_eq(r->query.params[i].name, "dryRun"))
-			json_append(values, json_new_str(&r->arena, r->query.params[i].value));
-	read_dry_run(w, values, err);
 }
 
 static void check_manager(const char *manager, struct status *err)
@@ -308,7 +313,7 @@ static int build(struct request *r, struct write_request *w, struct status *err)
 		read_dry_run(w, json_get(w->body, "dryRun"), err);
 		return status_invalid(err, "meta.k8s.io", "DeleteOptions", "");
 	}
-	parse_dry_run(r, w, err);
+	read_dry_run(w, dry_run_values(r), err);
 	parse_manager(r, w, err);
 	parse_validation(r, w, err);
 	return status_invalid(err, "meta.k8s.io", options, "") < 0 ? -1 : check_body_name(r, w, err);

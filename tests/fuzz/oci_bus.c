@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of a bus: one after the other until they end or one is refused, with the strings of their bodies. */
-/* sources: oci/bus.c oci/error.c */
+/* sources: oci/bus.c oci/error.c oci/pass.c */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
