@@ -343,7 +343,7 @@ func TestApply(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				h := &history{g: &generator{rand.New(rand.NewSource(seed)), 0.4}, c: c, gvk: gvk, typ: typ, fm: fm, now: firstTime,
+				h := &history{g: &generator{rand.New(rand.NewSource(seed)), 0.4, c.gated}, c: c, gvk: gvk, typ: typ, fm: fm, now: firstTime,
 					managers: []string{"one", "two", "kubectl"}, updates: 3}
 				steps := 8
 				if run%10 == 9 && tried%8 == 0 { // so many that the oldest are joined

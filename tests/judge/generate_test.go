@@ -18,7 +18,8 @@ import (
 // generator makes objects whose values come from small sets, so that independent ones agree and differ often.
 type generator struct {
 	*rand.Rand
-	density float64 // of optional fields
+	density float64         // of optional fields
+	gated   map[string]bool // "model.field" of those to leave out
 }
 
 func (g *generator) word() string { return []string{"a", "b", "c"}[g.Intn(3)] }
@@ -123,6 +124,9 @@ func (g *generator) members(v reflect.Value, depth int) {
 		f := t.Field(i)
 		tag := f.Tag.Get("json")
 		if !f.IsExported() || tag == "-" || f.Name == "TypeMeta" || f.Name == "ManagedFields" {
+			continue
+		}
+		if m, ok := v.Addr().Interface().(interface{ OpenAPIModelName() string }); ok && g.gated[m.OpenAPIModelName()+"."+strings.Split(tag, ",")[0]] {
 			continue
 		}
 		optional := strings.Contains(tag, "omitempty") || strings.Contains(tag, "omitzero") || f.Type.Kind() == reflect.Ptr

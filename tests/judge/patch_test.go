@@ -155,7 +155,7 @@ func eachKind(t *testing.T, runs int64, f func(t *testing.T, c *tool, gvk schema
 // TestStrategic patches objects of every kind with what upstream's differ makes and with what no differ would.
 func TestStrategic(t *testing.T) {
 	eachKind(t, 60, func(t *testing.T, c *tool, gvk schema.GroupVersionKind, typ reflect.Type, seed int64) error {
-		g := &generator{rand.New(rand.NewSource(seed)), 0.4}
+		g := &generator{rand.New(rand.NewSource(seed)), 0.4, nil}
 		live := tree(g.object(typ).Interface())
 		other := tree(g.object(typ).Interface())
 		mixed := g.mix(live, other)
@@ -259,7 +259,7 @@ func TestJSONPatch(t *testing.T) {
 	c := startTool(t)
 	failures := 0
 	for seed := range number("JUDGE_RUNS", 20000) {
-		g := &generator{rand.New(rand.NewSource(seed)), 0.4}
+		g := &generator{rand.New(rand.NewSource(seed)), 0.4, nil}
 		live := g.root()
 		ops := []any{}
 		for range 1 + g.Intn(4) {
@@ -292,7 +292,7 @@ func TestJSONPatch(t *testing.T) {
 func TestMergePatch(t *testing.T) {
 	c := startTool(t)
 	for seed := range number("JUDGE_RUNS", 5000) {
-		g := &generator{rand.New(rand.NewSource(seed)), 0.4}
+		g := &generator{rand.New(rand.NewSource(seed)), 0.4, nil}
 		live, patch := toJSON(g.root()), toJSON(g.root())
 		want, err := jsonpatch.MergePatch(live, patch)
 		got, askErr := ask(c, "merge", live, patch)

@@ -2,11 +2,9 @@
 /*
  * What the API server does to objects, without the server, for the judge that compares it with upstream's own modules.
  * One JSON request a line on standard input, one JSON answer a line: {"object": …} or {"status": …}.
- *	op        apply, update, strategic, json, merge or decode
- *	resource  apiVersion and kind
- *	live      what is stored, or null
- *	body      what was sent: a configuration, an object, a patch
- *	manager, subresource, force, time (seconds), for the first two
+ *	op        apply, update, strategic, json, merge or decode; or gated: the names ("model.field") of the fields
+ *behind gates that are off, whatever the rest says resource  apiVersion and kind live      what is stored, or null body
+ *what was sent: a configuration, an object, a patch manager, subresource, force, time (seconds), for the first two
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +16,7 @@
 #include "api/merge_patch.h"
 #include "api/resource.h"
 #include "api/strategic_patch.h"
+#include "api/type.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -37,6 +36,19 @@ static int decoded(struct question *q, struct json *tree, struct json **ret, str
 	return decode_object(q->arena, q->row->type, q->row->kind, q->row->version, tree, NULL, ret, err);
 }
 
+/* {"model.field": true, …} */
+static struct json *gated(struct arena *a)
+{
+	struct json *out = json_new(a, JSON_OBJECT);
+	for (size_t i = 0; i < type_table_len; i++)
+		for (uint32_t j = 0; j < type_table[i]->n_fields; j++) {
+			const struct field *f = &type_table[i]->fields[j];
+			if (f->off)
+				json_set_bool(a, out, arena_printf(a, "%s.%s", type_table[i]->name, f->name), true);
+		}
+	return out;
+}
+
 static int answer(struct question *q, struct json **ret, struct status *err)
 {
 	struct json *out = NULL;
@@ -53,6 +65,10 @@ static int answer(struct question *q, struct json **ret, struct status *err)
 	}
 	if (str_eq(q->op, "decode"))
 		return decoded(q, q->body, ret, err);
+	if (str_eq(q->op, "gated")) {
+		*ret = gated(q->arena);
+		return 0;
+	}
 	if (str_eq(q->op, "strategic"))
 		return strategic_patch_apply(q->arena, q->row->type, q->live, q->body, ret, err);
 	if (str_eq(q->op, "json"))
