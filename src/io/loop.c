@@ -114,6 +114,9 @@ void loop_free(struct loop *l)
 		return;
 	while (l->works)
 		uv_run(&l->uv, UV_RUN_ONCE);
+	/* What was scheduled still runs: it frees what waited for the end of the turn. */
+	for (int i = 0; i < FREE_ROUNDS_MAX && !list_empty(&l->deferred); i++)
+		uv_run(&l->uv, UV_RUN_NOWAIT);
 	uv_close((uv_handle_t *)&l->prepare, NULL);
 	uv_close((uv_handle_t *)&l->idle, NULL);
 	int r = UV_EBUSY;

@@ -422,11 +422,10 @@ static void proxy_free(void *arg)
 	if (p->client)
 		http_client_free(p->client);
 	loop_defer_free(p->end);
-	request_unref(p->request);
 	free(p);
 }
 
-/* No more callbacks of the request; the rest goes at the end of the turn. */
+/* No more of the request; the rest goes at the end of the turn. */
 static void proxy_end(struct proxy *p)
 {
 	if (p->ended)
@@ -434,6 +433,7 @@ static void proxy_end(struct proxy *p)
 	p->ended = true;
 	p->request->on_gone = NULL;
 	p->request->state = NULL;
+	request_unref(TAKE_PTR(p->request));
 	loop_defer_schedule(p->end);
 }
 
@@ -533,12 +533,11 @@ static void on_upgraded(void *arg, struct stream *s, const char *head, size_t he
 {
 	struct proxy *p = arg;
 	struct request *r = p->request;
-	if (r->gone) {
+	if (p->ended) {
 		stream_close(s);
-		proxy_end(p);
 		return;
 	}
-	struct splice *splice = splice_new();
+	struct splice *splice = splice_new(&r->server->splices);
 	char *text = arena_strndup(&r->arena, head, head_len);
 	stream_set_events(s, &splice_events, splice_end(splice, 1));
 	proxy_end(p);
@@ -553,6 +552,8 @@ static void on_upgraded(void *arg, struct stream *s, const char *head, size_t he
 static void on_refused(void *arg, int code, const char *content_type, const char *body, size_t len)
 {
 	struct proxy *p = arg;
+	if (p->ended)
+		return;
 	reply_body(p->request, code, str_or(content_type, "text/plain"), body, len);
 	proxy_end(p);
 }
@@ -565,12 +566,6 @@ static void on_error(void *arg, int error)
 }
 
 static const struct http_tunnel_events tunnel_events = {on_upgraded, on_refused, on_error};
-
-static void upgrade_gone(struct request *r)
-{
-	/* The tunnel's callback finds out: request->gone. It holds the proxy until then. */
-	r->on_gone = NULL;
-}
 
 static void start(struct request *r, const struct target *t)
 {
@@ -597,7 +592,7 @@ static void start(struct request *r, const struct target *t)
 				       .body = len ? body : NULL,
 				       .body_len = len};
 	r->state = p;
-	r->on_gone = upgrade ? upgrade_gone : client_gone;
+	r->on_gone = client_gone;
 	if (upgrade) {
 		e = http_tunnel(p->client, &cfg, &tunnel_events, p);
 		if (e < 0)

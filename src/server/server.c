@@ -24,6 +24,7 @@
 #include "server/flow_objects.h"
 #include "server/registry.h"
 #include "server/server_internal.h"
+#include "server/splice.h"
 #include "store/store.h"
 
 /* ---- requests ---- */
@@ -320,6 +321,7 @@ int server_new(const struct server_config *c, struct server **ret, struct status
 	list_init(&s->requests);
 	offloads_init(&s->offloads);
 	list_init(&s->watches);
+	list_init(&s->splices);
 	s->frames = frame_cache_new(c->loop);
 	s->documents = document_cache_new(c->loop);
 	s->flow = flow_new(c->loop, c->store);
@@ -372,6 +374,7 @@ void server_free(struct server *s)
 	watch_abort_all(s);
 	if (s->http)
 		http_server_free(s->http);
+	splice_close_all(&s->splices);
 	offloads_release(&s->offloads);
 	tls_context_free(s->proxy_tls);
 	flow_upkeep_free(s->flow_upkeep);

@@ -42,6 +42,7 @@ struct server {
 	struct tls_context *proxy_tls; /* towards proxied pods and services; made with the first */
 	struct list requests;	       /* of struct request.link */
 	struct list watches;	       /* of struct watcher.link */
+	struct list splices;	       /* upgraded connections, of struct splice.link */
 	struct frame_cache *frames;
 	struct document_cache *documents;
 	struct flow *flow; /* who may run now */

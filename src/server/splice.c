@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 #include "io/stream.h"
 
@@ -15,6 +16,7 @@ struct splice_end {
 };
 
 struct splice {
+	struct list link;
 	struct splice_end ends[2];
 };
 
@@ -61,16 +63,19 @@ static void on_close(void *arg, int why)
 	e->stream = NULL;
 	if (e->peer->stream)
 		stream_close(e->peer->stream);
-	else
+	else {
+		list_remove(&s->link);
 		free(s);
+	}
 }
 
 const struct stream_events splice_events = {
     .on_data = on_data, .on_eof = on_eof, .on_drain = on_drain, .on_close = on_close};
 
-struct splice *splice_new(void)
+struct splice *splice_new(struct list *open)
 {
 	struct splice *s = NEW(struct splice);
+	list_add_tail(open, &s->link);
 	for (int i = 0; i < 2; i++)
 		s->ends[i] = (struct splice_end){.splice = s, .peer = &s->ends[1 - i]};
 	return s;
@@ -87,4 +92,15 @@ void splice_start(struct splice *s, struct stream *first, struct stream *second)
 	s->ends[1].stream = second;
 	stream_read_start(first);
 	stream_read_start(second);
+}
+
+void splice_close_all(struct list *open)
+{
+	while (!list_empty(open)) {
+		struct splice *s = LIST_ENTRY(open->next, struct splice, link);
+		list_remove(&s->link);
+		for (int i = 0; i < 2; i++)
+			if (s->ends[i].stream)
+				stream_close(s->ends[i].stream);
+	}
 }

@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 
@@ -323,6 +324,61 @@ def end_under_writes(build):
             assert code == 0, f"it ended with {code}: " + "".join(v.errors)[-3000:]
 
 
+class Dumb(threading.Thread):
+    """An agent that takes up every second upgrade, keeps silent to the others, and begins logs that never end."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.kept, self.asked = [], threading.Semaphore(0)
+        self.start()
+
+    def run(self):
+        upgrades = 0
+        while True:
+            try:
+                c, _ = self.socket.accept()
+            except OSError:
+                return
+            self.kept.append(c)
+            head = b""
+            while b"\r\n\r\n" not in head and (piece := c.recv(65536)):
+                head += piece
+            if b"pgrade:" not in head:
+                c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+            elif (upgrades := upgrades + 1) % 2:
+                c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            self.asked.release()
+
+
+def end_under_streams(build):
+    """A server that is told to end while commands run through it, others wait for their node, and logs are followed."""
+    agent = Dumb()
+    pod = {"metadata": {"name": "p"}, "spec": {"nodeName": "n", "serviceAccountName": "default", "containers": [{"name": "c", "image": "i"}]}}
+    node = {"metadata": {"name": "n"}, "status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+                                                  "daemonEndpoints": {"kubeletEndpoint": {"Port": agent.socket.getsockname()[1]}}}}
+    upgrade = b"GET /api/v1/namespaces/default/pods/p/exec?command=ls&stdout=true HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n" \
+              b"upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    log = b"GET /api/v1/namespaces/default/pods/p/log?follow=true HTTP/1.1\r\nhost: x\r\n\r\n"
+    for gone in (False, True):
+        v = Victim(f"{build}/tests/e2e/apiserver")
+        for path, body in (("/api/v1/nodes", node), ("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}}),
+                           ("/api/v1/namespaces/default/pods", pod)):
+            assert v.good(path, "POST", json.dumps(body))[0] == 201, path
+        for request in (upgrade, upgrade, log) * 3:
+            v.connect(request)
+            assert agent.asked.acquire(timeout=30)
+        if gone:
+            for s in v.open:
+                s.close()
+        v.process.terminate()
+        code = v.process.wait(30)
+        assert code == 0, f"it ended with {code}: " + "".join(v.errors)[-3000:]
+    agent.socket.close()
+    for c in agent.kept:
+        c.close()
+
+
 # ---- TLS ----
 
 def test_tls(build):
@@ -382,7 +438,8 @@ def main():
     victim = Victim(os.path.join(options.build, "tests/e2e/apiserver"))
     tests = {n: (f, victim) for n, f in globals().items() if n.startswith("test_") and f is not test_tls}
     tests.update(no_more_descriptors=(no_more_descriptors, options.build),
-                 end_under_writes=(end_under_writes, options.build), test_tls=(test_tls, options.build), end=(Victim.stop, victim))
+                 end_under_writes=(end_under_writes, options.build),
+                 end_under_streams=(end_under_streams, options.build), test_tls=(test_tls, options.build), end=(Victim.stop, victim))
     tests = {n: t for n, t in tests.items() if options.only in n or n == "end"}
     failed = 0
     for name, (function, what) in tests.items():
