@@ -50,6 +50,8 @@ void container_release(struct container *c)
 	free(c->image_digest);
 	free(c->pull_error);
 	free(c->waiting_message);
+	free(c->allocated);
+	free(c->applied);
 	container_exit_release(&c->exit);
 	container_exit_release(&c->last);
 	*c = (struct container){0};

@@ -59,10 +59,13 @@ struct container {
 	int64_t started_ns;
 	const char *waiting_reason; /* static; NULL: what is usual for the pod's stage */
 	char *waiting_message;
-	bool started;		     /* the startup probe passed, or there is none (and it runs) */
-	bool ready;		     /* the readiness probe says so, or there is none (and it is started) */
-	struct container_exit exit;  /* of the current incarnation once it ended */
-	struct container_exit last;  /* of the one before */
+	bool started;		    /* the startup probe passed, or there is none (and it runs) */
+	bool ready;		    /* the readiness probe says so, or there is none (and it is started) */
+	struct container_exit exit; /* of the current incarnation once it ended */
+	struct container_exit last; /* of the one before */
+	char *allocated,
+	    *applied;	  /* Container.resources, JSON: what the node set aside, what it has; NULL: never started */
+	bool start_again; /* ended for a change of its resources: whatever the restart policy says */
 	int64_t exited_ms, retry_ms; /* monotonic; retry_ms 0: no failed try to wait for */
 	struct backoff restart_backoff, pull_backoff;
 };

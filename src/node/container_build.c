@@ -191,11 +191,20 @@ void build_pod_resources(const struct json *pod, struct spec_resources *ret)
 		all_cpu &= l > 0;
 		all_memory &= m > 0;
 	}
+	const struct json *whole = json_path(pod, "spec.resources"); /* stands instead of the sums */
+	int64_t cpu_whole = amount(whole, "requests", "cpu", true);
+	int64_t limit_whole = amount(whole, "limits", "cpu", true);
+	int64_t memory_whole = amount(whole, "limits", "memory", false);
+
 	*ret = (struct spec_resources){
-	    .cpu_shares = shares_of(MAX_OF(cpu, init_cpu)),
+	    .cpu_shares = shares_of(cpu_whole ? cpu_whole : MAX_OF(cpu, init_cpu)),
 	    .cpu_period_us = PERIOD_US,
-	    .cpu_quota_us = all_cpu ? quota_of(MAX_OF(cpu_limit, init_limit)) : 0,
-	    .memory_limit = all_memory ? MAX_OF(memory_limit, init_memory) : 0,
+	    .cpu_quota_us = quota_of(limit_whole ? limit_whole
+				     : all_cpu	 ? MAX_OF(cpu_limit, init_limit)
+						 : 0),
+	    .memory_limit = memory_whole ? memory_whole
+			    : all_memory ? MAX_OF(memory_limit, init_memory)
+					 : 0,
 	};
 }
 

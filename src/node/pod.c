@@ -60,6 +60,8 @@ void pod_move(struct pod *p, enum pod_state to)
 	log_debug("pod moves pod=%s/%s from=%s to=%s", p->ns, p->name, state_names[p->state], state_names[to]);
 	p->state = to;
 	p->status_dirty = true;
+	if (to == POD_FINISHED)
+		pod_resize_room(p->agent);
 	pod_wake(p);
 }
 
@@ -183,6 +185,7 @@ void pod_unref(struct pod *p)
 	free(p->log_dir);
 	free(p->message);
 	free(p->problem);
+	pod_resize_release(p);
 	free(p);
 }
 
@@ -206,6 +209,7 @@ struct pod *pod_worker_new(struct agent *a, const struct object *o)
 	if (!start || time_parse(start, &p->start_ns) < 0)
 		p->start_ns = now_ns();
 	add_containers(p, tree);
+	p->resize.look = true;
 	p->sync = loop_defer_new(a->loop, sync, p);
 	p->timer = loop_timer_new(a->loop, on_timer, p);
 	return p;
@@ -243,6 +247,7 @@ void pod_changed(struct pod *p, const struct object *o)
 	p->object = object_ref(o);
 	object_unref(old);
 	add_containers(p, pod_tree(p, &arena));
+	p->resize.look = true;
 	p->update_volumes = true; /* labels and annotations may be in a volume */
 	p->status_dirty = true;
 	pod_wake(p);
@@ -406,6 +411,7 @@ static void sync_running(struct pod *p)
 	if (p->update_volumes)
 		pod_volumes_update(p);
 	p->update_volumes = false;
+	pod_resize(p);
 	pod_plan((const struct container *const *)p->containers, p->policies, p->n_containers, now, steps, &plan);
 	if (!plan.finished)
 		act(p, steps);
@@ -416,6 +422,8 @@ static void sync_running(struct pod *p)
 	}
 	if (deadline_ms > 0 && (plan.wake_ms < 0 || now + deadline_ms < plan.wake_ms))
 		plan.wake_ms = now + deadline_ms;
+	if (p->resize.retry_ms > now && (plan.wake_ms < 0 || p->resize.retry_ms < plan.wake_ms))
+		plan.wake_ms = p->resize.retry_ms;
 	if (plan.wake_ms >= 0)
 		wake_in(p, plan.wake_ms - now);
 	else

@@ -71,6 +71,19 @@ struct pod_container {
 	int64_t probe_grace_s; /* the failed probe's own terminationGracePeriodSeconds; -1: the pod's */
 };
 
+/* A change of resources, see pod_resize.c. */
+struct pod_resizing {
+	bool look;	    /* the spec, or the room on the node, may be another */
+	const char *reason; /* static; Deferred or Infeasible: what the spec asks for is not allocated. NULL: it is */
+	char *message;
+	bool under_way;	    /* not all that is allocated is applied */
+	bool widened;	    /* the pod's group is large enough for what was and what is to be */
+	bool last;	    /* the round under way brings the group to its size: nothing is left after it */
+	unsigned calls;	    /* under way at the runtime */
+	char *error, *told; /* of the last round; what an event has told */
+	int64_t retry_ms;   /* monotonic: when a failed round is tried again; 0: at once */
+};
+
 struct pod {
 	struct agent *agent;
 	unsigned refs; /* the agent's map, and each job or request under way */
@@ -111,6 +124,7 @@ struct pod {
 	bool status_dirty;
 	struct loop_timer *status_timer;
 	int64_t status_backoff_ms;
+	struct pod_resizing resize;
 };
 
 const char *pod_state_name(enum pod_state s);
@@ -177,6 +191,15 @@ void pod_record_save(struct pod *p);
 /* Fills restarts, ids, exits and times from the record; false: there is none. */
 bool pod_record_load(struct pod *p);
 void pod_record_remove(struct agent *a, const char *uid);
+
+/* ---- resources that change (pod_resize.c) ---- */
+void pod_resize(struct pod *p);	       /* in RUNNING, at each sync */
+void pod_resize_room(struct agent *a); /* somebody needs less: pods that wait for room look again */
+void pod_resize_release(struct pod *p);
+/* A container is made with what this, its spec in pod_allocated_tree, says. */
+void pod_resize_started(struct pod_container *pc, const struct json *container);
+/* The pod's object with what the node has set aside for its containers. */
+struct json *pod_allocated_tree(const struct pod *p, struct arena *a);
 
 /* ---- status (pod_report.c) ---- */
 void pod_report(struct pod *p);		      /* computes the status and sends it when it differs */

@@ -18,6 +18,8 @@ bool plan_restarts(enum restart_policy policy, const struct container *c)
 	case CONTAINER_MAIN:
 		break;
 	}
+	if (c->start_again)
+		return true;
 	return policy == RESTART_ALWAYS || (policy == RESTART_ON_FAILURE && c->exit.code != 0);
 }
 

@@ -54,6 +54,7 @@ void pod_record_save(struct pod *p)
 	json_set_bool(&a, record, "finished", p->finished);
 	json_set_str(&a, record, "reason", p->reason);
 	json_set_str(&a, record, "message", p->message);
+	json_set_bool(&a, record, "resizing", p->resize.under_way);
 	for (size_t i = 0; i < p->n_containers; i++) {
 		const struct pod_container *pc = p->containers[i];
 		struct json *c = json_append(list, json_new(&a, JSON_OBJECT));
@@ -64,6 +65,9 @@ void pod_record_save(struct pod *p)
 		json_set_str(&a, c, "id", pc->c.id);
 		json_set_str(&a, c, "image", pc->c.image_id);
 		json_set_str(&a, c, "imageDigest", pc->c.image_digest);
+		json_set_str(&a, c, "allocated", pc->c.allocated);
+		json_set_str(&a, c, "applied", pc->c.applied);
+		json_set_bool(&a, c, "startAgain", pc->c.start_again);
 		json_set_str(&a, c, "log", pc->log_path);
 		json_set_str(&a, c, "termination", pc->termination_path);
 		json_set_int(&a, c, "signal", pc->stop_signal);
@@ -120,6 +124,11 @@ static void get_container(struct pod_container *pc, const struct json *c)
 	pc->c.image_id = xstrdup(json_path_str(c, "image"));
 	free(pc->c.image_digest);
 	pc->c.image_digest = xstrdup(json_path_str(c, "imageDigest"));
+	free(pc->c.allocated);
+	pc->c.allocated = xstrdup(json_path_str(c, "allocated"));
+	free(pc->c.applied);
+	pc->c.applied = xstrdup(json_path_str(c, "applied"));
+	pc->c.start_again = json_path_bool(c, "startAgain", false);
 	free(pc->log_path);
 	pc->log_path = xstrdup(json_path_str(c, "log"));
 	free(pc->termination_path);
@@ -158,6 +167,7 @@ bool pod_record_load(struct pod *p)
 		return false;
 	}
 	p->finished = json_path_bool(record, "finished", false);
+	p->resize.under_way = json_path_bool(record, "resizing", false);
 	reason = known_reason(json_path_str(record, "reason"));
 	if (reason)
 		pod_fail(p, reason, json_path_str(record, "message"));

@@ -99,6 +99,10 @@ static struct json *compute(struct pod *p, struct arena *a, struct json *tree)
 	    .deleting = pod_deleting(p),
 	    .reason = p->reason,
 	    .message = p->message,
+	    .resize_reason = p->resize.reason,
+	    .resize_message = p->resize.message,
+	    .resizing = p->resize.under_way,
+	    .resize_error = p->resize.error,
 	    .start_ns = p->start_ns,
 	    .now_ns = now_ns(),
 	};
@@ -123,6 +127,20 @@ static void drop_texts(struct arena *a, const struct json *previous, struct json
 				json_set(a, c, old->key, json_new(a, JSON_NULL));
 }
 
+/* A condition that is told no more. */
+static void take_away(struct arena *a, const struct json *previous, struct json *status)
+{
+	JSON_EACH(old, json_get(previous, "conditions")) {
+		const char *type = json_path_str(old, "type");
+
+		if (!str_has_prefix(str_or(type, ""), "PodResize") || condition_of(status, type))
+			continue;
+		struct json *c = json_append(json_array_in(a, status, "conditions"), json_new(a, JSON_OBJECT));
+		json_set_str(a, c, "type", type);
+		json_set_str(a, c, "$patch", "delete");
+	}
+}
+
 /* {"metadata":{"uid":…},"status":…}; members that were in the previous status and are no more become null. */
 static struct json *make_patch(const struct pod *p, struct arena *a, const struct json *previous, struct json *status)
 {
@@ -135,6 +153,7 @@ static struct json *make_patch(const struct pod *p, struct arena *a, const struc
 		    !str_in(old->key, (const char *const[]){"nominatedNodeName", "resize", NULL}))
 			json_set(a, s, old->key, json_new(a, JSON_NULL));
 	drop_texts(a, previous, s);
+	take_away(a, previous, s);
 	/* Lists that merge by address: another address replaces the first. */
 	if (json_path_str(previous, "podIP") && !str_eq(json_path_str(previous, "podIP"), json_path_str(s, "podIP"))) {
 		struct json *replace = json_new(a, JSON_OBJECT);

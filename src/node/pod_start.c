@@ -396,7 +396,7 @@ static int build(struct start_job *j, struct container_spec *spec, struct build_
 	struct pod_container *pc = j->pc;
 	struct pod *p = pc->pod;
 	struct arena *a = &j->arena;
-	struct json *tree = pod_tree(p, a);
+	struct json *tree = pod_allocated_tree(p, a);
 	const struct json *container = pod_container_spec(tree, pc), **services;
 	struct volume_input in;
 	struct pod_files files;
@@ -416,6 +416,7 @@ static int build(struct start_job *j, struct container_spec *spec, struct build_
 	pc->stop_signal = build_signal(json_path_str(container, "lifecycle.stopSignal"));
 	if (!pc->stop_signal)
 		pc->stop_signal = build_signal(j->image->stop_signal);
+	pod_resize_started(pc, container);
 	container_id_make(j->id);
 	return container_build(&(struct build_input){.arena = a,
 						     .pod = tree,
@@ -559,6 +560,7 @@ void pod_container_running(struct pod_container *pc, const struct container_stat
 		return;
 	container_set_waiting(&pc->c, NULL, NULL);
 	container_move(&pc->c, STAGE_RUNNING);
+	pc->c.start_again = false;
 	pc->c.started_ns = st->started_at_ns ? st->started_at_ns : now_ns();
 	if (fresh || !json_get(spec, "startupProbe"))
 		pc->c.started = json_get(spec, "startupProbe") == NULL;

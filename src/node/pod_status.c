@@ -74,7 +74,7 @@ static bool is_init(const struct container *c)
 static bool shows_waiting(const struct container *c)
 {
 	return (c->stage == STAGE_WAITING || c->stage == STAGE_EXITED || c->stage == STAGE_STARTING) &&
-	       (c->waiting_reason || !c->exit.valid);
+	       (c->waiting_reason || !c->exit.valid || c->start_again);
 }
 
 static bool shows_running(const struct container *c)
@@ -213,11 +213,21 @@ static const struct json *spec_of(const struct json *pod, const struct container
 	return NULL;
 }
 
+/* What the node has given a container, or before that what it asks for. */
+static const struct json *resources_of(struct arena *a, const char *text, const struct json *spec)
+{
+	struct json *v;
+	struct json_error e;
+
+	return text && json_parse(a, text, strlen(text), &v, &e) == 0 ? v : json_get(spec, "resources");
+}
+
 static void put_container(struct arena *a, const struct pod_facts *f, const struct container *c, struct json *list)
 {
 	const struct json *spec = spec_of(f->pod, c);
 	struct json *s = json_append(list, json_new(a, JSON_OBJECT));
-	struct json *resources = json_get(spec, "resources");
+	const struct json *allocated = resources_of(a, c->allocated, spec),
+			  *applied = resources_of(a, c->applied, spec);
 	bool running = shows_running(c);
 	bool ready = running && c->ready;
 
@@ -232,11 +242,12 @@ static void put_container(struct arena *a, const struct pod_facts *f, const stru
 	if (c->id)
 		json_set(a, s, "containerID", json_new_strf(a, CONTAINER_ID_SCHEME "%s", c->id));
 	json_set_bool(a, s, "started", running && c->started);
-	if (json_len(resources) && c->kind != CONTAINER_EPHEMERAL) {
-		if (json_len(json_get(resources, "requests")))
-			json_set(a, s, "allocatedResources", json_clone(a, json_get(resources, "requests")));
-		json_set(a, s, "resources", json_clone(a, resources));
-	}
+	if (c->kind == CONTAINER_EPHEMERAL)
+		return;
+	if (json_len(json_get(allocated, "requests")))
+		json_set(a, s, "allocatedResources", json_clone(a, json_get(allocated, "requests")));
+	if (json_len(applied))
+		json_set(a, s, "resources", json_clone(a, applied));
 }
 
 static void put_containers(struct arena *a, const struct pod_facts *f, struct json *status)
@@ -353,6 +364,33 @@ static void put_condition(struct arena *a, const struct pod_facts *f, struct jso
 		json_set_int(a, c, "observedGeneration", generation);
 }
 
+/* Only while there is something to tell; see take_away in pod_report.c. */
+static const char *const resize_conditions[] = {"PodResizePending", "PodResizeInProgress", NULL};
+
+static void put_resize_conditions(struct arena *a, const struct pod_facts *f, struct json *conditions)
+{
+	struct condition_text t = {.status = "True", .reason = f->resize_reason};
+	struct json *c, *next;
+
+	for (c = json_first(conditions); c; c = next) {
+		bool keep =
+		    str_eq(json_path_str(c, "type"), "PodResizePending") ? f->resize_reason != NULL : f->resizing;
+
+		next = json_next(conditions, c);
+		if (str_in(json_path_str(c, "type"), resize_conditions) && !keep)
+			json_remove_child(conditions, c);
+	}
+	if (f->resize_reason) {
+		snprintf(t.message, sizeof(t.message), "%s", str_or(f->resize_message, ""));
+		put_condition(a, f, conditions, "PodResizePending", &t);
+	}
+	if (f->resizing) {
+		t = (struct condition_text){.status = "True", .reason = f->resize_error ? "Error" : NULL};
+		snprintf(t.message, sizeof(t.message), "%s", str_or(f->resize_error, ""));
+		put_condition(a, f, conditions, "PodResizeInProgress", &t);
+	}
+}
+
 static void put_conditions(struct arena *a, const struct pod_facts *f, const char *phase, struct json *status)
 {
 	const struct json *old = json_get(f->previous ? f->previous : json_get(f->pod, "status"), "conditions");
@@ -369,6 +407,7 @@ static void put_conditions(struct arena *a, const struct pod_facts *f, const cha
 		if (!seen)
 			json_append(conditions, json_clone(a, c));
 	}
+	put_resize_conditions(a, f, conditions);
 	t = (struct condition_text){.status = f->sandbox_ready && !f->finished ? "True" : "False"};
 	put_condition(a, f, conditions, "PodReadyToStartContainers", &t);
 	initialized_condition(f, phase, &t);

@@ -29,7 +29,10 @@ struct pod_facts {
 	bool finished; /* nothing runs any more and nothing will */
 	bool deleting;
 	const char *reason, *message; /* of the whole pod: DeadlineExceeded, …; reason set means it failed */
-	int64_t start_ns;	      /* when the agent took the pod */
+	const char *resize_reason, *resize_message; /* of a resize that waits; NULL: none does */
+	bool resizing;
+	const char *resize_error; /* of the last try; NULL: none */
+	int64_t start_ns;	  /* when the agent took the pod */
 	int64_t now_ns;
 };
 

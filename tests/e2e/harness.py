@@ -140,7 +140,7 @@ class Cluster:
         return http.client.HTTPSConnection(self.address, 6443, context=context, timeout=KUBECTL_S)
 
     def wait(self, what, condition, timeout=60, ns="default"):
-        """Watches an object ("pod/web") until "condition=Ready[=false]" or "jsonpath={.status.phase}=Failed" holds.
+        """Watches an object ("pod/web") until "condition=Ready[=false]", "jsonpath={.status.phase}=Failed" or a function of it holds.
 
         Not by kubectl wait: that of Debian 12 knows no jsonpath.
         """
@@ -201,6 +201,8 @@ class Cluster:
 
 
 def holds(obj, condition):
+    if callable(condition):
+        return condition(obj)
     if condition.startswith("condition="):
         kind, _, status = condition[len("condition="):].partition("=")
         return any(c["type"] == kind and c["status"].lower() == (status or "true").lower()

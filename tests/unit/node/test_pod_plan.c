@@ -214,6 +214,22 @@ static void only_declared_moves(void **state)
 	assert_false(container_can_move(STAGE_STOPPING, STAGE_RUNNING));
 }
 
+static void ended_for_its_resources(void **state)
+{
+	struct setup s = {0};
+	struct container *c = add(&s, CONTAINER_MAIN, STAGE_RUNNING);
+
+	(void)state;
+	s.policies[0] = RESTART_ON_FAILURE;
+	exited(c, 0, 0);
+	plan(&s, 0);
+	assert_true(s.plan.finished);
+	c->start_again = true;
+	plan(&s, 0);
+	assert_false(s.plan.finished);
+	assert_int_equal(s.steps[0], PLAN_START);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +241,7 @@ int main(void)
 	    cmocka_unit_test(failed_tries_are_repeated_later),
 	    cmocka_unit_test(back_off_doubles_and_is_forgotten),
 	    cmocka_unit_test(only_declared_moves),
+	    cmocka_unit_test(ended_for_its_resources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,40 @@ static void quality_of_service(void **state)
 	assert_string_equal(pod_qos(parse(&a, none)), "BestEffort");
 }
 
+static void resizes_are_told_while_they_last(void **state)
+{
+	struct setup s;
+	struct json *status, *first;
+
+	(void)state;
+	prepare(&s);
+	run(&s.c[0]);
+	s.c[0].allocated = "{\"requests\":{\"cpu\":\"2\"}}";
+	s.c[0].applied = "{\"requests\":{\"cpu\":\"1\"}}";
+	s.f.resizing = true;
+	s.f.resize_reason = "Deferred";
+	s.f.resize_message = "full";
+	status = pod_status(&s.arena, &s.f);
+	first = json_at(json_get(status, "containerStatuses"), 0);
+	assert_string_equal(json_path_str(first, "allocatedResources.cpu"), "2");
+	assert_string_equal(json_path_str(first, "resources.requests.cpu"), "1");
+	assert_string_equal(condition(status, "PodResizePending", "reason"), "Deferred");
+	assert_string_equal(condition(status, "PodResizePending", "message"), "full");
+	assert_string_equal(condition(status, "PodResizeInProgress", "status"), "True");
+	assert_null(condition(status, "PodResizeInProgress", "reason"));
+	s.f.previous = status;
+	s.f.resize_reason = NULL;
+	s.f.resize_error = "below";
+	status = pod_status(&s.arena, &s.f);
+	assert_null(condition(status, "PodResizePending", "type"));
+	assert_string_equal(condition(status, "PodResizeInProgress", "reason"), "Error");
+	s.f.previous = status;
+	s.f.resizing = false;
+	status = pod_status(&s.arena, &s.f);
+	assert_null(condition(status, "PodResizeInProgress", "type"));
+	s.c[0].allocated = s.c[0].applied = NULL; /* nobody's to free */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +230,7 @@ int main(void)
 	    cmocka_unit_test(crash_loop_shows_waiting_and_the_last_end),
 	    cmocka_unit_test(ended_pods),
 	    cmocka_unit_test(quality_of_service),
+	    cmocka_unit_test(resizes_are_told_while_they_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
