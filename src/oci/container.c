@@ -80,13 +80,12 @@ int container_reserve(struct container *c, const char *id)
 	int r = name_it(c, id);
 	if (r < 0)
 		return r;
-	fs_spread_children(options.root);
 	r = mkdir(c->dir, 0700) < 0 ? -errno : 0;
 	if (r == -ENOENT) {
 		r = fs_mkdir_p(options.root, 0700);
 		if (r < 0)
 			return oci_fail(r, "making %s", options.root);
-		fs_spread_children(options.root);
+		fs_spread_children(options.root); /* ours alone; a directory that was there has its own attributes */
 		r = mkdir(c->dir, 0700) < 0 ? -errno : 0;
 	}
 	if (r < 0)

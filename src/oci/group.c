@@ -98,15 +98,13 @@ static size_t existing_prefix(const struct cgroup *g)
 	return least;
 }
 
-/* A group is killed with its container, so it has but one; and in a frozen one nothing would ever start. */
+/* A group is killed with its container, so it has but one; and in or below a frozen one nothing would ever start. */
 static int check_unused(const struct cgroup *g)
 {
-	if (g->path[g->made_from])
-		return 0;
-	if (cgroup_populated(&g->layout, g->path))
+	if (!g->path[g->made_from] && cgroup_populated(&g->layout, g->path))
 		return oci_fail(-EBUSY, "container's cgroup is not empty: %s", g->path);
-	if (cgroup_frozen(&g->layout, g->path))
-		return oci_fail(-EBUSY, "container's cgroup unexpectedly frozen: %s", g->path);
+	if (cgroup_would_freeze(&g->layout, g->path))
+		return oci_fail(-EBUSY, "container's cgroup unexpectedly frozen: %s, or one above it", g->path);
 	return 0;
 }
 

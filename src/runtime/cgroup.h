@@ -98,9 +98,14 @@ int cgroup_file_write(int dir, const char *file, const char *text);
 int cgroup_file_read(int dir, const char *file, char *out, size_t max);
 /* The processes in path and below, malloc'd; those of other pid namespaces (0) are left out. */
 int cgroup_pids(const struct cgroup_layout *l, const char *path, pid_t **ret, size_t *ret_n);
-/* Stops or continues every process in path and below, and waits until that is so. v2's freezer wherever there is v2. */
+/*
+ * Stops or continues every process in path and below, and waits until that is so. Stops by v2's freezer wherever there
+ * is v2, continues in every hierarchy: others may have stopped them in another. cgroup_frozen: by any.
+ */
 int cgroup_freeze(const struct cgroup_layout *l, const char *path, bool frozen);
 bool cgroup_frozen(const struct cgroup_layout *l, const char *path);
+/* Whether a process that joins path, which need not be there yet, would be stopped: it or one above it is frozen. */
+bool cgroup_would_freeze(const struct cgroup_layout *l, const char *path);
 /* Waits until no process is left in path; whoever is in it has been killed. */
 int cgroup_wait_empty(const struct cgroup_layout *l, const char *path);
 /* SIGKILL to every process in path and below. Returns how many were seen (v1) or 1, 0 when empty, or negative errno. */

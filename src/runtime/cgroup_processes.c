@@ -147,30 +147,86 @@ static int freeze_v1(int dir, bool frozen)
 	return -EBUSY;
 }
 
+static bool has_freezer(const struct cgroup_hierarchy *h)
+{
+	return h->v2 || h->controllers & CGROUP_FREEZER;
+}
+
+static bool frozen_in(const struct cgroup_hierarchy *h, int dir)
+{
+	char text[CGROUP_FILE_MAX];
+	if (h->v2)
+		return !cgroup_read(dir, "cgroup.freeze", text) && text[0] == '1';
+	return !cgroup_read(dir, "freezer.state", text) && strncmp(text, "THAWED", 6);
+}
+
+static int freeze_in(const struct cgroup_hierarchy *h, int dir, bool frozen)
+{
+	if (!h->v2)
+		return freeze_v1(dir, frozen);
+	int r = cgroup_write(dir, "cgroup.freeze", frozen ? "1" : "0");
+	return r < 0 ? r : wait_for_event(dir, "frozen", frozen);
+}
+
+static int thaw_all(const struct cgroup_layout *l, const char *path)
+{
+	int r = 0;
+	for (size_t i = 0; i < l->n && r == 0; i++) {
+		_cleanup_close_ int dir = has_freezer(&l->h[i]) ? cgroup_open_in(&l->h[i], path) : -1;
+		if (dir >= 0 && frozen_in(&l->h[i], dir))
+			r = freeze_in(&l->h[i], dir, false);
+	}
+	return r;
+}
+
 int cgroup_freeze(const struct cgroup_layout *l, const char *path, bool frozen)
 {
 	const struct cgroup_hierarchy *h = cgroup_layout_v2(l);
-	if (h) {
-		_cleanup_close_ int dir = cgroup_open_in(h, path);
-		int r = dir < 0 ? dir : cgroup_write(dir, "cgroup.freeze", frozen ? "1" : "0");
-		return r < 0 ? r : wait_for_event(dir, "frozen", frozen);
-	}
-	bool v2;
-	_cleanup_close_ int dir = cgroup_open(l, CGROUP_FREEZER, path, &v2);
-	return dir < 0 ? dir : freeze_v1(dir, frozen);
+	if (!frozen)
+		return thaw_all(l, path);
+	for (size_t i = 0; i < l->n && !h; i++)
+		h = has_freezer(&l->h[i]) ? &l->h[i] : NULL;
+	_cleanup_close_ int dir = h ? cgroup_open_in(h, path) : -ENOENT;
+	return dir < 0 ? dir : freeze_in(h, dir, true);
 }
 
 bool cgroup_frozen(const struct cgroup_layout *l, const char *path)
 {
+	bool frozen = false;
+	for (size_t i = 0; i < l->n && !frozen; i++) {
+		_cleanup_close_ int dir = has_freezer(&l->h[i]) ? cgroup_open_in(&l->h[i], path) : -1;
+		frozen = dir >= 0 && frozen_in(&l->h[i], dir);
+	}
+	return frozen;
+}
+
+/* Path's group or the nearest one above it that is there; the root, which cannot be frozen, is none. */
+static int open_nearest(const struct cgroup_hierarchy *h, const char *path)
+{
+	char part[CGROUP_PATH_MAX];
+	snprintf(part, sizeof(part), "%s", path);
+	while (*part) {
+		int dir = cgroup_open_in(h, part);
+		if (dir != -ENOENT)
+			return dir;
+		char *slash = strrchr(part, '/');
+		*(slash ? slash : part) = 0;
+	}
+	return -ENOENT;
+}
+
+bool cgroup_would_freeze(const struct cgroup_layout *l, const char *path)
+{
 	char text[CGROUP_FILE_MAX];
-	const struct cgroup_hierarchy *h = cgroup_layout_v2(l);
-	bool v2;
-	_cleanup_close_ int dir = h ? cgroup_open_in(h, path) : cgroup_open(l, CGROUP_FREEZER, path, &v2);
-	if (dir < 0)
-		return false;
-	if (h)
-		return !cgroup_read(dir, "cgroup.freeze", text) && text[0] == '1';
-	return !cgroup_read(dir, "freezer.state", text) && strncmp(text, "THAWED", 6);
+	bool frozen = false;
+	for (size_t i = 0; i < l->n && !frozen; i++) {
+		_cleanup_close_ int dir = has_freezer(&l->h[i]) ? open_nearest(&l->h[i], path) : -1;
+		if (dir >= 0 && l->h[i].v2)
+			frozen = !cgroup_read(dir, "cgroup.events", text) && cgroup_key(text, "frozen", 0);
+		else if (dir >= 0)
+			frozen = frozen_in(&l->h[i], dir);
+	}
+	return frozen;
 }
 
 /* ---- gone ---- */

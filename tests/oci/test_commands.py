@@ -139,6 +139,49 @@ def test_groups_in_use(o):
     o.clean("after groups in use")
 
 
+def freezers():
+    """Group directories to be, one for each freezer there is: (directory, file, frozen, thawed)."""
+    top = pathlib.Path("/sys/fs/cgroup")
+    found = [(top / "freezer", "freezer.state", "FROZEN", "THAWED")] if (top / "freezer/cgroup.procs").exists() else []
+    return found + [(at, "cgroup.freeze", "1", "0") for at in (top, top / "unified") if (at / "cgroup.controllers").exists()]
+
+
+def test_frozen_groups(o):
+    """A new container in a group that is frozen, by whichever freezer, itself or above, would hang: it is refused."""
+    for at, file, frozen, thawed in freezers():
+        outer = at / o.word / "frozen"
+        (outer / "inner").mkdir(parents=True)
+        (outer / file).write_text(frozen)
+        try:
+            for path in ("frozen", "frozen/inner", "frozen/new/below"):
+                r = o.run(o.bundle(change=lambda c: c["linux"].update(cgroupsPath=f"/{o.word}/{path}")), code=1, timeout=10)
+                expect("unexpectedly frozen" in r.stderr, f"{at} {path}: {r.stderr}")
+            expect(not (outer / "new").exists() and (outer / "inner").exists(), "what was there is left alone")
+        finally:
+            (outer / file).write_text(thawed)
+            (outer / "inner").rmdir()
+            outer.rmdir()
+        with running(o, change=lambda c: c["linux"].update(cgroupsPath=f"/{o.word}/once")) as name:
+            (at / o.word / "once" / file).write_text(frozen)
+            expect(json.loads(o.do("state", name).stdout)["status"] == "paused", f"{at}: whoever froze it")
+            expect("paused" in o.do("exec", name, "/bin/true", code=255, timeout=10).stderr, "exec")
+            o.do("resume", name)
+            o.do("exec", name, "/bin/true", timeout=10)
+            (at / o.word / "once" / file).write_text(frozen)
+            o.do("kill", name, "KILL", timeout=10)
+            o.do("delete", "--force", name, timeout=10)
+    o.clean("after frozen groups")
+
+
+def test_the_root_that_was_given(o):
+    """Its attributes are left as they are (chattr's T would be set on one that is ours alone)."""
+    given = o.dir / "given"
+    given.mkdir(mode=0o700)
+    before = subprocess.run(["lsattr", "-d", given], capture_output=True, text=True)
+    subprocess.run([o.program, "--root", given, "run", "--bundle", o.bundle(), o.name()], check=True, timeout=30)
+    expect(subprocess.run(["lsattr", "-d", given], capture_output=True, text=True).stdout == before.stdout, "lsattr")
+
+
 def test_a_created_container_holds_nothing_of_its_maker(o):
     read, write = os.pipe()
     name = o.name()
