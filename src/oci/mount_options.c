@@ -98,7 +98,7 @@ static int take_special(struct mount_plan *m, const char *word)
 
 int mount_options_read(struct arena *a, const struct json *mount, struct mount_plan *ret)
 {
-	struct mount_plan m = {.tree = -1};
+	struct mount_plan m = {.ids = -1, .tree = -1};
 	_cleanup_buf_ struct buf data = BUF_INIT;
 	m.target = json_path_str(mount, "destination");
 	m.type = str_or(json_path_str(mount, "type"), "");

@@ -22,8 +22,10 @@ struct mount_plan {
 	uint64_t propagation, rec_propagation; /* MS_*; 0: as the root's */
 	int idmap;			       /* 0, 1, 2: recursively */
 	const struct json *uid_maps, *gid_maps;
-	int tree;     /* a detached mount prepared already; -1 */
-	bool in_turn; /* its propagation is set when it is attached */
+	const char *inside; /* of a bind: its source's path in the container's root; NULL: it is outside */
+	int ids;	    /* a user namespace whose maps it gets; -1 */
+	int tree;	    /* a detached mount prepared already; -1 */
+	bool in_turn;	    /* its propagation is set when it is attached */
 };
 
 int mount_options_read(struct arena *a, const struct json *mount, struct mount_plan *ret);

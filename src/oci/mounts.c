@@ -64,7 +64,8 @@ static int set_propagation(const struct mount_plan *m, int tree)
 
 /* ---- binds ---- */
 
-static int map_ids(const struct mount_plan *m, const struct container *c, int tree)
+/* Made by our maker: in a new pid namespace nobody could write the maps. */
+static int open_id_maps(struct mount_plan *m, const struct container *c)
 {
 	const struct json *uids = m->uid_maps, *gids = m->gid_maps;
 	if (!json_len(uids)) { /* "idmap" alone: as the container's user namespace */
@@ -73,33 +74,78 @@ static int map_ids(const struct mount_plan *m, const struct container *c, int tr
 	}
 	if (!json_len(uids) || !json_len(gids))
 		return oci_fail(0, "mount at %s: idmap needs mappings", m->target);
-	_cleanup_close_ int ns = id_maps_namespace(uids, gids);
-	if (ns < 0)
-		return ns;
+	m->ids = id_maps_namespace(uids, gids);
+	return m->ids < 0 ? m->ids : 0;
+}
+
+static int map_ids(struct mount_plan *m, int tree)
+{
+	_cleanup_close_ int ns = m->ids;
 	struct mount_attr a = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)ns};
 	unsigned flags = AT_EMPTY_PATH | (m->idmap == 2 ? AT_RECURSIVE : 0);
-	if (syscall(SYS_mount_setattr, tree, "", flags, &a, sizeof(a)) < 0)
+	m->ids = -1;
+	if (ns >= 0 && syscall(SYS_mount_setattr, tree, "", flags, &a, sizeof(a)) < 0)
 		return oci_fail(-errno, "mount at %s: mapping the ids of %s", m->target, m->source);
 	return 0;
 }
 
-/* A source below the root file system is what the mounts before it have made of it: its path in there, or NULL. */
-static const char *source_in_root(const struct mount_plan *m, const struct container *c)
+/* Where a bind's source is, on the host. */
+static void source_path(const struct mount_plan *m, const struct container *c, char out[PATH_MAX])
 {
-	size_t n = strlen(c->rootfs);
-	bool below = !strncmp(str_or(m->source, ""), c->rootfs, n) && m->source[n] == '/';
-	return below && !m->idmap ? m->source + n : NULL;
+	bool absolute = m->source[0] == '/';
+	snprintf(out, PATH_MAX, "%s%s%s", absolute ? "" : c->bundle, absolute ? "" : "/", m->source);
 }
 
-static int clone_in_root(const struct mounts *m, struct mount_plan *p, const char *path)
+/*
+ * A source below the root file system is what the mounts before it have made of it: what follows the root in it,
+ * however that is spelled. NULL: it is elsewhere.
+ */
+static const char *find_in_root(struct arena *a, char *path, const struct stat *root)
 {
-	_cleanup_close_ int source = root_open(m->root, path, O_PATH);
+	const char *inside = NULL;
+	struct stat st;
+	for (char *at = path; *at;) {
+		size_t n = strspn(at, "/") + strcspn(at + strspn(at, "/"), "/");
+		char *end = at + n, next = *end;
+		if (n == 3 && !strncmp(at, "/..", 3))
+			inside = NULL;
+		*end = 0;
+		int r = stat(path, &st);
+		*end = next;
+		if (r == 0 && next && st.st_ino == root->st_ino && st.st_dev == root->st_dev)
+			inside = end;
+		at = end;
+	}
+	return inside && inside[strspn(inside, "/.")] ? arena_strdup(a, inside) : NULL;
+}
+
+static int find_sources(struct arena *a, const struct container *c, const struct mounts *m)
+{
+	struct stat root;
+	char path[PATH_MAX];
+	if (stat(c->rootfs, &root) < 0)
+		return oci_fail(-errno, "root file system %s", c->rootfs);
+	for (size_t i = 0; i < m->n; i++) {
+		struct mount_plan *p = &m->plans[i];
+		/* In a user namespace of its own the container may not map the ids of what it finds there. */
+		if (!p->bind || (p->idmap && m->own_user_ns))
+			continue;
+		source_path(p, c, path);
+		p->inside = find_in_root(a, path, &root);
+	}
+	return 0;
+}
+
+static int clone_in_root(const struct mounts *m, struct mount_plan *p)
+{
+	_cleanup_close_ int source = root_open(m->root, p->inside, O_PATH);
 	p->tree = source < 0 ? source : mount_clone(source, "", p->recursive);
 	int r = p->tree < 0 ? p->tree : setattr(p->tree, 0, 0, MS_PRIVATE, true);
 	if (r < 0)
-		return oci_fail(r, "mount at %s: opening %s in the container", p->target, path);
+		return oci_fail(r, "mount at %s: opening %s in the container", p->target, p->inside);
 	p->in_turn = true;
-	return set_attributes(p, p->tree);
+	r = map_ids(p, p->tree);
+	return r < 0 ? r : set_attributes(p, p->tree);
 }
 
 static int detach_bind(struct mount_plan *m, const struct container *c)
@@ -107,10 +153,7 @@ static int detach_bind(struct mount_plan *m, const struct container *c)
 	if (str_empty(m->source))
 		return oci_fail(0, "mount at %s: a bind mount needs a source", m->target);
 	char path[PATH_MAX];
-	if (m->source[0] == '/')
-		snprintf(path, sizeof(path), "%s", m->source);
-	else
-		snprintf(path, sizeof(path), "%s/%s", c->bundle, m->source);
+	source_path(m, c, path);
 	m->tree = mount_clone(AT_FDCWD, path, m->recursive);
 	if (m->tree < 0)
 		return oci_fail(m->tree, "mount at %s: opening %s", m->target, path);
@@ -126,8 +169,8 @@ static int detach_bind(struct mount_plan *m, const struct container *c)
 		return oci_fail(r, "mount at %s: opening %s", m->target, path);
 	if (!m->in_turn)
 		r = set_propagation(m, m->tree);
-	if (r == 0 && m->idmap)
-		r = map_ids(m, c, m->tree);
+	if (r == 0)
+		r = map_ids(m, m->tree);
 	return r < 0 ? r : set_attributes(m, m->tree);
 }
 
@@ -170,6 +213,8 @@ int mounts_prepare(struct arena *a, const struct container *c, const struct name
 	m.own_cgroup_ns = ns->create & CLONE_NEWCGROUP;
 	m.joined_cgroup_ns = ns->join & CLONE_NEWCGROUP;
 	int r = read_plans(a, c, &m);
+	if (r == 0)
+		r = find_sources(a, c, &m);
 	if (r < 0)
 		return r;
 	bool any_idmap = false;
@@ -182,12 +227,15 @@ int mounts_prepare(struct arena *a, const struct container *c, const struct name
 	if (any_idmap && !m.privileged_maker)
 		return oci_fail(-EPERM, "idmapped mounts");
 	r = 0;
-	if (m.privileged_maker && m.own_user_ns)
+	for (size_t i = 0; i < m.n && r == 0; i++)
+		if (m.plans[i].idmap)
+			r = open_id_maps(&m.plans[i], c);
+	if (r == 0 && m.privileged_maker && m.own_user_ns)
 		r = devices_premake(c, &m.nodes);
 	if (m.privileged_maker && r == 0) {
 		r = detach_root(&m, c);
 		for (size_t i = 0; i < m.n && r == 0; i++)
-			if (m.plans[i].bind && !source_in_root(&m.plans[i], c))
+			if (m.plans[i].bind && !m.plans[i].inside)
 				r = detach_bind(&m.plans[i], c);
 	}
 	if (r == 0)
@@ -219,7 +267,7 @@ static int make_root(struct mounts *m, const struct container *c)
 		r = detach_root(m, c);
 	/* Before this namespace becomes a slave of the host's, so that they may be its peers. */
 	for (size_t i = 0; i < m->n && r == 0; i++)
-		if (m->plans[i].bind && m->plans[i].tree < 0 && !source_in_root(&m->plans[i], c)) {
+		if (m->plans[i].bind && m->plans[i].tree < 0 && !m->plans[i].inside) {
 			m->plans[i].in_turn = true;
 			r = detach_bind(&m->plans[i], c);
 		}
@@ -564,8 +612,7 @@ int mounts_make(struct mounts *m, const struct container *c)
 	for (size_t i = 0; i < m->n && r == 0; i++) {
 		struct mount_plan *p = &m->plans[i];
 		if (p->bind) {
-			const char *inside = source_in_root(p, c);
-			r = inside ? clone_in_root(m, p, inside) : 0;
+			r = p->inside ? clone_in_root(m, p) : 0;
 			if (r == 0)
 				r = attach_bind(m, p);
 		} else if (!strcmp(p->type, "cgroup") || !strcmp(p->type, "cgroup2")) {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/macros.h"
 #include "base/str.h"
@@ -129,8 +130,6 @@ static int judge(const char *path)
 	struct stat st;
 	if (stat(path, &st) < 0)
 		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
 	return S_ISREG(st.st_mode) && st.st_mode & 0111 ? 0 : -EACCES;
 }
 
@@ -141,7 +140,7 @@ static int look_up(struct arena *a, struct process *p)
 	if (strchr(name, '/')) {
 		int r = judge(name);
 		p->path = name;
-		return r < 0 ? oci_fail(r, "exec: \"%s\": stat %s", name, name) : 0;
+		return r < 0 ? oci_fail(r, "exec: \"%s\"", name) : 0;
 	}
 	while (*name) {
 		size_t n = strcspn(path, ":");
@@ -208,6 +207,15 @@ static int put_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable
 	return syscall(SYS_capset, &h, d) < 0 ? oci_fail(-errno, "setting capabilities") : 0;
 }
 
+static void warn_unraised(uint64_t caps)
+{
+	_cleanup_buf_ struct buf names = BUF_INIT;
+	for (int i = 0; i < 64; i++)
+		if (caps & 1ull << i)
+			buf_addf(&names, "%sCAP_%s", names.len ? ", " : "", str_or(caps_name(i), "?"));
+	oci_warn("can't raise ambient capability %s: not permitted and inheritable", buf_str(&names));
+}
+
 static int read_sets(const struct json *spec, struct sets *ret, uint64_t *ret_have)
 {
 	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -226,10 +234,8 @@ static int read_sets(const struct json *spec, struct sets *ret, uint64_t *ret_ha
 	s.effective &= s.permitted;
 	s.inheritable &= (s.bounding | s.permitted) & have;
 	uint64_t unraised = s.ambient & ~(s.permitted & s.inheritable);
-	for (int i = 0; i < 64; i++)
-		if (unraised & 1ull << i)
-			oci_warn("can't raise ambient capability CAP_%s: it is not permitted and inheritable",
-				 str_or(caps_name(i), "?"));
+	if (unraised)
+		warn_unraised(unraised);
 	s.ambient &= ~unraised;
 	*ret = s;
 	*ret_have = have;

@@ -129,6 +129,16 @@ def test_capabilities_of_exec(o):
         c["process"]["capabilities"]["ambient"] = ["CAP_CHOWN"]
     expect("ambient capability CAP_CHOWN" in o.run(o.bundle(change=unraised)).stderr, "a warning")
 
+    def more(c):
+        c["process"]["capabilities"]["ambient"] = ["CAP_CHOWN", "CAP_FOWNER", "CAP_KILL"]
+    warned = o.run(o.bundle(change=more)).stderr
+    expect("CAP_CHOWN, CAP_FOWNER" in warned and warned.count("\n") == 1, f"one line for all: {warned}")
+
+
+def test_a_directory_as_the_command(o):
+    """podman tells that it is permission that is missing by these words, and ends with 126."""
+    expect('exec: "/etc": permission denied' in o.run(o.bundle("/etc"), code=1).stderr, "the message")
+
 
 def test_groups_in_use(o):
     path = f"/{o.word}/shared"
