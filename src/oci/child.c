@@ -221,8 +221,11 @@ static int make_container(struct maker *m)
 		r = set_sysctls(m);
 	if (r == 0 && m->ns.create & CLONE_NEWNET)
 		r = net_loopback_up();
-	if (r == 0)
-		r = net_devices_take(m);
+	if (r == 0 && net_devices_any(c)) {
+		if (step_send(m->child_sync, STEP_NET_DEVICES, 0) < 0)
+			_exit(1);
+		r = step_wait(m->child_sync, NULL);
+	}
 	if (r == 0)
 		r = mounts_make(&m->mounts, c);
 	if (r == 0 && any_hooks(m)) {

@@ -50,7 +50,7 @@ static struct json *linux_features(struct arena *a)
 	json_set(a, o, "selinux", enabled(a, true));
 	json_set(a, o, "intelRdt", enabled(a, false));
 	json_set(a, json_object_in(a, o, "mountExtensions"), "idmap", enabled(a, true));
-	json_set(a, o, "netDevices", enabled(a, false));
+	json_set(a, o, "netDevices", enabled(a, true));
 	return o;
 }
 

@@ -21,6 +21,7 @@
 #include "oci/config.h"
 #include "oci/error.h"
 #include "oci/hooks.h"
+#include "oci/net_devices.h"
 #include "oci/pass.h"
 #include "oci/self.h"
 #include "oci/sync.h"
@@ -169,6 +170,9 @@ int maker_until_created(struct maker *m)
 		switch (s.kind) {
 		case STEP_MAPS:
 			r = write_maps(m);
+			break;
+		case STEP_NET_DEVICES:
+			r = net_devices_move(m->c, m->pid);
 			break;
 		case STEP_HOOKS:
 			r = run_hooks(m);

@@ -6,6 +6,8 @@
  *	PID (the forking stage: whom it made)
  *	MAPS (in its user namespace) →     writes the id maps
  *	                             ←     GO
+ *	NET_DEVICES (in its network) →     moves interfaces there
+ *	                             ←     GO
  *	HOOKS (mounts made)          →     prestart, createRuntime
  *	                             ←     GO
  *	CREATED                      →     writes state, answers its caller
@@ -24,7 +26,7 @@
 
 #include "oci/error.h"
 
-enum step_kind { STEP_PID = 1, STEP_MAPS, STEP_HOOKS, STEP_CREATED, STEP_EXEC, STEP_FAILED, STEP_GO };
+enum step_kind { STEP_PID = 1, STEP_MAPS, STEP_NET_DEVICES, STEP_HOOKS, STEP_CREATED, STEP_EXEC, STEP_FAILED, STEP_GO };
 
 struct step {
 	int kind;
