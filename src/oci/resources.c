@@ -395,10 +395,9 @@ static int put_unified(const struct cgroup *g, const struct json *unified)
 
 /* ---- devices ---- */
 
-static int put_devices(const struct cgroup *g, const struct json *rules)
+int resources_device_rules(const struct json *rules, struct cgroup_rule list[CGROUP_RULES_MAX])
 {
-	static struct cgroup_rule list[CGROUP_RULES_MAX];
-	size_t n = 0;
+	int n = 0;
 	JSON_EACH(d, rules) {
 		const char *type = str_or(json_path_str(d, "type"), "a"),
 			   *access = str_or(json_path_str(d, "access"), "");
@@ -414,7 +413,16 @@ static int put_devices(const struct cgroup *g, const struct json *rules)
 		    json_path_bool(d, "allow", false),
 		    {*type, json_path_int(d, "major", -1), json_path_int(d, "minor", -1), *access ? access : "rwm"}};
 	}
-	int r = cgroup_apply_rules(&g->layout, g->path, list, n);
+	return n;
+}
+
+static int put_devices(const struct cgroup *g, const struct json *rules)
+{
+	static struct cgroup_rule list[CGROUP_RULES_MAX];
+	int n = resources_device_rules(rules, list);
+	if (n < 0)
+		return n;
+	int r = cgroup_apply_rules(&g->layout, g->path, list, (size_t)n);
 	if (r < 0 && options.rootless && (r == -EPERM || r == -EACCES)) {
 		/* Nobody in a user namespace can make device nodes, and those that exist have their owners'
 		 * permissions. */

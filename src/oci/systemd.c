@@ -18,6 +18,7 @@
 #include "oci/container.h"
 #include "oci/error.h"
 #include "oci/group.h"
+#include "oci/systemd_devices.h"
 
 #define MANAGER "org.freedesktop.systemd1"
 #define JOB_WAIT_MS 30000     /* a scope is made at once; a machine under load may take seconds */
@@ -228,7 +229,10 @@ static int write_scope(struct buf *b, const struct cgroup *g, const struct json 
 	size_t pids = bus_begin_array(b, 4);
 	bus_put_u32(b, (uint32_t)pid);
 	bus_end_array(b, pids, 4);
-	int r = put_limits(b, g, json_path(config, "linux.resources"));
+	const struct json *res = json_path(config, "linux.resources");
+	int r = put_limits(b, g, res);
+	if (r == 0 && !options.rootless) /* the user's manager may not restrict devices */
+		r = systemd_put_devices(b, json_get(res, "devices"));
 	bus_end_array(b, all, 8);
 	bus_end_array(b, bus_begin_array(b, 8), 8); /* no auxiliary units */
 	return r;
@@ -304,6 +308,8 @@ int systemd_set_limits(const struct cgroup *g, const struct json *resources)
 	bus_put_u32(&body, true); /* until the next boot */
 	size_t all = bus_begin_array(&body, 8), none = body.len;
 	int r = put_limits(&body, g, resources);
+	if (r == 0 && !options.rootless && json_len(json_get(resources, "devices")))
+		r = systemd_put_devices(&body, json_get(resources, "devices"));
 	bus_end_array(&body, all, 8);
 	if (r < 0 || body.len == none)
 		return r;

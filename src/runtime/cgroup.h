@@ -80,6 +80,7 @@ struct cgroup_rule {
 	bool allow;
 	struct cgroup_device device;
 };
+const struct cgroup_rule *cgroup_usual_rules(size_t *ret_n);
 int cgroup_apply_rules(const struct cgroup_layout *l, const char *path, const struct cgroup_rule *rules, size_t n);
 int cgroup_apply_devices(const struct cgroup_layout *l, const char *path, bool all, const struct cgroup_device *extra,
 			 size_t n_extra);

@@ -15,6 +15,12 @@ static const struct cgroup_rule usual[] = {
     {true, {'c', 5, 1, "rwm"}}, {true, {'c', 5, 2, "rwm"}}, {true, {'c', 136, -1, "rwm"}},
 };
 
+const struct cgroup_rule *cgroup_usual_rules(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(usual);
+	return usual;
+}
+
 static int apply(const struct cgroup_layout *l, const char *path, const struct cgroup_rule *rules, size_t n)
 {
 	/* Where v1 has the controller, v2's program would only repeat it. */

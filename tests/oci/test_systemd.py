@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The systemd cgroup driver, against a peer that answers as the user's service manager does and moves processes itself."""
+import contextlib
 import json
 import os
 import pathlib
@@ -33,9 +34,9 @@ def message(kind, serial, fields, body):
 class Manager:
     """Serves one connection after the other. What was called: (member, body)."""
 
-    def __init__(self, o, result="done"):
+    def __init__(self, o, result="done", run=None):
         self.o, self.result, self.calls = o, result, []
-        self.run = o.dir / "xdg"
+        self.run = run or o.dir / "xdg"
         (self.run / "systemd").mkdir(parents=True, exist_ok=True)
         path = self.run / "systemd/private"
         path.unlink(missing_ok=True)
@@ -145,3 +146,64 @@ def test_scope(o):
     r = do("run", "--bundle", o.bundle(change=change), o.name(), code=1)
     expect("systemd" in r.stderr, r.stderr)
     o.clean("after failures")
+
+
+def allowed(body):
+    """DeviceAllow of a call: what the last of its properties lists."""
+    at = body.rindex(b"DeviceAllow\0") + 12
+    expect(body[at:at + 7] == b"\5a(ss)\0", "its type")
+    at = (at + 7 + 3) // 4 * 4
+    n = struct.unpack("<I", body[at:at + 4])[0]
+    at = (at + 4 + 7) // 8 * 8
+    end, found = at + n, {}
+    while at < end:
+        pair = []
+        at = (at + 7) // 8 * 8
+        for _ in range(2):
+            at = (at + 3) // 4 * 4
+            n = struct.unpack("<I", body[at:at + 4])[0]
+            pair.append(body[at + 4:at + 4 + n].decode())
+            at += 4 + n + 1
+        found[pair[0]] = pair[1]
+    return found
+
+
+@contextlib.contextmanager
+def run_directory():
+    """A /run of the test's own."""
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+    try:
+        yield pathlib.Path("/run")
+    finally:
+        subprocess.run(["umount", "-l", "/run"], check=True)
+
+
+def test_devices(o):
+    """The system's manager is told of them: it writes its own idea of them when it is reloaded."""
+    def rules(*more):
+        def change(c):
+            c["linux"]["cgroupsPath"] = f"{o.word}.slice:judge:two"
+            c["linux"]["resources"]["devices"] = [{"allow": False, "access": "rwm"}, *more]
+        return change
+    fuse = {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}
+    for more, policy, has, lacks in (
+            ((), "strict", {"char-*": "m", "block-*": "m", "/dev/char/1:3": "rwm", "char-pts": "rwm"}, ["/dev/char/10:229"]),
+            ((fuse,), "strict", {"/dev/char/10:229": "rw"}, []),
+            ((fuse, {**fuse, "allow": False, "access": "rwm"}), "strict", {}, ["/dev/char/10:229"]),
+            (({"allow": True, "type": "c", "major": 1, "access": "r"},), "strict", {"char-mem": "r"}, []),
+            (({"allow": True, "type": "b", "major": 987654},), "strict", {}, ["block-987654"]),
+            (({"allow": True, "access": "rwm"},), "auto", None, [])):
+        with run_directory() as run:
+            manager = Manager(o, run=run)
+            name = o.name()
+            o.do("--systemd-cgroup", "run", "--bundle", o.bundle(change=rules(*more)), name)
+            manager.listener.close()
+        body = manager.properties("StartTransientUnit")
+        expect(text("DevicePolicy") in body and text(policy) in body, f"{more}: {policy}")
+        if has is None:
+            expect(body.count(text("DeviceAllow")) == 1, "a list that is empty")
+            continue
+        found = allowed(body)
+        expect(has.items() <= found.items() and not set(lacks) & set(found), f"{more}: {found}")
+    (systemd_hierarchy() / o.word).rmdir()
+    o.clean("after devices")
