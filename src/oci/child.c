@@ -242,6 +242,9 @@ static int make_container(struct maker *m)
 		if (r == 0)
 			r = notify_state(m);
 	}
+	if (r == 0 && hooks_any(c, "startContainer"))
+		r = hooks_open_output(c);
+	hooks_output(m->process.hook_output);
 	if (r == 0)
 		r = mounts_enter(&m->mounts, c);
 	if (r == 0)

@@ -37,6 +37,31 @@ bool hooks_any(const struct container *c, const char *point)
 	return json_len(hooks_of(c, point)) > 0;
 }
 
+/* ---- output ---- */
+
+static int output[2] = {-1, -1};
+
+int hooks_open_output(const struct container *c)
+{
+	static const char *const names[] = {"run.oci.hooks.stdout", "run.oci.hooks.stderr"};
+	for (int i = 0; i < 2; i++) {
+		const char *path = json_str(json_get(json_get(c->config, "annotations"), names[i]));
+		if (output[i] >= 0 || str_empty(path))
+			continue;
+		output[i] = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+		if (output[i] < 0)
+			return oci_fail(-errno, "annotation %s: opening %s", names[i], path);
+	}
+	return 0;
+}
+
+void hooks_output(int ret[2])
+{
+	memcpy(ret, output, sizeof(output));
+}
+
+/* ---- one hook ---- */
+
 /* process: whose environment a hook in the container has without one of its own. NULL: the runtime's, which is nothing
  * to tell to programs of the image. */
 static _Noreturn void be_hook(const struct json *hook, struct arena *a, int in, int out, const struct json *process)
@@ -49,7 +74,8 @@ static _Noreturn void be_hook(const struct json *hook, struct arena *a, int in, 
 		env = (const char **)environ;
 	setpgid(0, 0);
 	process_reset_signals();
-	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+	int to[2] = {output[0] < 0 ? out : output[0], output[1] < 0 ? out : output[1]};
+	if (dup2(in, 0) < 0 || dup2(to[0], 1) < 0 || dup2(to[1], 2) < 0)
 		_exit(127);
 	execve(path, (char *const *)(args[0] ? args : alone), (char *const *)env);
 	dprintf(2, "%s", strerror(errno));
@@ -115,6 +141,11 @@ static int run_list(const struct container *c, const char *point, const char *ph
 	int i = 0;
 	if (!hooks_any(c, point))
 		return 0;
+	int opened = hooks_open_output(c);
+	if (opened < 0 && !all)
+		return opened;
+	if (opened < 0)
+		oci_warn("%s", oci_error());
 	const char *state = json_to_string(&a, container_state(&a, c, phase));
 	JSON_EACH(h, hooks_of(c, point)) {
 		int r = run_one(c, h, point, i++, state);

@@ -16,6 +16,12 @@ bool hooks_any(const struct container *c, const char *point);
 int hooks_run(const struct container *c, const char *point, const char *phase);
 /* poststop: a failure is a warning, the rest still run. */
 void hooks_run_all(const struct container *c, const char *point, const char *phase);
+/*
+ * Where hooks' output goes besides our message, of the annotations run.oci.hooks.stdout and stderr: files of the host,
+ * appended to. Opened before the container's root is entered; the descriptors, or -1, are not inherited by exec.
+ */
+int hooks_open_output(const struct container *c);
+void hooks_output(int ret[2]);
 extern const char *const hook_points[];
 
 #endif

@@ -34,7 +34,7 @@ struct maker {
 	{                                                                                                              \
 		.c = (container), .ns = {.fds = {-1, -1, -1, -1, -1, -1, -1, -1}}, .sync = -1, .child_sync = -1,       \
 		.listener = -1, .console = -1, .time_offsets = -1, .target = -1, .target_root = -1,                    \
-		.process = {.proc = -1, .notify_socket = -1},                                                          \
+		.process = {.proc = -1, .notify_socket = -1, .hook_output = {-1, -1}},                                 \
 	}
 
 /* What is needed of process, filter, keyring, notification, descriptors. */

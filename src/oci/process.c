@@ -399,7 +399,7 @@ static int close_but(const struct process *p, int *keep, size_t n)
 
 int process_close_others(const struct process *p, int sync, int listener)
 {
-	int keep[] = {sync, listener, p->notify_socket, p->proc, oci_log_fd()};
+	int keep[] = {sync, listener, p->notify_socket, p->proc, oci_log_fd(), p->hook_output[0], p->hook_output[1]};
 	return close_but(p, keep, ARRAY_SIZE(keep));
 }
 
@@ -416,7 +416,7 @@ int process_drop(struct process *p, int sync)
 	if (r == 0)
 		r = become_user(p);
 	if (r == 0)
-		r = close_but(p, (int[]){sync, p->notify_socket}, 2);
+		r = close_but(p, (int[]){sync, p->notify_socket, p->hook_output[0], p->hook_output[1]}, 4);
 	if (r < 0)
 		return r;
 	/* Without no_new_privs installing a filter needs CAP_SYS_ADMIN: the one capability that is dropped after it. */

@@ -23,6 +23,7 @@ struct process {
 	int proc;		  /* private /proc, for attributes; -1: not needed */
 	int notify_socket;	  /* connected to seccomp's listenerPath; -1 */
 	const char *notify_state; /* what goes with the listener's descriptor */
+	int hook_output[2];	  /* of startContainer hooks: see hooks_output; -1 */
 	/* set by process_prepare */
 	const char **args, **env;
 	const char *path; /* what will be executed */

@@ -140,6 +140,31 @@ def test_hooks(o):
     o.clean("after hooks that failed")
 
 
+def test_output_of_hooks(o):
+    """crun's annotations: files of the host, for hooks in the container too, which find no descriptor more than that."""
+    points = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+    out, err = o.dir / "hooks.out", o.dir / "hooks.err"
+    out.write_text("before\n")
+
+    def change(c):
+        script = "echo {0}; echo {0} again >&2; cat > /dev/null"
+        c["hooks"] = {point: [{"path": "/bin/sh", "args": ["sh", "-c", script.format(point)]}] for point in points}
+        c["hooks"]["startContainer"].append({"path": "/bin/ls", "args": ["ls", "/proc/self/fd"]})
+        c["annotations"] = {"run.oci.hooks.stdout": str(out), "run.oci.hooks.stderr": str(err)}
+    r = o.run(o.bundle("/bin/ls", "/proc/self/fd", change=change))
+    expect(r.stdout.split() == ["0", "1", "2", "3"], f"the command has none of them: {r}")
+    lines = out.read_text().splitlines()
+    expect(lines[0] == "before" and [line for line in lines if line in points] == list(points), f"{lines}")
+    expect([line for line in lines if line.isdigit()] == ["0", "1", "2", "3"], f"what a hook in the container sees: {lines}")
+    expect(err.read_text().splitlines() == [f"{point} again" for point in points], "standard error")
+    expect(err.stat().st_mode & 0o777 == 0o600, "its mode")
+
+    def lost(c):
+        change(c)
+        c["annotations"]["run.oci.hooks.stderr"] = str(o.dir / "absent/file")
+    o.refused(o.bundle(change=lost), "run.oci.hooks.stderr", "absent/file")
+
+
 def test_mounts(o):
     (o.dir / "host").mkdir()
     (o.dir / "host/file").write_text("shared")
