@@ -25,6 +25,12 @@ static bool absent(const struct json *o, const char *key)
 	return json_is(o, JSON_OBJECT) && (!json_get(o, key) || json_get(o, key)->type == JSON_NULL);
 }
 
+void default_pointed(struct arena *a, struct json *o, const char *key, const char *value)
+{
+	if (absent(o, key))
+		json_set_str(a, o, key, value);
+}
+
 void default_int(struct arena *a, struct json *o, const char *key, int64_t value)
 {
 	if (absent(o, key))

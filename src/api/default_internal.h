@@ -10,6 +10,8 @@ struct arena;
 struct json;
 
 void default_str(struct arena *a, struct json *o, const char *key, const char *value); /* also in place of "" */
+/* Where a pointer is: "" was meant. */
+void default_pointed(struct arena *a, struct json *o, const char *key, const char *value);
 void default_int(struct arena *a, struct json *o, const char *key, int64_t value);
 void default_bool(struct arena *a, struct json *o, const char *key, bool value);
 struct json *default_member(struct arena *a, struct json *o,

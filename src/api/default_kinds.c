@@ -55,13 +55,13 @@ static void service(struct arena *a, struct json *tree)
 	    (str_eq(type, "ClusterIP") && json_len(json_get(spec, "externalIPs"))))
 		default_str(a, spec, "externalTrafficPolicy", "Cluster");
 	if (!str_eq(type, "ExternalName"))
-		default_str(a, spec, "internalTrafficPolicy", "Cluster");
+		default_pointed(a, spec, "internalTrafficPolicy", "Cluster");
 	if (!balancer)
 		return;
 	default_bool(a, spec, "allocateLoadBalancerNodePorts", true);
 	EACH_ITEM(in, json_path(tree, "status.loadBalancer.ingress"))
 		if (!str_empty(json_path_str(in, "ip")))
-			default_str(a, in, "ipMode", "VIP");
+			default_pointed(a, in, "ipMode", "VIP");
 }
 
 static void namespace_(struct arena *a, struct json *tree)
@@ -90,10 +90,10 @@ static void persistent_volume(struct arena *a, struct json *tree)
 
 	default_str(a, default_member(a, tree, "status"), "phase", "Pending");
 	default_str(a, spec, "persistentVolumeReclaimPolicy", "Retain");
-	default_str(a, spec, "volumeMode", "Filesystem");
+	default_pointed(a, spec, "volumeMode", "Filesystem");
 	default_resource_list(a, json_get(spec, "capacity"));
 	if (json_get(spec, "hostPath"))
-		default_str(a, json_get(spec, "hostPath"), "type", "");
+		default_pointed(a, json_get(spec, "hostPath"), "type", "");
 }
 
 static void claim(struct arena *a, struct json *tree)
@@ -184,8 +184,8 @@ static void deployment(struct arena *a, struct json *tree)
 	default_str(a, strategy, "type", "RollingUpdate");
 	if (str_eq(json_path_str(strategy, "type"), "RollingUpdate")) {
 		struct json *rolling = default_member(a, strategy, "rollingUpdate");
-		default_str(a, rolling, "maxUnavailable", "25%");
-		default_str(a, rolling, "maxSurge", "25%");
+		default_pointed(a, rolling, "maxUnavailable", "25%");
+		default_pointed(a, rolling, "maxSurge", "25%");
 	}
 	default_int(a, spec, "revisionHistoryLimit", 10);
 	default_int(a, spec, "progressDeadlineSeconds", 600);
@@ -248,11 +248,11 @@ static void job(struct arena *a, struct json *tree)
 		default_int(a, spec, "completions", 1);
 	default_int(a, spec, "parallelism", 1);
 	default_int(a, spec, "backoffLimit", json_get(spec, "backoffLimitPerIndex") ? INT32_MAX : 6);
-	default_str(a, spec, "completionMode", "NonIndexed");
+	default_pointed(a, spec, "completionMode", "NonIndexed");
 	default_bool(a, spec, "manualSelector", false);
 	default_bool(a, spec, "suspend", false);
-	default_str(a, spec, "podReplacementPolicy",
-		    json_get(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
+	default_pointed(a, spec, "podReplacementPolicy",
+			json_get(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
 	EACH_ITEM(rule, json_path(spec, "podFailurePolicy.rules"))
 		EACH_ITEM(c, json_get(rule, "onPodConditions"))
 			default_str(a, c, "status", "True");
@@ -281,7 +281,7 @@ static void scaling_rules(struct arena *a, struct json *rules, bool up)
 
 	if (!json_is(rules, JSON_OBJECT))
 		return;
-	default_str(a, rules, "selectPolicy", "Max");
+	default_pointed(a, rules, "selectPolicy", "Max");
 	if (up)
 		default_int(a, rules, "stabilizationWindowSeconds", 0);
 	if (json_get(rules, "policies"))
@@ -337,7 +337,7 @@ static void policy_ports(struct arena *a, struct json *rules)
 {
 	EACH_ITEM(rule, rules)
 		EACH_ITEM(p, json_get(rule, "ports"))
-			default_str(a, p, "protocol", "TCP");
+			default_pointed(a, p, "protocol", "TCP");
 }
 
 static void network_policy(struct arena *a, struct json *tree)
@@ -356,7 +356,7 @@ static void network_policy(struct arena *a, struct json *tree)
 
 static void ingress_class(struct arena *a, struct json *tree)
 {
-	default_str(a, json_path(tree, "spec.parameters"), "scope", "Cluster");
+	default_pointed(a, json_path(tree, "spec.parameters"), "scope", "Cluster");
 }
 
 static void endpoint_slice(struct arena *a, struct json *tree)
@@ -364,9 +364,8 @@ static void endpoint_slice(struct arena *a, struct json *tree)
 	EACH_ITEM(p, json_get(tree, "ports")) {
 		if (!json_is(p, JSON_OBJECT))
 			continue;
-		if (!json_get(p, "name"))
-			json_set_str(a, p, "name", "");
-		default_str(a, p, "protocol", "TCP");
+		default_pointed(a, p, "name", "");
+		default_pointed(a, p, "protocol", "TCP");
 	}
 }
 
@@ -374,13 +373,13 @@ static void endpoint_slice(struct arena *a, struct json *tree)
 
 static void priority_class(struct arena *a, struct json *tree)
 {
-	default_str(a, tree, "preemptionPolicy", "PreemptLowerPriority");
+	default_pointed(a, tree, "preemptionPolicy", "PreemptLowerPriority");
 }
 
 static void storage_class(struct arena *a, struct json *tree)
 {
-	default_str(a, tree, "reclaimPolicy", "Delete");
-	default_str(a, tree, "volumeBindingMode", "Immediate");
+	default_pointed(a, tree, "reclaimPolicy", "Delete");
+	default_pointed(a, tree, "volumeBindingMode", "Immediate");
 }
 
 static void csi_driver(struct arena *a, struct json *tree)
@@ -393,7 +392,7 @@ static void csi_driver(struct arena *a, struct json *tree)
 	default_bool(a, spec, "requiresRepublish", false);
 	default_bool(a, spec, "seLinuxMount", false);
 	default_bool(a, spec, "preventPodSchedulingIfMissing", false);
-	default_str(a, spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+	default_pointed(a, spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
 	if (json_is(spec, JSON_OBJECT) && !json_len(json_get(spec, "volumeLifecycleModes")))
 		json_append(json_array_in(a, spec, "volumeLifecycleModes"), json_new_str(a, "Persistent"));
 }
@@ -427,7 +426,7 @@ static void priority_level(struct arena *a, struct json *tree)
 static void rule_scopes(struct arena *a, struct json *rules)
 {
 	EACH_ITEM(r, rules)
-		default_str(a, r, "scope", "*");
+		default_pointed(a, r, "scope", "*");
 }
 
 static void webhooks(struct arena *a, struct json *tree)
@@ -435,13 +434,13 @@ static void webhooks(struct arena *a, struct json *tree)
 	bool mutating = str_eq(json_path_str(tree, "kind"), "MutatingWebhookConfiguration");
 
 	EACH_ITEM(w, json_get(tree, "webhooks")) {
-		default_str(a, w, "failurePolicy", "Fail");
-		default_str(a, w, "matchPolicy", "Equivalent");
+		default_pointed(a, w, "failurePolicy", "Fail");
+		default_pointed(a, w, "matchPolicy", "Equivalent");
 		default_member(a, w, "namespaceSelector");
 		default_member(a, w, "objectSelector");
 		default_int(a, w, "timeoutSeconds", 10);
 		if (mutating)
-			default_str(a, w, "reinvocationPolicy", "Never");
+			default_pointed(a, w, "reinvocationPolicy", "Never");
 		rule_scopes(a, json_get(w, "rules"));
 		default_int(a, json_path(w, "clientConfig.service"), "port", 443);
 	}
@@ -449,7 +448,7 @@ static void webhooks(struct arena *a, struct json *tree)
 
 static void match_resources(struct arena *a, struct json *m)
 {
-	default_str(a, m, "matchPolicy", "Equivalent");
+	default_pointed(a, m, "matchPolicy", "Equivalent");
 	default_member(a, m, "namespaceSelector");
 	default_member(a, m, "objectSelector");
 	rule_scopes(a, json_get(m, "resourceRules"));
@@ -460,7 +459,7 @@ static void admission_policy(struct arena *a, struct json *tree)
 {
 	struct json *spec = json_get(tree, "spec");
 
-	default_str(a, spec, "failurePolicy", "Fail");
+	default_pointed(a, spec, "failurePolicy", "Fail");
 	match_resources(a, json_get(spec, "matchConstraints"));
 }
 
@@ -486,7 +485,8 @@ static void custom_resource_definition(struct arena *a, struct json *tree)
 		default_str(a, names, "singular", lower);
 		default_str(a, names, "listKind", arena_printf(a, "%sList", kind));
 	}
-	default_str(a, default_member(a, spec, "conversion"), "strategy", "None");
+	if (!json_get(spec, "conversion"))
+		default_pointed(a, default_member(a, spec, "conversion"), "strategy", "None");
 	default_int(a, json_path(spec, "conversion.webhook.clientConfig.service"), "port", 443);
 }
 

@@ -94,7 +94,7 @@ static void default_container(struct arena *a, struct json *c)
 
 void default_claim_spec(struct arena *a, struct json *spec)
 {
-	default_str(a, spec, "volumeMode", "Filesystem");
+	default_pointed(a, spec, "volumeMode", "Filesystem");
 	default_resource_list(a, json_path(spec, "resources.requests"));
 	default_resource_list(a, json_path(spec, "resources.limits"));
 }
@@ -116,7 +116,7 @@ static void default_volume(struct arena *a, struct json *v)
 	for (size_t i = 0; i < ARRAY_SIZE(with_mode); i++)
 		default_int(a, json_get(v, with_mode[i]), "defaultMode", 0644);
 	if (json_get(v, "hostPath"))
-		default_str(a, json_get(v, "hostPath"), "type", "");
+		default_pointed(a, json_get(v, "hostPath"), "type", "");
 	default_field_refs(a, json_path(v, "downwardAPI.items"));
 	EACH_ITEM(s, json_path(v, "projected.sources")) {
 		default_int(a, json_get(s, "serviceAccountToken"), "expirationSeconds", 3600);

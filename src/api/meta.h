@@ -77,6 +77,10 @@ bool meta_remove_condition(struct json *obj, const char *type);
 const char *name_check_dns1123_label(const char *s);
 const char *name_check_dns1123_subdomain(const char *s);
 const char *name_check_dns1035_label(const char *s);
+/* The same rules as the two of DNS 1123, where upstream generates its checks from the fields' declared formats: it
+ * words their lengths otherwise. */
+const char *name_check_short_name(const char *s);
+const char *name_check_long_name(const char *s);
 const char *name_check_path_segment(const char *s); /* for RBAC and other kinds whose names are free */
 const char *name_check_qualified(const char *s); /* [prefix/]name: label keys, annotation keys, finalizers, resources */
 const char *name_check_label_value(const char *s);

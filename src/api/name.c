@@ -39,13 +39,13 @@ static bool is_label(const char *s, size_t n)
 	return true;
 }
 
-static bool is_subdomain(const char *s)
+static bool is_subdomain(const char *s, size_t n)
 {
-	for (;;) {
-		const char *dot = strchrnul(s, '.');
-		if (!is_label(s, (size_t)(dot - s)))
+	for (const char *end = s + n;;) {
+		const char *dot = memchr(s, '.', (size_t)(end - s));
+		if (!is_label(s, (size_t)((dot ? dot : end) - s)))
 			return false;
-		if (!*dot)
+		if (!dot)
 			return true;
 		s = dot + 1;
 	}
@@ -56,27 +56,33 @@ static bool is_subdomain(const char *s)
 	"start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "              \
 	"'" SUBDOMAIN_RE "')"
 
+#define LABEL_FORM                                                                                                     \
+	"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "    \
+	"end "                                                                                                         \
+	"with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '" LABEL_RE "')"
+
 /* What is too long may have a bad form as well; each is told, on a line of its own. */
 #define TELL(is_long, LONG, is_bad, BAD) ((is_long) ? (is_bad) ? LONG "\n" BAD : LONG : (is_bad) ? BAD : NULL)
 #define LONGER(s, max) (strlen(s) > (max))
 #define LONG_LABEL "must be no more than 63 characters"
 #define LONG_SUBDOMAIN "must be no more than 253 characters"
+#define LABEL_BYTES "must be no more than 63 bytes" /* the newer words for the same */
+#define SUBDOMAIN_BYTES "must be no more than 253 bytes"
+
+/* of a label; LONG says that it is too long */
+#define TELL_LABEL(s, LONG) TELL(LONGER(s, NAME_MAX_DNS_LABEL), LONG, !is_label(s, strlen(s)), LABEL_FORM)
+#define DOTS "must not contain dots"
 
 const char *name_check_dns1123_label(const char *s)
 {
-	bool is_long = LONGER(s, NAME_MAX_DNS_LABEL), is_bad = !is_label(s, strlen(s));
-
-	if (is_bad && is_subdomain(s))
-		return TELL(is_long, LONG_LABEL, true, "must not contain dots");
-	return TELL(is_long, LONG_LABEL, is_bad,
-		    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
-		    "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
-		    "validation is '" LABEL_RE "')");
+	if (strchr(s, '.') && is_subdomain(s, strlen(s)))
+		return TELL(LONGER(s, NAME_MAX_DNS_LABEL), LONG_LABEL, true, DOTS);
+	return TELL_LABEL(s, LONG_LABEL);
 }
 
 const char *name_check_dns1123_subdomain(const char *s)
 {
-	return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), LONG_SUBDOMAIN, !is_subdomain(s), SUBDOMAIN_FORM);
+	return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), LONG_SUBDOMAIN, !is_subdomain(s, strlen(s)), SUBDOMAIN_FORM);
 }
 
 const char *name_check_dns1035_label(const char *s)
@@ -85,6 +91,18 @@ const char *name_check_dns1035_label(const char *s)
 		    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
 		    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
 		    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')");
+}
+
+const char *name_check_long_name(const char *s)
+{
+	return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), SUBDOMAIN_BYTES, !is_subdomain(s, strlen(s)), SUBDOMAIN_FORM);
+}
+
+const char *name_check_short_name(const char *s)
+{
+	if (strchr(s, '.') && is_subdomain(s, strlen(s)))
+		return TELL(LONGER(s, NAME_MAX_DNS_LABEL), LABEL_BYTES, true, DOTS);
+	return TELL_LABEL(s, LABEL_BYTES);
 }
 
 const char *name_check_path_segment(const char *s)
@@ -118,42 +136,41 @@ static bool is_name_part(const char *s)
 	"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "                        \
 	"'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 
-static const char *check_prefix_part(const char *s, size_t n)
+/* Lines of complaints, kept until the same thread asks of another name. */
+static void tell(char *told, size_t size, const char *line)
 {
-	char prefix[NAME_MAX_DNS_SUBDOMAIN + 1];
+	size_t n = strlen(told);
 
-	if (!n)
-		return "prefix part must be non-empty\nprefix part " SUBDOMAIN_FORM;
-	if (n > NAME_MAX_DNS_SUBDOMAIN)
-		return "prefix part " LONG_SUBDOMAIN;
-	memcpy(prefix, s, n);
-	prefix[n] = 0;
-	return is_subdomain(prefix) ? NULL : "prefix part " SUBDOMAIN_FORM;
-}
-
-static const char *check_name_part(const char *name)
-{
-	if (!*name)
-		return "name part must be non-empty\nname part " NAME_FORM;
-	return TELL(LONGER(name, NAME_MAX_DNS_LABEL), "name part " LONG_LABEL, !is_name_part(name),
-		    "name part " NAME_FORM);
+	snprintf(told + n, size - n, "%s%s", n ? "\n" : "", line);
 }
 
 const char *name_check_qualified(const char *s)
 {
-	const char *slash = strchr(s, '/'), *why = NULL;
+	static _Thread_local char told[1024]; /* more than all together */
+	const char *slash = strchr(s, '/'), *name = slash ? slash + 1 : s;
 
-	if (slash && strchr(slash + 1, '/'))
-		return "a qualified name " NAME_FORM
+	told[0] = 0;
+	if (slash && strchr(name, '/'))
+		return "a valid label key " NAME_FORM
 		       " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
-	if (slash)
-		why = check_prefix_part(s, (size_t)(slash - s));
-	return why ? why : check_name_part(slash ? slash + 1 : s);
+	if (slash == s)
+		tell(told, sizeof(told), "prefix part must be non-empty");
+	if (slash && slash - s > NAME_MAX_DNS_SUBDOMAIN)
+		tell(told, sizeof(told), "prefix part " SUBDOMAIN_BYTES);
+	if (slash && slash != s && !is_subdomain(s, (size_t)(slash - s)))
+		tell(told, sizeof(told), "prefix part " SUBDOMAIN_FORM);
+	if (!*name)
+		tell(told, sizeof(told), "name part must be non-empty");
+	if (LONGER(name, NAME_MAX_DNS_LABEL))
+		tell(told, sizeof(told), "name part " LABEL_BYTES);
+	if (!is_name_part(name))
+		tell(told, sizeof(told), "name part " NAME_FORM);
+	return *told ? told : NULL;
 }
 
 const char *name_check_label_value(const char *s)
 {
-	return TELL(LONGER(s, NAME_MAX_DNS_LABEL), LONG_LABEL, *s && !is_name_part(s),
+	return TELL(LONGER(s, NAME_MAX_DNS_LABEL), LABEL_BYTES, *s && !is_name_part(s),
 		    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
 		    "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', "
 		    "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')");

@@ -14,12 +14,6 @@
 
 /* ---- names of objects ---- */
 
-static const char *name_check_cron_job(const char *s)
-{
-	/* Its jobs' names add 11 characters and must fit a label. */
-	return strlen(s) > 52 ? "must be no more than 52 characters" : name_check_dns1123_subdomain(s);
-}
-
 static const char *name_check_ip(const char *s)
 {
 	return rule_ip(s);
@@ -35,48 +29,99 @@ static const char *name_check_trust_bundle(const char *s)
 	return name_check_dns1123_subdomain(last ? last + 1 : s);
 }
 
-static const struct {
+typedef const char *name_fn(const char *);
+
+static const struct name_rule {
 	const char *group, *kind;
-	const char *(*rule)(const char *);
+	name_fn *name, *prefix; /* of metadata.name and metadata.generateName */
 } name_rules[] = {
-    {"", "Namespace", name_check_dns1123_label},
-    {"", "Service", name_check_dns1123_label}, /* since v1.37; before it had to begin with a letter */
-    {"", "Event", name_check_path_segment},    /* made of the name of anything */
-    {"rbac.authorization.k8s.io", "Role", name_check_path_segment},
-    {"rbac.authorization.k8s.io", "ClusterRole", name_check_path_segment},
-    {"rbac.authorization.k8s.io", "RoleBinding", name_check_path_segment},
-    {"rbac.authorization.k8s.io", "ClusterRoleBinding", name_check_path_segment},
-    {"apiregistration.k8s.io", "APIService", name_check_path_segment},
-    {"certificates.k8s.io", "ClusterTrustBundle", name_check_trust_bundle},
-    {"certificates.k8s.io", "CertificateSigningRequest", name_check_path_segment},
-    {"storage.k8s.io", "CSIDriver", rule_csi_driver},
-    {"apps", "StatefulSet", name_check_dns1123_label}, /* its pods' names are made of it */
-    {"batch", "CronJob", name_check_cron_job},
-    {"networking.k8s.io", "IPAddress", name_check_ip},
+    {"", "Namespace", name_check_dns1123_label, name_check_dns1123_label},
+    {"", "Service", name_check_dns1123_label, name_check_dns1123_label}, /* once they had to begin with a letter */
+    {"", "Event", name_check_path_segment, name_check_path_segment},	 /* made of the name of anything */
+    {"", "ReplicationController", name_check_long_name, name_check_path_segment},
+    {"rbac.authorization.k8s.io", "Role", name_check_path_segment, name_check_path_segment},
+    {"rbac.authorization.k8s.io", "ClusterRole", name_check_path_segment, name_check_path_segment},
+    {"rbac.authorization.k8s.io", "RoleBinding", name_check_path_segment, name_check_path_segment},
+    {"rbac.authorization.k8s.io", "ClusterRoleBinding", name_check_path_segment, name_check_path_segment},
+    {"apiregistration.k8s.io", "APIService", name_check_path_segment, name_check_path_segment},
+    {"certificates.k8s.io", "ClusterTrustBundle", name_check_trust_bundle, name_check_trust_bundle},
+    {"certificates.k8s.io", "CertificateSigningRequest", name_check_path_segment, name_check_path_segment},
+    {"apps", "StatefulSet", name_check_dns1123_label, name_check_dns1123_label}, /* its pods' names are made of it */
+    {"networking.k8s.io", "IPAddress", name_check_ip, name_check_ip},
+    {"policy", "PodDisruptionBudget", name_check_path_segment, name_check_path_segment},
+    {"resource.k8s.io", "DeviceClass", name_check_long_name, name_check_path_segment},
+    {NULL, NULL, name_check_dns1123_subdomain, name_check_dns1123_subdomain},
 };
 
-static const char *(*name_rule(const struct resource *r))(const char *)
+static const struct name_rule *name_rule(const struct resource *r)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(name_rules); i++)
-		if (str_eq(name_rules[i].kind, r->kind) && str_eq(name_rules[i].group, r->group))
-			return name_rules[i].rule;
-	return name_check_dns1123_subdomain;
+	const struct name_rule *rule = name_rules;
+
+	while (rule->kind && !(str_eq(rule->kind, r->kind) && str_eq(rule->group, r->group)))
+		rule++;
+	return rule;
+}
+
+/* Kinds that are checked anew, names and all, when they are replaced. Of the others' names an update only says that
+ * they may not change. */
+static bool checked_anew(const struct resource *r)
+{
+	static const char *const kinds[] = {"ConfigMap",
+					    "Endpoints",
+					    "LimitRange",
+					    "Namespace",
+					    "Node",
+					    "PersistentVolumeClaim",
+					    "PersistentVolume",
+					    "Pod",
+					    "Secret",
+					    "ServiceAccount",
+					    "ControllerRevision",
+					    "ClusterTrustBundle",
+					    "Ingress",
+					    "IngressClass",
+					    "IPAddress",
+					    "CSINode",
+					    "CSIStorageCapacity",
+					    "StorageClass",
+					    "VolumeAttachment",
+					    "VolumeAttributesClass",
+					    "EndpointSlice",
+					    "FlowSchema",
+					    "PriorityLevelConfiguration",
+					    "MutatingAdmissionPolicy",
+					    "MutatingAdmissionPolicyBinding",
+					    "MutatingWebhookConfiguration",
+					    "ValidatingAdmissionPolicy",
+					    "ValidatingAdmissionPolicyBinding",
+					    "ValidatingWebhookConfiguration",
+					    "ResourceClaim",
+					    "ResourceClaimTemplate",
+					    "RuntimeClass",
+					    "StorageVersionMigration",
+					    NULL};
+
+	return !r->custom && str_in(r->kind, kinds);
 }
 
 /* ---- metadata ---- */
 
-static void check_name_and_namespace(struct check *c, const struct json *meta)
+/* anew: with all that holds on create */
+static void check_name_and_namespace(struct check *c, const struct json *meta, bool anew)
 {
 	const char *name = str_or(json_path_str(meta, "name"), ""), *ns = str_or(json_path_str(meta, "namespace"), "");
 	const char *generate = str_or(json_path_str(meta, "generateName"), "");
-	/* A name that is there is only not to lead elsewhere. */
-	const char *(*rule)(const char *) = c->old ? name_check_path_segment : name_rule(c->resource), *why;
+	const struct name_rule *rule = name_rule(c->resource);
+	const char *why;
 
-	if (*generate && (why = name_check_prefix(rule, generate)))
+	/* A name that is there is only not to lead elsewhere. */
+	if (*generate && c->old && (why = name_check_path_segment(generate)))
+		bad_invalid_str(c, "metadata.generateName", generate, why);
+	if (*generate && (!c->old || anew) && (why = name_check_prefix(rule->prefix, generate)))
 		bad_invalid_str(c, "metadata.generateName", generate, why);
 	if (!*name)
 		bad_required(c, "metadata.name", "name or generateName is required");
-	else if ((why = rule(name)))
+	else if ((why = c->old ? name_check_path_segment(name) : rule->name(name)))
 		bad_invalid_str(c, "metadata.name", name, why);
 	if (!c->resource->namespaced) {
 		if (*ns)
@@ -158,11 +203,11 @@ static void check_finalizers(struct check *c, const struct json *finalizers)
 	}
 }
 
-static void check_metadata(struct check *c)
+static void check_metadata(struct check *c, bool anew)
 {
 	const struct json *meta = json_get(c->tree, "metadata");
 
-	check_name_and_namespace(c, meta);
+	check_name_and_namespace(c, meta, anew);
 	min_in(c, "metadata", meta, "generation", 0);
 	check_labels(c, "metadata.labels", json_get(meta, "labels"));
 	check_annotations(c, "metadata.annotations", json_get(meta, "annotations"));
@@ -202,23 +247,45 @@ static void check_metadata_update(struct check *c)
 
 static void check_type(struct check *c, const struct type *t, const char *path, const struct json *v);
 
-static void check_enum(struct check *c, const struct field *f, const char *path, const struct json *v)
+/* Where upstream names the values in another order than the alphabet's, or not all of them. */
+static const char *const *named_values(const struct type *t, const struct field *f)
+{
+	static const struct {
+		const char *type, *field, *values[4];
+	} named[] = {
+	    {"batch.v1.JobSpec", "completionMode", {"NonIndexed", "Indexed"}},
+	    {"scheduling.v1.PriorityClass", "preemptionPolicy", {"PreemptLowerPriority", "Never"}},
+	    {"admissionregistration.v1.MutatingWebhook", "sideEffects", {"None", "NoneOnDryRun"}},
+	    {"admissionregistration.v1.ValidatingWebhook", "sideEffects", {"None", "NoneOnDryRun"}},
+	};
+	const char *name = str_after(t->name, "io.k8s.api.");
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(named); i++)
+		if (str_eq(named[i].type, name) && str_eq(named[i].field, f->name))
+			return named[i].values;
+	return f->enum_values;
+}
+
+static void check_enum(struct check *c, const struct type *t, const struct field *f, const char *path,
+		       const struct json *v)
 {
 	bool meant = v->len || f->pointer || f->shape != SHAPE_SINGLE; /* otherwise empty is absent */
 
 	if (v->type == JSON_STRING && meant && !str_in(v->str, f->enum_values))
-		bad_unsupported(c, path, v->str, f->enum_values);
+		bad_unsupported(c, path, v->str, named_values(t, f));
 }
 
-static void check_value(struct check *c, const struct field *f, const char *path, const struct json *v)
+static void check_value(struct check *c, const struct type *t, const struct field *f, const char *path,
+			const struct json *v)
 {
 	if (f->kind == FIELD_STRUCT && f->type)
 		check_type(c, f->type, path, v);
 	else if (f->kind == FIELD_STRING && f->enum_values)
-		check_enum(c, f, path, v);
+		check_enum(c, t, f, path, v);
 }
 
-static void check_field(struct check *c, const struct field *f, const char *path, const struct json *o)
+static void check_field(struct check *c, const struct type *t, const struct field *f, const char *path,
+			const struct json *o)
 {
 	const struct json *v = json_get(o, f->name);
 	size_t i = 0;
@@ -227,13 +294,13 @@ static void check_field(struct check *c, const struct field *f, const char *path
 		return;
 	const char *at = *path ? PATH(c, "%s.%s", path, f->name) : f->name;
 	if (f->shape == SHAPE_SINGLE) {
-		check_value(c, f, at, v);
+		check_value(c, t, f, at, v);
 	} else if (f->shape == SHAPE_LIST && v->type == JSON_ARRAY) {
 		JSON_EACH(e, v)
-			check_value(c, f, PATH(c, "%s[%zu]", at, i++), e);
+			check_value(c, t, f, PATH(c, "%s[%zu]", at, i++), e);
 	} else if (f->shape == SHAPE_MAP && v->type == JSON_OBJECT) {
 		JSON_EACH(e, v)
-			check_value(c, f, PATH(c, "%s[%s]", at, e->key), e);
+			check_value(c, t, f, PATH(c, "%s[%s]", at, e->key), e);
 	}
 }
 
@@ -269,7 +336,7 @@ static void check_type(struct check *c, const struct type *t, const char *path, 
 		if (f->embedded)
 			check_type(c, f->type, path, v);
 		else if (*path || (!str_eq(f->name, "status") && !str_eq(f->name, "metadata")))
-			check_field(c, f, path, v);
+			check_field(c, t, f, path, v);
 	}
 }
 
@@ -293,11 +360,23 @@ int validate_create(const struct resource *r, const struct json *tree, struct st
 {
 	struct check c = {.err = err, .resource = r, .tree = tree};
 
-	check_metadata(&c);
+	check_metadata(&c, true);
 	if (r->type)
 		check_type(&c, r->type, "", tree);
 	check_rules(&c, NULL);
 	return finish(&c);
+}
+
+/* Does it differ in anything but metadata and status? What was stored may stay as it is. */
+static bool content_differs(const struct json *tree, const struct json *old)
+{
+	static const char *const aside[] = {"apiVersion", "kind", "metadata", "status", NULL};
+
+	JSON_EACH(v, tree) {
+		if (!str_in(v->key, aside) && !json_equal(v, json_get(old, v->key)))
+			return true;
+	}
+	return false;
 }
 
 int validate_update(const struct resource *r, const struct json *tree, const struct json *old, const char *subresource,
@@ -305,7 +384,7 @@ int validate_update(const struct resource *r, const struct json *tree, const str
 {
 	struct check c = {.err = err, .resource = r, .tree = tree, .old = old};
 
-	check_metadata(&c);
+	check_metadata(&c, !subresource && checked_anew(r));
 	check_metadata_update(&c);
 	if (str_eq(subresource, "status")) {
 		if (*r->group)
@@ -313,7 +392,7 @@ int validate_update(const struct resource *r, const struct json *tree, const str
 		else
 			check_core_status(&c);
 	} else if (!str_eq(subresource, "binding")) {
-		if (r->type && !json_equal(json_get(tree, "spec"), json_get(old, "spec")))
+		if (r->type && content_differs(tree, old))
 			check_type(&c, r->type, "", tree);
 		check_rules(&c, subresource);
 	}

@@ -79,7 +79,8 @@ static const struct rule webhook_rules[] = {
 	    VALUES(kind, "spec.paramRef?.parameterNotFoundAction", not_found_actions),                                 \
 	    NAME(kind, "spec.paramRef?.namespace", name_check_dns1123_label)
 
-static const char *const not_found_actions[] = {"Allow", "Deny", NULL};
+static const char *const refusal_reasons[] = {"Forbidden", "Invalid", "RequestEntityTooLarge", NULL};
+static const char *const not_found_actions[] = {"Deny", "Allow", NULL};
 
 static const struct rule rules[] = {
     WEBHOOKS(MUTATING),
@@ -87,6 +88,7 @@ static const struct rule rules[] = {
     POLICY(VAP),
     REQUIRED_TEXT(VAP, "spec.validations[].expression", "expression is not specified"),
     NAME(VAP, "spec.validations[].message", rule_one_line),
+    VALUES(VAP, "spec.validations[].reason", refusal_reasons),
     ITEMS(VAP, "spec.auditAnnotations", AUDIT_ANNOTATIONS_MAX),
     REQUIRED(VAP, "spec.auditAnnotations[].key"),
     NAME(VAP, "spec.auditAnnotations[].key", name_check_qualified),

@@ -325,12 +325,16 @@ static const char *zone_fault(struct check *c, const char *zone)
 	return known ? NULL : PATH(c, "unknown time zone %s", zone);
 }
 
+#define CRON_NAME_MAX 52 /* its jobs' names add 11 characters and must fit a label */
+
 static void check_cron_job(struct check *c)
 {
 	static const char *const not_true[] = {"nil", "false", NULL};
 	const struct json *spec = json_path(c->tree, "spec.jobTemplate.spec");
 	const struct json *zone = json_path(c->tree, "spec.timeZone");
 
+	if (!c->old && strlen(meta_name(c->tree)) > CRON_NAME_MAX)
+		bad_invalid_str(c, "metadata.name", meta_name(c->tree), "must be no more than 52 characters");
 	check_schedule(c);
 	if (zone && !(c->old && json_equal(zone, json_path(c->old, "spec.timeZone")))) {
 		const char *why = zone_fault(c, str_or(json_str(zone), ""));

@@ -271,8 +271,7 @@ static void check_definition(struct check *c)
 		   *group = str_or(json_path_str(spec, "group"), "");
 	const char *kind = json_path_str(names, "kind");
 
-	if (!str_eq(meta_name(c->tree), PATH(c, "%s.%s", plural, group)))
-		bad_invalid_str(c, "metadata.name", meta_name(c->tree), "must be spec.names.plural+\".\"+spec.group");
+	check_derived_name(c, PATH(c, "%s.%s", plural, group), "must be spec.names.plural+\".\"+spec.group");
 	if (*group && !strchr(group, '.'))
 		bad_invalid_str(c, "spec.group", group, "should be a domain with at least one dot");
 	if (!str_empty(kind) && str_eq(kind, json_path_str(names, "listKind")))

@@ -157,9 +157,8 @@ static void check_api_service(struct check *c)
 	    PATH(c, "%s.%s", str_or(json_path_str(spec, "version"), ""), str_or(json_path_str(spec, "group"), ""));
 	bool insecure = json_path_bool(spec, "insecureSkipTLSVerify", false);
 
-	if (!str_eq(meta_name(c->tree), want))
-		bad_invalid_str(c, "metadata.name", meta_name(c->tree),
-				PATH(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", want));
+	if (!strchr(meta_name(c->tree), '/'))
+		check_derived_name(c, want, PATH(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", want));
 	check_priority(c, "groupPriorityMinimum", 20000, "must be positive and less than 20000");
 	check_priority(c, "versionPriority", 1000, "must be positive and less than 1000");
 	if (!json_get(spec, "service")) {

@@ -87,7 +87,6 @@ static const struct rule rules[] = {
     FIXED(ATTRIBUTES, "driverName", "updates to driverName are forbidden."),
     FIXED(ATTRIBUTES, "parameters", "updates to parameters are forbidden."),
 
-    BYTES(DRIVER, "metadata.name", DRIVER_NAME_BYTES_MAX),
     REQUIRED(DRIVER, "spec.attachRequired"),
     REQUIRED(DRIVER, "spec.podInfoOnMount"),
     REQUIRED(DRIVER, "spec.storageCapacity"),

@@ -131,6 +131,18 @@ bool check_immutable(struct check *c, const char *path, const char *dotted)
 	return false;
 }
 
+void check_derived_name(struct check *c, const char *want, const char *why)
+{
+	static const char *const members[] = {"name", "generateName"};
+	const struct json *meta = json_get(c->tree, "metadata");
+
+	for (size_t i = 0; i < ARRAY_SIZE(members) && !c->old; i++) {
+		const char *name = json_path_str(meta, members[i]);
+		if (!str_empty(name) && !str_eq(name, want))
+			bad_invalid_str(c, PATH(c, "metadata.%s", members[i]), name, why);
+	}
+}
+
 /* ---- members ---- */
 
 const char *member_path(struct check *c, const char *at, const char *key)

@@ -49,13 +49,13 @@ struct write_op {
 	const struct strategy *strategy; /* never NULL */
 	const char *ns, *name;		 /* never NULL; name "" until generated */
 	const char *key;
-	struct object *old;    /* held; NULL on create */
-	struct json *old_tree; /* storage version, not to be changed */
-	struct json *tree;     /* what will be stored */
-	bool lazy, renewal;    /* as in store_write */
-	bool created;
-	bool removing;	  /* the store write is a deletion */
-	bool return_tree; /* answer with `answer` instead of the object */
+	struct object *old;	 /* held; NULL on create */
+	struct json *old_tree;	 /* storage version, not to be changed */
+	struct json *tree;	 /* what will be stored */
+	bool lazy, renewal;	 /* as in store_write */
+	bool created, generated; /* generated: the name is, from generateName */
+	bool removing;		 /* the store write is a deletion */
+	bool return_tree;	 /* answer with `answer` instead of the object */
 	struct json *answer;
 	/* What the strategy claimed for this write, given back when it fails. */
 	const char *claimed_ip;
@@ -107,6 +107,7 @@ struct strategy {
 	void (*review)(struct write_op *op);
 	bool orphans;				    /* dependents stay when the delete doesn't say */
 	bool keeps_status;			    /* status may be given on create */
+	bool names_nameless;			    /* what comes without a name gets a UUID for one */
 	const struct subresource_ops *subresources; /* ends with name NULL */
 };
 
@@ -119,7 +120,7 @@ extern const struct strategy strategy_pods, strategy_services, strategy_namespac
     strategy_serviceaccounts, strategy_csrs, strategy_pvs, strategy_pvcs, strategy_bindings, strategy_jobs,
     strategy_replicationcontrollers, strategy_device_taint_rules, strategy_daemon_sets, strategy_self_subject_access,
     strategy_subject_access, strategy_local_subject_access, strategy_self_subject_rules, strategy_token_reviews,
-    strategy_self_subject, strategy_definitions;
+    strategy_self_subject, strategy_definitions, strategy_limit_ranges;
 extern const struct subresource_ops scale_ops;
 /* The old object with the metadata that a write of its status may bring. */
 struct json *metadata_merge(struct write_op *op, const struct json *old, const struct json *sent);

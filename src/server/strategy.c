@@ -16,6 +16,7 @@ static const struct strategy *const strategies[] = {
     &strategy_services,
     &strategy_namespaces,
     &strategy_nodes,
+    &strategy_limit_ranges,
     &strategy_secrets,
     &strategy_serviceaccounts,
     &strategy_csrs,

@@ -49,6 +49,8 @@ const struct strategy strategy_secrets = {.group = "", .plural = "secrets", .fol
 const struct strategy strategy_replicationcontrollers = {
     .group = "", .plural = "replicationcontrollers", .orphans = true};
 
+const struct strategy strategy_limit_ranges = {.group = "", .plural = "limitranges", .names_nameless = true};
+
 /* ---- a taint's time is that of its effect: another effect counts anew, unless the client says since when ---- */
 
 static void restart_taint(struct write_op *op)

@@ -24,6 +24,7 @@
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "server/event_ttl.h"
 #include "server/registry_internal.h"
@@ -177,14 +178,20 @@ static int set_name(struct write_op *op, struct status *err)
 	const char *name = meta_name(op->tree);
 	if (!*name && !str_empty(base)) {
 		op->name = name_generate(op->arena, base);
+		op->generated = true;
 		json_set_str(op->arena, meta, "name", op->name);
 		return 0;
 	}
 	if (*op->name && *name && !str_eq(op->name, name))
 		return status_set(err, 400, "the name of the object (%s) does not match the name on the URL (%s)", name,
 				  op->name);
-	if (!*name && *op->name)
+	char uuid[UUID_LEN + 1];
+	if (!*name && !*op->name && op->strategy->names_nameless) {
+		uuid_make(uuid);
+		json_set_str(op->arena, meta, "name", uuid);
+	} else if (!*name && *op->name) {
 		json_set_str(op->arena, meta, "name", op->name);
+	}
 	op->name = meta_name(op->tree);
 	if (!*op->name) {
 		status_cause(err, "FieldValueRequired", "metadata.name",
@@ -219,6 +226,24 @@ static void stored(void *arg, enum store_error result, struct object *obj)
 	op_finish(op, op->created ? 201 : op->code ? op->code : 200, obj);
 }
 
+/* The name is another object's, which may be about to go. */
+static void tell_taken(struct write_op *op)
+{
+	const struct object *o = store_get_latest(op->reg->store, op->key);
+	bool generated = op->created && !str_empty(json_path_str(op->tree, "metadata.generateName"));
+
+	status_already_exists(&op->err, op->row->group, op->row->plural, op->name);
+	if (generated)
+		op->err.retry_after_s = 1;
+	if (!generated && !(o && o->deleting))
+		return;
+	char *plain = op->err.message;
+	op->err.message =
+	    xasprintf("%s%s%s", o && o->deleting ? "object is being deleted: " : "", plain,
+		      generated ? ", the server was not able to generate a unique name for the object" : "");
+	free(plain);
+}
+
 void op_store_result(struct write_op *op, enum store_error e)
 {
 	const struct resource *r = op->row;
@@ -229,7 +254,7 @@ void op_store_result(struct write_op *op, enum store_error e)
 		    "the object has been modified; please apply your changes to the latest version and try again");
 		break;
 	case STORE_EXISTS:
-		status_already_exists(&op->err, r->group, r->plural, op->name);
+		tell_taken(op);
 		break;
 	case STORE_MISSING:
 		status_not_found(&op->err, r->group, r->plural, op->name);
@@ -464,14 +489,13 @@ static void create_tree(struct write_op *op)
 	}
 	op->lazy = is_lazy(op);
 	struct json *meta = json_get(op->tree, "metadata");
-	bool generated = !str_empty(json_path_str(meta, "generateName"));
 	for (int i = 0;; i++) {
 		make_key(op);
 		enum store_error e =
 		    op->req.dry_run && store_get_latest(op->reg->store, op->key) ? STORE_EXISTS : op_store(op, 0);
 		if (e == STORE_OK)
 			return;
-		if (e != STORE_EXISTS || !generated || i == GENERATE_NAME_TRIES) {
+		if (e != STORE_EXISTS || !op->generated || i == GENERATE_NAME_TRIES) {
 			op_store_result(op, e);
 			return;
 		}

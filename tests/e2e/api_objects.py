@@ -109,6 +109,23 @@ def test_warnings(api):
     assert warned == ['299 - "spec.externalIPs is deprecated and may no longer be implemented in some clusters"'], warned
 
 
+def test_names(api):
+    """A name that is given isn't generated; a LimitRange without one gets one."""
+    body = {"metadata": {"name": "given", "generateName": "gen-"}}
+    api.do("POST", base.MAPS, body, 201)
+    taken = api.do("POST", base.MAPS, body, 409)
+    assert taken["message"] == ('configmaps "given" already exists, the server was not able to generate a unique name for the object'), taken
+    assert taken["details"]["retryAfterSeconds"] == 1, taken
+    body["metadata"]["finalizers"] = ["example.com/f"]
+    api.do("PUT", base.MAPS + "/given", body)
+    api.do("DELETE", base.MAPS + "/given")
+    taken = api.do("POST", base.MAPS, {"metadata": {"name": "given"}}, 409)
+    assert taken["message"] == 'object is being deleted: configmaps "given" already exists', taken
+    api.do("PUT", base.MAPS + "/given", {"metadata": {"name": "given"}})
+    made = api.do("POST", "/api/v1/namespaces/default/limitranges?dryRun=All", {"spec": {"limits": []}}, 201)
+    assert len(made["metadata"]["name"]) == 36, made
+
+
 def test_negative_grace(api):
     made = api.do("POST", base.PODS + "?dryRun=All", base.pod("grace", terminationGracePeriodSeconds=-1), 201)
     assert made["spec"]["terminationGracePeriodSeconds"] == 1, made["spec"]
