@@ -24,17 +24,18 @@ static const char *const column_formats[] = {"byte",  "date",  "date-time", "dou
 
 static const char *rule_kind(const char *s)
 {
+	static _Thread_local char told[512]; /* more than all together */
 	char lower[NAME_MAX_DNS_LABEL + 2];
 	size_t n = 0;
 
 	for (; s[n] && n + 1 < sizeof(lower); n++)
 		lower[n] = (char)tolower((unsigned char)s[n]);
 	lower[n] = 0;
-	return name_check_dns1035_label(lower)
-		   ? "may have mixed case, but should otherwise match: a DNS-1035 label must "
-		     "consist of lower case alphanumeric characters or '-', start with an "
-		     "alphabetic character, and end with an alphanumeric character"
-		   : NULL;
+	const char *why = name_check_dns1035_label(lower);
+	snprintf(told, sizeof(told), "may have mixed case, but should otherwise match: %s", str_or(why, ""));
+	for (char *line = told; (line = strchr(line, '\n'));)
+		*line = ',';
+	return why ? told : NULL;
 }
 
 static const char *rule_json_path(const char *s)
@@ -44,21 +45,33 @@ static const char *rule_json_path(const char *s)
 	return strpbrk(s, "[]") ? "must be a json path in the dot notation" : NULL;
 }
 
+/* kind and listKind may not be the same: what is told apart by them would be ambiguous. */
+static void check_list_kind(struct check *c, const char *at, const struct json *names)
+{
+	const char *kind = json_path_str(names, "kind");
+
+	if (!str_empty(kind) && str_eq(kind, json_path_str(names, "listKind")))
+		bad_invalid(c, PATH(c, "%s.listKind", at), json_get(names, "listKind"),
+			    "kind and listKind may not be the same");
+}
+
+#define NAMES(kind, at)                                                                                                \
+	NAME_OR_EMPTY(kind, at ".plural", name_check_dns1035_label),                                                   \
+	    NAME_OR_EMPTY(kind, at ".singular", name_check_dns1035_label), NAME_OR_EMPTY(kind, at ".kind", rule_kind), \
+	    NAME_OR_EMPTY(kind, at ".listKind", rule_kind), NAME(kind, at ".shortNames[]", name_check_dns1035_label),  \
+	    NAME(kind, at ".categories[]", name_check_dns1035_label), CALL(kind, at, check_list_kind)
+
 static const struct rule rules[] = {
     REQUIRED(CRD, "spec.group"),
     NAME(CRD, "spec.group", name_check_dns1123_subdomain),
     REQUIRED(CRD, "spec.scope"),
     VALUES(CRD, "spec.scope", scopes),
+    NAMES(CRD, "spec.names"),
+    NAMES(CRD, "status.acceptedNames"),
     REQUIRED(CRD, "spec.names.plural"),
     REQUIRED(CRD, "spec.names.singular"),
     REQUIRED(CRD, "spec.names.kind"),
     REQUIRED(CRD, "spec.names.listKind"),
-    NAME(CRD, "spec.names.plural", name_check_dns1035_label),
-    NAME(CRD, "spec.names.singular", name_check_dns1035_label),
-    NAME(CRD, "spec.names.kind", rule_kind),
-    NAME(CRD, "spec.names.listKind", rule_kind),
-    NAME(CRD, "spec.names.shortNames[]", name_check_dns1035_label),
-    NAME(CRD, "spec.names.categories[]", name_check_dns1035_label),
     NAME(CRD, "spec.versions[].name", name_check_dns1035_label),
     REQUIRED(CRD, "spec.versions[].name"),
     IMMUTABLE(CRD, "spec.group"),
@@ -264,34 +277,7 @@ static void check_approval(struct check *c, const char *group)
 				"https://github.com/kubernetes/enhancements/pull/1111");
 }
 
-static void check_definition(struct check *c)
-{
-	const struct json *spec = json_get(c->tree, "spec"), *names = json_get(spec, "names");
-	const char *plural = str_or(json_path_str(names, "plural"), ""),
-		   *group = str_or(json_path_str(spec, "group"), "");
-	const char *kind = json_path_str(names, "kind");
-
-	check_derived_name(c, PATH(c, "%s.%s", plural, group), "must be spec.names.plural+\".\"+spec.group");
-	if (*group && !strchr(group, '.'))
-		bad_invalid_str(c, "spec.group", group, "should be a domain with at least one dot");
-	if (!str_empty(kind) && str_eq(kind, json_path_str(names, "listKind")))
-		bad_invalid(c, "spec.names.listKind", json_get(names, "listKind"),
-			    "kind and listKind may not be the same");
-	check_versions(c, json_get(spec, "versions"));
-	check_conversion(c, json_get(spec, "conversion"));
-	check_approval(c, group);
-	if (json_path_bool(spec, "preserveUnknownFields", false))
-		bad_invalid(c, "spec.preserveUnknownFields", json_get(spec, "preserveUnknownFields"),
-			    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
-			    "spec.versions[*].schema instead");
-	/* Once established, what is stored and served under these names cannot move. */
-	if (str_eq(meta_condition_status(c->old, "Established"), "True")) {
-		check_immutable(c, "spec.scope", "spec.scope");
-		check_immutable(c, "spec.names.kind", "spec.names.kind");
-	}
-}
-
-static void check_definition_status(struct check *c, const char *subresource)
+static void check_stored_versions(struct check *c)
 {
 	const struct json *stored = json_path(c->tree, "status.storedVersions");
 	const struct json *versions = json_path(c->tree, "spec.versions");
@@ -299,7 +285,6 @@ static void check_definition_status(struct check *c, const char *subresource)
 	const char *storage = NULL;
 	bool has_storage = false;
 	size_t i = 0;
-	(void)subresource;
 
 	if (!json_len(stored)) {
 		bad_invalid(c, "status.storedVersions", stored ? stored : json_new(&c->arena, JSON_ARRAY),
@@ -328,7 +313,32 @@ static void check_definition_status(struct check *c, const char *subresource)
 		bad_invalid(c, "status.storedVersions", stored, PATH(c, "must have the storage version %s", storage));
 }
 
-static const struct kind_check kinds[] = {{CRD, check_definition, check_definition_status}};
+static void check_definition(struct check *c)
+{
+	const struct json *spec = json_get(c->tree, "spec"), *names = json_get(spec, "names");
+	const char *plural = str_or(json_path_str(names, "plural"), ""),
+		   *group = str_or(json_path_str(spec, "group"), "");
+
+	check_derived_name(c, PATH(c, "%s.%s", plural, group), !c->old, "must be spec.names.plural+\".\"+spec.group");
+	if (*group && !strchr(group, '.'))
+		bad_invalid_str(c, "spec.group", group, "should be a domain with at least one dot");
+	check_versions(c, json_get(spec, "versions"));
+	if (c->old)
+		check_stored_versions(c);
+	check_conversion(c, json_get(spec, "conversion"));
+	check_approval(c, group);
+	if (json_path_bool(spec, "preserveUnknownFields", false))
+		bad_invalid(c, "spec.preserveUnknownFields", json_get(spec, "preserveUnknownFields"),
+			    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
+			    "spec.versions[*].schema instead");
+	/* Once established, what is stored and served under these names cannot move. */
+	if (str_eq(meta_condition_status(c->old, "Established"), "True")) {
+		check_immutable(c, "spec.scope", "spec.scope");
+		check_immutable(c, "spec.names.kind", "spec.names.kind");
+	}
+}
+
+static const struct kind_check kinds[] = {{CRD, check_definition, NULL}};
 
 const struct group_check validate_definitions = {"apiextensions.k8s.io", rules, ARRAY_SIZE(rules), kinds,
 						 ARRAY_SIZE(kinds)};

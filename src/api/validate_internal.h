@@ -53,8 +53,8 @@ bool check_name(struct check *c, const char *path, const struct json *v,
 bool check_min(struct check *c, const char *path, const struct json *v, int64_t min); /* integers */
 bool check_port(struct check *c, const char *path, const struct json *v);
 bool check_immutable(struct check *c, const char *path, const char *dotted); /* against old, when there is one */
-/* On create: name and generateName must be what the rest of the object says. */
-void check_derived_name(struct check *c, const char *want, const char *why);
+/* held: name and generateName must be what the rest of the object says. */
+void check_derived_name(struct check *c, const char *want, bool held, const char *why);
 void check_labels(struct check *c, const char *path, const struct json *labels);
 void check_selector(struct check *c, const char *path, const struct json *selector);
 void check_quantities(struct check *c, const char *path, const struct json *map); /* not negative */

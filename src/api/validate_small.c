@@ -120,7 +120,7 @@ const struct group_check validate_coordination = {"coordination.k8s.io", coordin
 
 static const struct rule migration_rules[] = {
     REQUIRED("StorageVersionMigration", "spec.resource.resource"),
-    NAME("StorageVersionMigration", "spec.resource.resource", name_check_dns1123_subdomain),
+    NAME("StorageVersionMigration", "spec.resource.resource", name_check_dns1035_label),
     NAME_OR_EMPTY("StorageVersionMigration", "spec.resource.group", name_check_dns1123_subdomain),
     IMMUTABLE("StorageVersionMigration", "spec"),
     CALL("StorageVersionMigration", "status.conditions", check_meta_conditions),
@@ -133,13 +133,14 @@ const struct group_check validate_migration = {"storagemigration.k8s.io", migrat
 
 #define API "APIService"
 
+static const char *const api_statuses[] = {"True", "False", "Unknown", NULL};
+
 static const struct rule api_rules[] = {
+    VALUES(API, "status.conditions[].status", api_statuses),
     NAME(API, "spec.group", name_check_dns1123_subdomain),
-    REQUIRED(API, "spec.version"),
-    NAME(API, "spec.version", name_check_dns1035_label),
     REQUIRED(API, "spec.service?.namespace"),
     REQUIRED(API, "spec.service?.name"),
-    RANGE(API, "spec.service?.port", 1, 65535, "must be between 1 and 65535, inclusive"),
+    RANGE(API, "spec.service?.port", 1, 65535, "port is not valid: must be between 1 and 65535, inclusive"),
 };
 
 static void check_priority(struct check *c, const char *key, int64_t max, const char *text)
@@ -156,9 +157,14 @@ static void check_api_service(struct check *c)
 	const char *want =
 	    PATH(c, "%s.%s", str_or(json_path_str(spec, "version"), ""), str_or(json_path_str(spec, "group"), ""));
 	bool insecure = json_path_bool(spec, "insecureSkipTLSVerify", false);
+	const char *version = str_or(json_path_str(spec, "version"), ""), *why = name_check_dns1035_label(version);
 
+	if (why)
+		bad_invalid_str(c, "spec.version", version, why);
+	if (str_empty(json_path_str(spec, "group")) && !str_eq(version, "v1"))
+		bad_required(c, "spec.group", "only v1 may have an empty group and it better be legacy kube");
 	if (!strchr(meta_name(c->tree), '/'))
-		check_derived_name(c, want, PATH(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", want));
+		check_derived_name(c, want, true, PATH(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", want));
 	check_priority(c, "groupPriorityMinimum", 20000, "must be positive and less than 20000");
 	check_priority(c, "versionPriority", 1000, "must be positive and less than 1000");
 	if (!json_get(spec, "service")) {

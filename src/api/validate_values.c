@@ -131,12 +131,12 @@ bool check_immutable(struct check *c, const char *path, const char *dotted)
 	return false;
 }
 
-void check_derived_name(struct check *c, const char *want, const char *why)
+void check_derived_name(struct check *c, const char *want, bool held, const char *why)
 {
 	static const char *const members[] = {"name", "generateName"};
 	const struct json *meta = json_get(c->tree, "metadata");
 
-	for (size_t i = 0; i < ARRAY_SIZE(members) && !c->old; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(members) && held; i++) {
 		const char *name = json_path_str(meta, members[i]);
 		if (!str_empty(name) && !str_eq(name, want))
 			bad_invalid_str(c, PATH(c, "metadata.%s", members[i]), name, why);

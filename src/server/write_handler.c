@@ -238,8 +238,8 @@ static int check_body_name(const struct request *r, const struct write_request *
 	if (w->verb == WRITE_CREATE && bound && !str_eq(name, w->name))
 		return status_set(err, 400, "name in URL does not match name in %s object", r->route.sub->kind);
 	const struct json *meta = json_get(w->body, "metadata"), *given = json_get(meta, "name");
-	bool fits =
-	    (!meta || json_is(meta, JSON_OBJECT)) && (!given || json_is(given, JSON_STRING)); /* else decoding tells */
+	bool fits = (!meta || meta->type == JSON_NULL || json_is(meta, JSON_OBJECT)) &&
+		    (!given || given->type == JSON_NULL || json_is(given, JSON_STRING)); /* else decoding tells */
 
 	if (w->verb == WRITE_UPDATE && json_is(w->body, JSON_OBJECT) && fits && str_empty(name))
 		return status_set(err, 400,

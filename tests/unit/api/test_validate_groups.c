@@ -149,7 +149,8 @@ static const struct {
     {"bundle", "certificates.k8s.io", "clustertrustbundles",
      "{'metadata':{'name':'example.com:s:x'},'spec':{'signerName':'example.com/s','trustBundle':'" CA_PEM "'}}"},
     {"crd", "apiextensions.k8s.io", "customresourcedefinitions",
-     "{'metadata':{'name':'foos.a.b'},'spec':{'group':'a.b','scope':'Namespaced','names':{'plural':'foos','kind':'Foo'}"
+     "{'metadata':{'name':'foos.a.b'},'status':{'storedVersions':['v1']},'spec':{'group':'a.b','scope':'Namespaced','"
+     "names':{'plural':'foos','kind':'Foo'}"
      ","
      "'versions':[{'name':'v1','served':true,'storage':true,'schema':{'openAPIV3Schema':{'type':'object','properties':{"
      "'spec':{'type':'object','properties':{'color':{'type':'string'},'list':{'type':'array','items':{'type':'object',"
