@@ -130,7 +130,9 @@ static int join(struct maker *m, bool v2_joined)
 _Noreturn void child_stage(struct maker *m, bool v2_joined)
 {
 	process_reset_signals();
-	int r = hide(m);
+	int r = options.rootless ? process_oom_score(m->process.spec, 0) : 0;
+	if (r == 0)
+		r = hide(m);
 	if (r == 0)
 		r = group_join(&m->c->group, v2_joined);
 	if (r == 0 && m->target >= 0 && setns(m->target, (int)m->ns.join) < 0)
@@ -319,6 +321,8 @@ _Noreturn void child_run(struct maker *m, bool v2_joined, bool staged)
 	umask(022);
 	int r = m->target < 0 &&m->ns.create &NEWTIME ? m->time_offsets = time_namespace_open() : 0;
 	if (r >= 0)
+		r = options.rootless && !staged ? process_oom_score(m->process.spec, 0) : 0;
+	if (r == 0)
 		r = hide(m);
 	if (r == 0 && !staged)
 		r = join(m, v2_joined);

@@ -51,20 +51,20 @@ int process_rlimits(const struct json *list)
 	return 0;
 }
 
-static int set_oom_score(const struct process *p)
+int process_oom_score(const struct json *spec, pid_t pid)
 {
-	char text[24];
-	const struct json *v = json_get(p->spec, "oomScoreAdj");
+	char text[24], path[40] = "/proc/self/oom_score_adj";
+	const struct json *v = json_get(spec, "oomScoreAdj");
 	if (!v || v->type == JSON_NULL)
 		return 0;
 	int64_t score = json_int(v, 0);
 	if (score < -1000 || score > 1000)
 		return oci_fail(0, "process.oomScoreAdj %lld is out of range", (long long)score);
 	int n = snprintf(text, sizeof(text), "%lld", (long long)score);
-	_cleanup_close_ int fd = root_open(p->proc, "self/oom_score_adj", O_WRONLY);
-	if (fd < 0)
-		return oci_fail(fd, "opening oom_score_adj");
-	if (write(fd, text, (size_t)n) == n)
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, text, (size_t)n) == n)
 		return 0;
 	/* Nobody without privileges may lower it, and drivers ask for their own score all the same. */
 	if (options.rootless && (errno == EACCES || errno == EPERM)) {
@@ -176,9 +176,7 @@ int process_set_affinity(const char *list)
 
 int process_limits(const struct process *p)
 {
-	int r = set_oom_score(p);
-	if (r == 0)
-		r = set_scheduler(json_get(p->spec, "scheduler"));
+	int r = set_scheduler(json_get(p->spec, "scheduler"));
 	if (r == 0)
 		r = set_io_priority(json_get(p->spec, "ioPriority"));
 	return r;

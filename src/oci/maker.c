@@ -122,6 +122,8 @@ int maker_clone(struct maker *m)
 	}
 	close(m->child_sync);
 	m->child_sync = -1;
+	if (r == 0 && !options.rootless)
+		r = process_oom_score(m->process.spec, m->pid);
 	return r;
 }
 

@@ -207,13 +207,18 @@ static int put_caps(uint64_t effective, uint64_t permitted, uint64_t inheritable
 	return syscall(SYS_capset, &h, d) < 0 ? oci_fail(-errno, "setting capabilities") : 0;
 }
 
-static void warn_unraised(uint64_t caps)
+/* Drivers that have stopped to give inheritable ones still list all as ambient: without any those mean nothing. */
+static void tell_unraised(uint64_t caps, bool any_inheritable)
 {
+	static const char text[] = "can't raise ambient capability %s: not permitted and inheritable";
 	_cleanup_buf_ struct buf names = BUF_INIT;
 	for (int i = 0; i < 64; i++)
 		if (caps & 1ull << i)
 			buf_addf(&names, "%sCAP_%s", names.len ? ", " : "", str_or(caps_name(i), "?"));
-	oci_warn("can't raise ambient capability %s: not permitted and inheritable", buf_str(&names));
+	if (any_inheritable)
+		oci_warn(text, buf_str(&names));
+	else
+		oci_debug(text, buf_str(&names));
 }
 
 static int read_sets(const struct json *spec, struct sets *ret, uint64_t *ret_have)
@@ -235,7 +240,7 @@ static int read_sets(const struct json *spec, struct sets *ret, uint64_t *ret_ha
 	s.inheritable &= (s.bounding | s.permitted) & have;
 	uint64_t unraised = s.ambient & ~(s.permitted & s.inheritable);
 	if (unraised)
-		warn_unraised(unraised);
+		tell_unraised(unraised, s.inheritable);
 	s.ambient &= ~unraised;
 	*ret = s;
 	*ret_have = have;
@@ -259,9 +264,8 @@ static int drop_bounding(uint64_t keep)
 
 bool process_needs_proc(const struct json *spec)
 {
-	const struct json *score = json_get(spec, "oomScoreAdj");
-	return options.groups_may_be_denied || (score && score->type != JSON_NULL) ||
-	       !str_empty(json_path_str(spec, "apparmorProfile")) || !str_empty(json_path_str(spec, "selinuxLabel"));
+	return options.groups_may_be_denied || !str_empty(json_path_str(spec, "apparmorProfile")) ||
+	       !str_empty(json_path_str(spec, "selinuxLabel"));
 }
 
 static bool groups_denied(const struct process *p)
@@ -269,7 +273,7 @@ static bool groups_denied(const struct process *p)
 	char text[8] = "";
 	if (p->proc < 0)
 		return false;
-	_cleanup_close_ int fd = root_open(p->proc, "self/setgroups", O_RDONLY);
+	_cleanup_close_ int fd = root_open_on_mount(p->proc, "self/setgroups", O_RDONLY);
 	/* "self" is a magic of procfs, not a magic link: it resolves by pid. */
 	return fd >= 0 && read(fd, text, sizeof(text)) >= 4 && !strncmp(text, "deny", 4);
 }
@@ -326,7 +330,7 @@ static int raise_ambient(uint64_t mask)
 
 static int write_attr(const struct process *p, const char *path, const char *text)
 {
-	_cleanup_close_ int fd = root_open(p->proc, path, O_WRONLY);
+	_cleanup_close_ int fd = root_open_on_mount(p->proc, path, O_WRONLY);
 	if (fd < 0)
 		return fd;
 	return write(fd, text, strlen(text)) < 0 ? -errno : 0;

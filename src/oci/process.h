@@ -7,6 +7,7 @@
 #define PROA_OCI_PROCESS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "oci/filter.h"
 
@@ -34,7 +35,12 @@ void process_reset_signals(void);
 bool process_needs_proc(const struct json *spec);
 /* Of the user namespace just entered, where it has one. */
 void process_become_root(bool keep_groups);
-/* What needs the runtime's rights: oom score, scheduling. proc: see struct process. */
+/*
+ * Through the host's /proc. Only who is privileged on the host may lower it: the container's maker, for pid; nobody
+ * else may write to a process that is hidden from its container: it itself before that, pid 0.
+ */
+int process_oom_score(const struct json *spec, pid_t pid);
+/* Scheduling, which needs the runtime's rights. */
 int process_limits(const struct process *p);
 /* Last of what does: from then on few descriptors may be had. */
 int process_rlimits(const struct json *list);

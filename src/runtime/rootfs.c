@@ -37,6 +37,11 @@ int root_open_nosymlinks(int root, const char *path, int flags)
 	return open_how(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 }
 
+int root_open_on_mount(int root, const char *path, int flags)
+{
+	return open_how(root, path, flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+}
+
 static int mkdir_p(int root, const char *path, mode_t mode, int depth);
 
 /* name below parent (reached as path[0..parent_len]) exists but leads nowhere: what it points to, if it is a symlink.

@@ -15,6 +15,7 @@
 
 int root_open(int root, const char *path, int flags);		 /* symlinks resolved as if root were / */
 int root_open_nosymlinks(int root, const char *path, int flags); /* -ELOOP at any symlink */
+int root_open_on_mount(int root, const char *path, int flags);	 /* -EXDEV where something is mounted over it */
 int root_mkdir_p(int root, const char *path, mode_t mode);	 /* O_PATH descriptor of the directory */
 int root_create_file(int root, const char *path);		 /* O_PATH descriptor of the file; exists: as it is */
 /* A regular file's text, NUL-terminated and malloc'd: at most max bytes, "" when missing. -EINVAL for other types. */

@@ -48,7 +48,7 @@ static int put(int proc, const char *path, const char *value)
 {
 	if (!value || strlen(value) > 4096 || strpbrk(value, "\n"))
 		return -EINVAL;
-	_cleanup_close_ int fd = root_open_nosymlinks(proc, path, O_WRONLY);
+	_cleanup_close_ int fd = root_open_on_mount(proc, path, O_WRONLY);
 	if (fd < 0)
 		return fd;
 	return write(fd, value, strlen(value)) < 0 ? -errno : 0;

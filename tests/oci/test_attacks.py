@@ -294,6 +294,45 @@ def test_mounts_over_proc(o):
     expect(o.run(bundle).stdout == "33\n", "the sysctl")
 
 
+# As a container with CAP_SYS_ADMIN in its user namespace would: lays one file over another, a link itself and not what it names.
+LAY_OVER = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+pid, source, target = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+assert libc.setns(os.pidfd_open(pid), 0x10000000 | 0x20000) == 0, ctypes.get_errno()
+tree = libc.syscall(428, -100, source.encode(), 1 | 0x100)
+assert tree >= 0 and libc.syscall(429, tree, b"", -100, target.encode(), 4) == 0, os.strerror(ctypes.get_errno())
+"""
+
+
+def test_proc_of_a_user_namespace(o):
+    """Where a container's /proc is masked, exec cannot mount one of its own: what it writes there must still not be led elsewhere."""
+    def change(c):
+        c["linux"]["namespaces"].append({"type": "user"})
+        c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 200000, "size": 65536}]
+        for kind in ("bounding", "permitted", "effective"):
+            c["process"]["capabilities"][kind].append("CAP_SYS_ADMIN")
+    bundle = o.bundle("/bin/sleep", "1000", change=change)
+    (bundle / "rootfs/link").symlink_to("1")
+    (bundle / "rootfs/score").write_text("")
+    (bundle / "rootfs/score").chmod(0o666)
+    process = json.loads((bundle / "config.json").read_text())["process"]
+    process.update(args=["/bin/cat", "/proc/thread-self/oom_score_adj"], oomScoreAdj=321)
+    (bundle / "process.json").write_text(json.dumps(process))
+    for source, target in (("/link", "/proc/self"), ("/score", "/proc/thread-self"), ("/tmp", "/proc")):
+        name = started(o, bundle)
+        pid = json.loads(o.do("state", name).stdout)["pid"]
+        expect(o.do("exec", "--process", bundle / "process.json", name).stdout == "321\n", "as it should be")
+        before = pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text()
+        r = subprocess.run(["python3", "-c", LAY_OVER, str(pid), source, target], capture_output=True, text=True)
+        expect(r.returncode == 0, f"the attack is none: {r.stderr}")
+        o.do("exec", "--process", bundle / "process.json", name, code=None)  # it may see less, or not start
+        expect(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text() == before, f"{source} over {target}: written to another process")
+        expect((bundle / "rootfs/score").read_text() == "", "written to a file")
+        o.do("delete", "--force", name)
+    o.clean("after what was laid over")
+
+
 def test_copy_up(o):
     """CVE-2019-14271, CVE-2018-15664, CVE-2022-23648: what is copied into a new tmpfs is the rootfs's own."""
     def change(c):

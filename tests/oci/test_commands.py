@@ -126,13 +126,18 @@ def test_capabilities_of_exec(o):
                           "CapAmb:", f"{1:016x}"], f"{status}")
 
     def unraised(c):
-        c["process"]["capabilities"]["ambient"] = ["CAP_CHOWN"]
+        c["process"]["capabilities"].update(ambient=["CAP_CHOWN"], inheritable=["CAP_KILL"])
     expect("ambient capability CAP_CHOWN" in o.run(o.bundle(change=unraised)).stderr, "a warning")
 
     def more(c):
-        c["process"]["capabilities"]["ambient"] = ["CAP_CHOWN", "CAP_FOWNER", "CAP_KILL"]
+        c["process"]["capabilities"].update(ambient=["CAP_CHOWN", "CAP_FOWNER", "CAP_KILL"], inheritable=["CAP_KILL"])
     warned = o.run(o.bundle(change=more)).stderr
     expect("CAP_CHOWN, CAP_FOWNER" in warned and warned.count("\n") == 1, f"one line for all: {warned}")
+
+    def as_buildah(c):
+        more(c)
+        c["process"]["capabilities"]["inheritable"] = []
+    expect(o.run(o.bundle(change=as_buildah)).stderr == "", "what a driver says of every container is no warning")
 
 
 def test_a_directory_as_the_command(o):
@@ -427,6 +432,39 @@ def test_time_and_user_namespace(o):
         c["linux"]["timeOffsets"] = {"monotonic": {"secs": 5, "nanosecs": 7}, "boottime": {"secs": 864000}}
     bundle = o.bundle("/bin/cat", "/proc/self/timens_offsets", change=change)
     expect(o.run(bundle).stdout.split() == ["monotonic", "5", "7", "boottime", "864000", "0"], "the offsets")
+
+
+def test_oom_score(o):
+    """Lowered, too, which nobody in a user namespace may; exec has the container's, as Kubernetes asks for it."""
+    lower = subprocess.run(["sh", "-c", "echo -321 > /proc/self/oom_score_adj"], stderr=subprocess.DEVNULL).returncode == 0
+    score = -321 if lower else 321  # not every root may
+    for user_ns in (False, True):
+        def change(c):
+            c["process"]["oomScoreAdj"] = score
+            if user_ns:
+                c["linux"]["namespaces"].append({"type": "user"})
+                c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 200000, "size": 65536}]
+        with running(o, change=change) as name:
+            pid = json.loads(o.do("state", name).stdout)["pid"]
+            expect(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text() == f"{score}\n", f"user namespace {user_ns}: the container")
+            expect(o.do("exec", name, "/bin/cat", "/proc/self/oom_score_adj").stdout == f"{score}\n", f"user namespace {user_ns}: exec")
+    for words, score, shown in ((["--rootless=true"], 555, "555"), (["--rootless=true"], -555, "0")):
+        def raised(c):
+            c["process"]["oomScoreAdj"] = score
+            c["linux"]["namespaces"].append({"type": "user"})
+            c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 1000, "size": 1}]
+            c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "network"]
+            c["mounts"] = [m for m in c["mounts"] if m["destination"] in ("/proc", "/tmp")]
+            c["linux"].pop("cgroupsPath")
+        bundle = o.bundle("/bin/cat", "/proc/self/oom_score_adj", change=raised, cgroup=True)
+        for at in (bundle / "rootfs", *(bundle / "rootfs").rglob("*")):
+            os.lchown(at, 1000, 1000)
+        state = o.dir / f"rootless{score}"
+        state.mkdir()
+        os.chown(state, 1000, 1000)
+        r = subprocess.run([o.program, "--root", state, *words, "run", "--bundle", bundle, o.name()], capture_output=True, text=True, user=1000,
+                           group=1000, extra_groups=[], timeout=30)
+        expect(r.stdout.strip() == shown, f"without privileges, {score}: {r}")
 
 
 def test_a_terminal_on_a_read_only_dev(o):
