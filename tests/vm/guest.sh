@@ -19,6 +19,18 @@ dir=$(ls -d /sys/fs/cgroup/proa-*/pod*/*/)
 verdict "memory limit" "$(cat $dir/memory.max)" 50331648
 verdict "cpu limit" "$(cat $dir/cpu.max)" "50000 100000"
 verdict "its own view" "$(kubectl exec limited -- cat /sys/fs/cgroup/memory.max)" 50331648
+# Its kubectl knows no resize: the request by hand.
+mkfifo /tmp/proxy /tmp/watch
+kubectl proxy --port=8001 >/tmp/proxy &
+exec 4</tmp/proxy
+read -r _ <&4
+kubectl get pod limited -w -o 'jsonpath={.status.containerStatuses[0].resources.limits.memory}{"\n"}' >/tmp/watch & watch=$!
+exec 3</tmp/watch
+wanted='[{"op":"replace","path":"/spec/containers/0/resources","value":{"requests":{"cpu":"250m","memory":"32Mi"},"limits":{"cpu":"250m","memory":"32Mi"}}}]'
+printf 'PATCH /api/v1/namespaces/default/pods/limited/resize HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json-patch+json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' ${#wanted} "$wanted" | nc 127.0.0.1 8001 >/tmp/answer
+grep -m 1 '^32Mi$' <&3
+kill $watch
+verdict "resized in place" "$(cat $dir/memory.max) $(cat $dir/cpu.max)" "33554432 25000 100000"
 kubectl logs -f oom
 verdict "out of memory" "$(kubectl get pod oom -o 'jsonpath={.status.containerStatuses[0].state.terminated.reason}')" OOMKilled
 proa down
