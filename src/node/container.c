@@ -42,6 +42,13 @@ void container_exit_release(struct container_exit *e)
 	*e = (struct container_exit){0};
 }
 
+void resources_given_release(struct resources_given *g)
+{
+	free(g->allocated);
+	free(g->applied);
+	*g = (struct resources_given){0};
+}
+
 void container_release(struct container *c)
 {
 	free(c->name);
@@ -50,8 +57,7 @@ void container_release(struct container *c)
 	free(c->image_digest);
 	free(c->pull_error);
 	free(c->waiting_message);
-	free(c->allocated);
-	free(c->applied);
+	resources_given_release(&c->resources);
 	container_exit_release(&c->exit);
 	container_exit_release(&c->last);
 	*c = (struct container){0};

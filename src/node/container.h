@@ -47,6 +47,11 @@ struct container_exit {
 	int64_t started_ns, finished_ns;
 };
 
+/* ResourceRequirements as JSON: what the node has set aside, and what is in force. NULL: never started. */
+struct resources_given {
+	char *allocated, *applied;
+};
+
 struct container {
 	char *name;
 	enum container_kind kind;
@@ -63,9 +68,8 @@ struct container {
 	bool ready;		    /* the readiness probe says so, or there is none (and it is started) */
 	struct container_exit exit; /* of the current incarnation once it ended */
 	struct container_exit last; /* of the one before */
-	char *allocated,
-	    *applied;	  /* Container.resources, JSON: what the node set aside, what it has; NULL: never started */
-	bool start_again; /* ended for a change of its resources: whatever the restart policy says */
+	struct resources_given resources;
+	bool start_again;	     /* ended for a change of its resources: whatever the restart policy says */
 	int64_t exited_ms, retry_ms; /* monotonic; retry_ms 0: no failed try to wait for */
 	struct backoff restart_backoff, pull_backoff;
 };
@@ -75,6 +79,7 @@ bool container_can_move(enum container_stage from, enum container_stage to);
 /* Asserts that the move is declared, and traces it. */
 void container_move(struct container *c, enum container_stage to);
 void container_release(struct container *c);
+void resources_given_release(struct resources_given *g);
 void container_exit_release(struct container_exit *e);
 /* It runs no more and never again: what "terminal" means depends on the policy, see pod_plan.h. */
 static inline bool container_is_alive(const struct container *c)

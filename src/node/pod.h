@@ -76,8 +76,9 @@ struct pod_resizing {
 	bool look;	    /* the spec, or the room on the node, may be another */
 	const char *reason; /* static; Deferred or Infeasible: what the spec asks for is not allocated. NULL: it is */
 	char *message;
-	bool under_way;	    /* not all that is allocated is applied */
-	bool widened;	    /* the pod's group is large enough for what was and what is to be */
+	struct resources_given resources; /* of the pod as a whole: spec.resources */
+	bool under_way;			  /* not all that is allocated is applied */
+	bool widened;			  /* the pod's group is large enough for what was and what is to be */
 	bool last;	    /* the round under way brings the group to its size: nothing is left after it */
 	unsigned calls;	    /* under way at the runtime */
 	char *error, *told; /* of the last round; what an event has told */
@@ -196,7 +197,8 @@ void pod_record_remove(struct agent *a, const char *uid);
 void pod_resize(struct pod *p);	       /* in RUNNING, at each sync */
 void pod_resize_room(struct agent *a); /* somebody needs less: pods that wait for room look again */
 void pod_resize_release(struct pod *p);
-/* A container is made with what this, its spec in pod_allocated_tree, says. */
+/* The pod's group, a container, is made with what this (or its spec in it), from pod_allocated_tree, says. */
+void pod_resize_made(struct pod *p, const struct json *tree);
 void pod_resize_started(struct pod_container *pc, const struct json *container);
 /* The pod's object with what the node has set aside for its containers. */
 struct json *pod_allocated_tree(const struct pod *p, struct arena *a);

@@ -27,6 +27,19 @@ static char *record_path(const struct agent *a, const char *uid)
 	return xasprintf("%s/agent/%s.json", a->cfg.run_dir, uid);
 }
 
+static void put_resources(struct arena *a, struct json *o, const struct resources_given *g)
+{
+	json_set_str(a, o, "allocated", g->allocated);
+	json_set_str(a, o, "applied", g->applied);
+}
+
+static void get_resources(const struct json *o, struct resources_given *g)
+{
+	resources_given_release(g);
+	g->allocated = xstrdup(json_path_str(o, "allocated"));
+	g->applied = xstrdup(json_path_str(o, "applied"));
+}
+
 static void put_exit(struct arena *a, struct json *o, const char *key, const struct container_exit *e)
 {
 	struct json *x;
@@ -54,6 +67,7 @@ void pod_record_save(struct pod *p)
 	json_set_bool(&a, record, "finished", p->finished);
 	json_set_str(&a, record, "reason", p->reason);
 	json_set_str(&a, record, "message", p->message);
+	put_resources(&a, record, &p->resize.resources);
 	json_set_bool(&a, record, "resizing", p->resize.under_way);
 	for (size_t i = 0; i < p->n_containers; i++) {
 		const struct pod_container *pc = p->containers[i];
@@ -65,8 +79,7 @@ void pod_record_save(struct pod *p)
 		json_set_str(&a, c, "id", pc->c.id);
 		json_set_str(&a, c, "image", pc->c.image_id);
 		json_set_str(&a, c, "imageDigest", pc->c.image_digest);
-		json_set_str(&a, c, "allocated", pc->c.allocated);
-		json_set_str(&a, c, "applied", pc->c.applied);
+		put_resources(&a, c, &pc->c.resources);
 		json_set_bool(&a, c, "startAgain", pc->c.start_again);
 		json_set_str(&a, c, "log", pc->log_path);
 		json_set_str(&a, c, "termination", pc->termination_path);
@@ -124,10 +137,7 @@ static void get_container(struct pod_container *pc, const struct json *c)
 	pc->c.image_id = xstrdup(json_path_str(c, "image"));
 	free(pc->c.image_digest);
 	pc->c.image_digest = xstrdup(json_path_str(c, "imageDigest"));
-	free(pc->c.allocated);
-	pc->c.allocated = xstrdup(json_path_str(c, "allocated"));
-	free(pc->c.applied);
-	pc->c.applied = xstrdup(json_path_str(c, "applied"));
+	get_resources(c, &pc->c.resources);
 	pc->c.start_again = json_path_bool(c, "startAgain", false);
 	free(pc->log_path);
 	pc->log_path = xstrdup(json_path_str(c, "log"));
@@ -167,6 +177,7 @@ bool pod_record_load(struct pod *p)
 		return false;
 	}
 	p->finished = json_path_bool(record, "finished", false);
+	get_resources(record, &p->resize.resources);
 	p->resize.under_way = json_path_bool(record, "resizing", false);
 	reason = known_reason(json_path_str(record, "reason"));
 	if (reason)

@@ -99,6 +99,7 @@ static struct json *compute(struct pod *p, struct arena *a, struct json *tree)
 	    .deleting = pod_deleting(p),
 	    .reason = p->reason,
 	    .message = p->message,
+	    .resources = &p->resize.resources,
 	    .resize_reason = p->resize.reason,
 	    .resize_message = p->resize.message,
 	    .resizing = p->resize.under_way,

@@ -57,10 +57,13 @@ static void replace(char **text, char *with)
 static struct json *tree_with(const struct pod *p, struct arena *a, bool applied)
 {
 	struct json *tree = pod_tree(p, a);
+	const char *whole = applied ? p->resize.resources.applied : p->resize.resources.allocated;
 
+	if (json_path(tree, "spec.resources") && whole)
+		json_set_path(a, tree, "spec.resources", parse(a, whole));
 	for (size_t i = 0; i < p->n_containers; i++) {
 		const struct container *c = &p->containers[i]->c;
-		const char *text = applied ? c->applied : c->allocated;
+		const char *text = applied ? c->resources.applied : c->resources.allocated;
 		struct json *spec = text ? (struct json *)pod_container_spec(tree, p->containers[i]) : NULL;
 
 		if (spec)
@@ -74,10 +77,20 @@ struct json *pod_allocated_tree(const struct pod *p, struct arena *a)
 	return tree_with(p, a, false);
 }
 
+static void set(struct resources_given *g, const struct json *resources)
+{
+	replace(&g->allocated, text_of(resources));
+	replace(&g->applied, xstrdup(g->allocated));
+}
+
 void pod_resize_started(struct pod_container *pc, const struct json *container)
 {
-	replace(&pc->c.allocated, text_of(json_get(container, "resources")));
-	replace(&pc->c.applied, xstrdup(pc->c.allocated));
+	set(&pc->c.resources, json_get(container, "resources"));
+}
+
+void pod_resize_made(struct pod *p, const struct json *tree)
+{
+	set(&p->resize.resources, json_path(tree, "spec.resources"));
 }
 
 /* ---- room on the node ---- */
@@ -170,20 +183,26 @@ void pod_resize_room(struct agent *a)
 
 /* ---- from the spec to what is allocated ---- */
 
+/* Of what was made by an agent that kept no account, what it asks for now is taken for given. */
+static bool differs(struct arena *a, struct resources_given *g, const struct json *resources)
+{
+	_cleanup_free_ char *text = text_of(resources);
+
+	if (!g->allocated)
+		set(g, resources);
+	return !json_equal(parse(a, g->allocated), parse(a, text));
+}
+
 static bool asks_for_other(struct pod *p, struct arena *a, const struct json *tree)
 {
-	bool other = false;
+	bool other = differs(a, &p->resize.resources, json_path(tree, "spec.resources"));
 
 	for (size_t i = 0; i < p->n_containers; i++) {
 		struct pod_container *pc = p->containers[i];
 		const struct json *spec = pod_container_spec(tree, pc);
 
-		if (!spec || (!pc->c.allocated && !container_is_alive(&pc->c)))
-			continue;
-		if (!pc->c.allocated) /* started by an agent that kept no account */
-			pod_resize_started(pc, spec);
-		other |=
-		    !json_equal(parse(a, pc->c.allocated), parse(a, json_to_string(a, json_get(spec, "resources"))));
+		if (spec && (pc->c.resources.allocated || container_is_alive(&pc->c)))
+			other |= differs(a, &pc->c.resources, json_get(spec, "resources"));
 	}
 	return other;
 }
@@ -199,11 +218,13 @@ static void allocate(struct pod *p)
 	}
 	if (!has_room(p))
 		return;
+	replace(&p->resize.resources.allocated, text_of(json_path(tree, "spec.resources")));
 	for (size_t i = 0; i < p->n_containers; i++) {
 		struct pod_container *pc = p->containers[i];
 
-		if (pc->c.allocated)
-			replace(&pc->c.allocated, text_of(json_get(pod_container_spec(tree, pc), "resources")));
+		if (pc->c.resources.allocated)
+			replace(&pc->c.resources.allocated,
+				text_of(json_get(pod_container_spec(tree, pc), "resources")));
 	}
 	pending(p, NULL, NULL);
 	replace(&p->resize.error, NULL);
@@ -224,6 +245,7 @@ static void round_over(struct pod *p)
 		p->resize.retry_ms = monotonic_ms() + RESIZE_RETRY_MS;
 	} else if (p->resize.last) {
 		p->resize.under_way = false;
+		replace(&p->resize.resources.applied, xstrdup(p->resize.resources.allocated));
 		pod_event(p, NULL, "Normal", "ResizeCompleted", "Pod resize completed");
 		pod_resize_room(p->agent);
 	}
@@ -262,7 +284,7 @@ static void on_updated(void *arg, const struct status *err)
 	if (err)
 		failed(p, c->pc, str_or(err->message, "unknown error"));
 	else if (c->pc)
-		replace(&c->pc->c.applied, TAKE_PTR(c->text));
+		replace(&c->pc->c.resources.applied, TAKE_PTR(c->text));
 	call_end(p);
 	free(c->text);
 	free(c);
@@ -273,7 +295,7 @@ static struct call *call_new(struct pod *p, struct pod_container *pc)
 {
 	struct call *c = NEW(struct call);
 
-	*c = (struct call){pod_ref(p), pc, pc ? xstrdup(pc->c.allocated) : NULL};
+	*c = (struct call){pod_ref(p), pc, pc ? xstrdup(pc->c.resources.allocated) : NULL};
 	p->resize.calls++;
 	return c;
 }
@@ -300,7 +322,7 @@ static void update(struct pod_container *pc)
 	struct pod *p = pc->pod;
 	struct spec_resources r;
 
-	build_resources(parse(&a, pc->c.allocated), &r);
+	build_resources(parse(&a, pc->c.resources.allocated), &r);
 	if (!leaves_what_is_used(p, pc, &r))
 		return;
 	runtime_container_update(p->agent->runtime, p->uid, pc->c.id, &r, on_updated, call_new(p, pc));
@@ -332,7 +354,7 @@ static bool must_restart(const struct json *spec, const struct container *c)
 {
 	static const char *const kinds[] = {"requests", "limits"};
 	_cleanup_arena_ struct arena a = ARENA_INIT;
-	const struct json *to = parse(&a, c->allocated), *from = parse(&a, c->applied);
+	const struct json *to = parse(&a, c->resources.allocated), *from = parse(&a, c->resources.applied);
 
 	JSON_EACH(policy, json_get(spec, "resizePolicy")) {
 		const char *name = str_or(json_path_str(policy, "resourceName"), "");
@@ -361,10 +383,10 @@ static void apply(struct pod *p)
 	for (size_t i = 0; i < p->n_containers; i++) {
 		struct pod_container *pc = p->containers[i];
 
-		if (!pc->c.allocated || str_eq(pc->c.allocated, pc->c.applied))
+		if (!pc->c.resources.allocated || str_eq(pc->c.resources.allocated, pc->c.resources.applied))
 			continue;
 		if (!container_is_alive(&pc->c)) { /* it will be started with it */
-			replace(&pc->c.applied, xstrdup(pc->c.allocated));
+			replace(&pc->c.resources.applied, xstrdup(pc->c.resources.allocated));
 		} else if (pc->c.stage != STAGE_RUNNING) {
 			later = true;
 		} else if (must_restart(pod_container_spec(tree, pc), &pc->c)) {
@@ -404,6 +426,7 @@ void pod_resize(struct pod *p)
 
 void pod_resize_release(struct pod *p)
 {
+	resources_given_release(&p->resize.resources);
 	free(p->resize.message);
 	free(p->resize.error);
 	free(p->resize.told);

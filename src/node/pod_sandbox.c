@@ -170,7 +170,9 @@ void pod_sandbox_make(struct pod *p)
 	if (refuse(p, tree))
 		return;
 	read_sysctls(tree, &a, &s);
-	build_pod_resources(pod_allocated_tree(p, &a), &s.resources);
+	tree = pod_allocated_tree(p, &a);
+	build_pod_resources(tree, &s.resources);
+	pod_resize_made(p, tree);
 	p->busy = true;
 	runtime_pod_create(p->agent->runtime, &s, on_created, pod_ref(p));
 }

@@ -213,7 +213,7 @@ static const struct json *spec_of(const struct json *pod, const struct container
 	return NULL;
 }
 
-/* What the node has given a container, or before that what it asks for. */
+/* What the node has given, or before that what the spec asks for. */
 static const struct json *resources_of(struct arena *a, const char *text, const struct json *spec)
 {
 	struct json *v;
@@ -222,12 +222,22 @@ static const struct json *resources_of(struct arena *a, const char *text, const 
 	return text && json_parse(a, text, strlen(text), &v, &e) == 0 ? v : json_get(spec, "resources");
 }
 
+static void put_resources(struct arena *a, struct json *status, const struct resources_given *g,
+			  const struct json *spec)
+{
+	const struct json *allocated = resources_of(a, g ? g->allocated : NULL, spec);
+	const struct json *applied = resources_of(a, g ? g->applied : NULL, spec);
+
+	if (json_len(json_get(allocated, "requests")))
+		json_set(a, status, "allocatedResources", json_clone(a, json_get(allocated, "requests")));
+	/* Also when there are none: it tells that this node resizes. */
+	json_set(a, status, "resources", applied ? json_clone(a, applied) : json_new(a, JSON_OBJECT));
+}
+
 static void put_container(struct arena *a, const struct pod_facts *f, const struct container *c, struct json *list)
 {
 	const struct json *spec = spec_of(f->pod, c);
 	struct json *s = json_append(list, json_new(a, JSON_OBJECT));
-	const struct json *allocated = resources_of(a, c->allocated, spec),
-			  *applied = resources_of(a, c->applied, spec);
 	bool running = shows_running(c);
 	bool ready = running && c->ready;
 
@@ -242,12 +252,8 @@ static void put_container(struct arena *a, const struct pod_facts *f, const stru
 	if (c->id)
 		json_set(a, s, "containerID", json_new_strf(a, CONTAINER_ID_SCHEME "%s", c->id));
 	json_set_bool(a, s, "started", running && c->started);
-	if (c->kind == CONTAINER_EPHEMERAL)
-		return;
-	if (json_len(json_get(allocated, "requests")))
-		json_set(a, s, "allocatedResources", json_clone(a, json_get(allocated, "requests")));
-	if (json_len(applied))
-		json_set(a, s, "resources", json_clone(a, applied));
+	if (c->kind != CONTAINER_EPHEMERAL)
+		put_resources(a, s, &c->resources, spec);
 }
 
 static void put_containers(struct arena *a, const struct pod_facts *f, struct json *status)
@@ -449,6 +455,8 @@ struct json *pod_status(struct arena *a, const struct pod_facts *f)
 	put_ips(a, status, "podIP", "podIPs", f->pod_ip);
 	set_time(a, status, "startTime", f->start_ns);
 	put_containers(a, f, status);
+	if (json_path(f->pod, "spec.resources"))
+		put_resources(a, status, f->resources, json_get(f->pod, "spec"));
 	json_set_str(a, status, "qosClass", pod_qos(f->pod));
 	return status;
 }

@@ -16,6 +16,7 @@
 struct arena;
 struct container;
 struct json;
+struct resources_given;
 
 struct pod_facts {
 	const struct json *pod;	     /* the API object; its status is the previous one unless `previous` is set */
@@ -29,6 +30,7 @@ struct pod_facts {
 	bool finished; /* nothing runs any more and nothing will */
 	bool deleting;
 	const char *reason, *message; /* of the whole pod: DeadlineExceeded, …; reason set means it failed */
+	const struct resources_given *resources;    /* of the pod as a whole; NULL: as its spec says */
 	const char *resize_reason, *resize_message; /* of a resize that waits; NULL: none does */
 	bool resizing;
 	const char *resize_error; /* of the last try; NULL: none */

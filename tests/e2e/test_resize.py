@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resources of running pods change in place, as far as the node has room."""
+import glob
 import json
+import pathlib
 
 from harness import expect, pod
 
@@ -14,9 +16,12 @@ def resources(cpu, memory, cpu_limit=None):
 
 
 def resize(c, name, *wanted, code=200):
-    body = {"spec": {"containers": [{"name": n, "resources": r} for n, r in zip(("main", "second"), wanted)]}}
+    patch(c, name, {"containers": [{"name": n, "resources": r} for n, r in zip(("main", "second"), wanted)]}, code)
+
+
+def patch(c, name, spec, code=200):
     connection = c.connect()
-    connection.request("PATCH", f"/api/v1/namespaces/default/pods/{name}/resize", json.dumps(body),
+    connection.request("PATCH", f"/api/v1/namespaces/default/pods/{name}/resize", json.dumps({"spec": spec}),
                        {"content-type": "application/strategic-merge-patch+json"})
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -76,6 +81,18 @@ def test_restarts_where_the_policy_says_so(c):
     expect(counts == [1, 0], counts)
     for name in ("main", "second"):
         expect(limits(c, "restarts", name)[1] == 48 << 20, limits(c, "restarts", name))
+
+
+def test_the_pod_as_a_whole(c):
+    c.apply(pod("whole", "sleep 1000", resources=resources("200m", "64Mi")))
+    c.wait("pod/whole", "condition=Ready")
+    patch(c, "whole", {"resources": resources("100m", "48Mi")})
+    c.wait("pod/whole", lambda o: o["status"].get("resources") == resources("100m", "48Mi") and not conditions(o))
+    obj = c.get("pod", "whole")
+    expect(obj["status"]["allocatedResources"] == {"cpu": "100m", "memory": "48Mi"}, obj["status"])
+    group = [f for name in ("memory.limit_in_bytes", "memory.max")
+             for f in glob.glob(f"/sys/fs/cgroup/**/pod{obj['metadata']['uid']}/{name}", recursive=True)]
+    expect([int(pathlib.Path(f).read_text()) for f in group] == [48 << 20], group)
 
 
 def test_no_room(c):

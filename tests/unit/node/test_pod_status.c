@@ -196,8 +196,8 @@ static void resizes_are_told_while_they_last(void **state)
 	(void)state;
 	prepare(&s);
 	run(&s.c[0]);
-	s.c[0].allocated = "{\"requests\":{\"cpu\":\"2\"}}";
-	s.c[0].applied = "{\"requests\":{\"cpu\":\"1\"}}";
+	s.c[0].resources.allocated = "{\"requests\":{\"cpu\":\"2\"}}";
+	s.c[0].resources.applied = "{\"requests\":{\"cpu\":\"1\"}}";
 	s.f.resizing = true;
 	s.f.resize_reason = "Deferred";
 	s.f.resize_message = "full";
@@ -219,7 +219,7 @@ static void resizes_are_told_while_they_last(void **state)
 	s.f.resizing = false;
 	status = pod_status(&s.arena, &s.f);
 	assert_null(condition(status, "PodResizeInProgress", "type"));
-	s.c[0].allocated = s.c[0].applied = NULL; /* nobody's to free */
+	s.c[0].resources.allocated = s.c[0].resources.applied = NULL; /* nobody's to free */
 }
 
 int main(void)
