@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "oci/error.h"
 
-enum kind { STRING, BOOL, INT, UINT, U32, ID, OBJECT, MAP, LIST };
+enum kind { STRING, BOOL, INT, I32, UINT, U32, ID, OBJECT, MAP, LIST };
 
 /* LIST and MAP: `of` is one row, what each element or value is. OBJECT: the rows of its members, ended by a NULL name.
  */
@@ -48,8 +48,8 @@ static const struct property capabilities[] = {
     {"inheritable", LIST, &a_string, false}, {"permitted", LIST, &a_string, false},
     {"ambient", LIST, &a_string, false},     END};
 static const struct property console_size[] = {{"height", U32, 0, false}, {"width", U32, 0, false}, END};
-static const struct property scheduler[] = {{"policy", STRING, 0, true}, {"nice", INT, 0, false},
-					    {"priority", INT, 0, false}, {"flags", LIST, &a_string, false},
+static const struct property scheduler[] = {{"policy", STRING, 0, true}, {"nice", I32, 0, false},
+					    {"priority", I32, 0, false}, {"flags", LIST, &a_string, false},
 					    {"runtime", UINT, 0, false}, {"deadline", UINT, 0, false},
 					    {"period", UINT, 0, false},	 END};
 static const struct property io_priority[] = {{"class", STRING, 0, true}, {"priority", INT, 0, false}, END};
@@ -238,6 +238,8 @@ static bool number_within(const struct json *v, enum kind k)
 	int64_t i;
 	if (k == INT)
 		return json_is_int(v);
+	if (k == I32)
+		return json_is_int(v) && json_int(v, 0) >= INT32_MIN && json_int(v, 0) <= INT32_MAX;
 	if (v->type != JSON_NUMBER)
 		return false;
 	if (parse_u64(v->str, &u) < 0) { /* also 3.0 and 3e2 */
@@ -274,6 +276,8 @@ static int check_all(const struct json *v, const struct property *row, const str
 	int i = 0;
 	JSON_EACH(e, v) {
 		struct place here = {at, e->key ? e->key : "", e->key ? -1 : i++};
+		if (e->key && strlen(e->key) != e->key_len)
+			return wrong(&here, "must not hold a NUL");
 		int r = row->of ? check(e, row->of, &here) : 0;
 		if (r < 0)
 			return r;
@@ -292,6 +296,8 @@ static int check(const struct json *v, const struct property *row, const struct 
 		return v->type == JSON_BOOL ? 0 : wrong(at, "must be true or false");
 	case INT:
 		return number_within(v, INT) ? 0 : wrong(at, "must be an integer");
+	case I32:
+		return number_within(v, I32) ? 0 : wrong(at, "must be an integer of 32 bits");
 	case UINT:
 		return number_within(v, UINT) ? 0 : wrong(at, "must be an integer and not negative");
 	case U32:

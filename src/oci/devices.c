@@ -20,6 +20,9 @@
 #include "oci/namespaces.h"
 #include "runtime/rootfs.h"
 
+#define MAJOR_MAX 4095 /* 12 bits and 20 are what the kernel keeps; of others it would take a part */
+#define MINOR_MAX 1048575
+
 struct node {
 	const char *path;
 	mode_t mode; /* type and permissions */
@@ -143,11 +146,15 @@ static int read_configured(const struct json *d, int index, char path[static PAT
 		return oci_fail(0, "linux.devices: type \"%s\" of %s is none of c, u, b and p", type, n.path);
 	if (n.mode != S_IFIFO && (!json_get(d, "major") || !json_get(d, "minor")))
 		return oci_fail(0, "linux.devices: %s needs major and minor", n.path);
+	int64_t major = json_path_int(d, "major", 0), minor = json_path_int(d, "minor", 0);
+	if (n.mode != S_IFIFO && (major < 0 || major > MAJOR_MAX || minor < 0 || minor > MINOR_MAX))
+		return oci_fail(0, "linux.devices: %s: the kernel has no device %lld:%lld", n.path, (long long)major,
+				(long long)minor);
 	n.mode |= (mode_t)(config_u64(json_get(d, "fileMode"), 0666) & 07777);
 	n.uid = (uid_t)json_path_int(d, "uid", 0);
 	n.gid = (gid_t)json_path_int(d, "gid", 0);
 	if (!S_ISFIFO(n.mode))
-		n.rdev = makedev((unsigned)json_path_int(d, "major", 0), (unsigned)json_path_int(d, "minor", 0));
+		n.rdev = makedev((unsigned)major, (unsigned)minor);
 	*ret = n;
 	return 0;
 }

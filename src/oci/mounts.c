@@ -347,11 +347,21 @@ static int open_target(struct mounts *m, const struct mount_plan *p, int tree)
 	return S_ISDIR(st.st_mode) ? root_mkdir_p(m->root, p->target, 0755) : root_create_file(m->root, p->target);
 }
 
+static bool same_place(int a, int b)
+{
+	struct statx x, y;
+	return statx(a, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &x) == 0 &&
+	       statx(b, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &y) == 0 && x.stx_mnt_id == y.stx_mnt_id &&
+	       x.stx_ino == y.stx_ino;
+}
+
 static int attach(struct mounts *m, const struct mount_plan *p, int tree)
 {
 	_cleanup_close_ int target = open_target(m, p, tree);
 	if (target < 0)
 		return oci_fail(target, "making the mount point %s", p->target);
+	if (same_place(target, m->root))
+		return oci_fail(0, "mount at \"%s\": it would cover the root file system", p->target);
 	int r = check_target(p, tree, target);
 	if (r < 0)
 		return r;

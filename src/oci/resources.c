@@ -409,9 +409,11 @@ int resources_device_rules(const struct json *rules, struct cgroup_rule list[CGR
 			return no_such("devices.type", "must be a, b or c");
 		if (access[strspn(access, "rwm")])
 			return no_such("devices.access", "must be of the letters r, w and m");
-		list[n++] = (struct cgroup_rule){
-		    json_path_bool(d, "allow", false),
-		    {*type, json_path_int(d, "major", -1), json_path_int(d, "minor", -1), *access ? access : "rwm"}};
+		int64_t major = json_path_int(d, "major", -1), minor = json_path_int(d, "minor", -1);
+		if (major < -1 || major > UINT32_MAX || minor < -1 || minor > UINT32_MAX)
+			return no_such("devices", "major and minor are numbers, or -1 for all");
+		list[n++] = (struct cgroup_rule){json_path_bool(d, "allow", false),
+						 {*type, major, minor, *access ? access : "rwm"}};
 	}
 	return n;
 }
