@@ -81,7 +81,8 @@ const char *name_check_dns1035_label(const char *s);
  * words their lengths otherwise. */
 const char *name_check_short_name(const char *s);
 const char *name_check_long_name(const char *s);
-const char *name_check_path_segment(const char *s); /* for RBAC and other kinds whose names are free */
+const char *name_check_any_case_name(const char *s); /* a long name, with capitals */
+const char *name_check_path_segment(const char *s);  /* for RBAC and other kinds whose names are free */
 const char *name_check_qualified(const char *s); /* [prefix/]name: label keys, annotation keys, finalizers, resources */
 const char *name_check_label_value(const char *s);
 const char *name_check_env_var(const char *s);	  /* relaxed rule: printable ASCII without '=' */

@@ -98,6 +98,18 @@ const char *name_check_long_name(const char *s)
 	return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), SUBDOMAIN_BYTES, !is_subdomain(s, strlen(s)), SUBDOMAIN_FORM);
 }
 
+const char *name_check_any_case_name(const char *s)
+{
+	_cleanup_free_ char *folded = xstrdup(s);
+
+	for (char *c = folded; *c; c++)
+		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+	return TELL(LONGER(s, NAME_MAX_DNS_SUBDOMAIN), SUBDOMAIN_BYTES, !is_subdomain(folded, strlen(folded)),
+		    "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end "
+		    "with an alphanumeric character (e.g. 'Example.com', regex used for validation is '" SUBDOMAIN_RE
+		    "')");
+}
+
 const char *name_check_short_name(const char *s)
 {
 	if (strchr(s, '.') && is_subdomain(s, strlen(s)))

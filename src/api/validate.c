@@ -315,6 +315,7 @@ static bool has_own_rules(const struct type *t)
 					    "core.v1.NodeSpec",
 					    "core.v1.ResourceQuotaSpec",
 					    "core.v1.Toleration",
+					    "core.v1.NodeSelectorTerm",
 					    "apps.v1.DeploymentStrategy",
 					    "apps.v1.DaemonSetUpdateStrategy",
 					    "apps.v1.StatefulSetSpec",

@@ -9,6 +9,7 @@
 #include "api/validate_internal.h"
 #include "api/validate_rules.h"
 #include "base/status.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 void bad_invalid_plain(struct check *c, const char *path, const char *detail)
@@ -48,13 +49,10 @@ const char *rule_domain_path(const char *s)
 
 const char *rule_csi_driver(const char *s)
 {
-	char lower[DRIVER_NAME_BYTES_MAX + 1];
-	size_t n = strlen(s);
+	_cleanup_free_ char *lower = xstrdup(s);
 
-	if (n > DRIVER_NAME_BYTES_MAX)
-		return NULL; /* told by its own rule, with another reason */
-	for (size_t i = 0; i <= n; i++)
-		lower[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i];
+	for (char *c = lower; *c; c++)
+		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
 	return name_check_dns1123_subdomain(lower);
 }
 

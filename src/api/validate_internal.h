@@ -30,6 +30,10 @@ struct check {
 	if (json_is((list), JSON_ARRAY))                                                                               \
 		JSON_EACH(x, (list))
 
+#define EACH_MEMBER(x, map)                                                                                            \
+	if (json_is((map), JSON_OBJECT))                                                                               \
+		JSON_EACH(x, (map))
+
 void bad_required(struct check *c, const char *path, const char *detail); /* detail may be NULL */
 /* Each line of detail is a complaint of its own. */
 void bad_invalid(struct check *c, const char *path, const struct json *value, const char *detail);
@@ -39,6 +43,7 @@ void bad_forbidden(struct check *c, const char *path, const char *detail);
 void bad_duplicate(struct check *c, const char *path, const char *value);
 void bad_not_found(struct check *c, const char *path, const char *value);
 void bad_too_long(struct check *c, const char *path, size_t max);
+void bad_too_many_characters(struct check *c, const char *path, size_t max); /* told in the newer words */
 void bad_too_many(struct check *c, const char *path, size_t n, size_t max);
 void bad_invalid_plain(struct check *c, const char *path, const char *detail); /* without showing the value */
 void bad_duplicate_value(struct check *c, const char *path, const struct json *value);
@@ -95,7 +100,7 @@ bool is_ipv6(const char *s);
 const char *rule_host(const char *s);		   /* a DNS subdomain, or *. and one */
 const char *rule_domain_path(const char *s);	   /* "example.com/foo" */
 #define DRIVER_NAME_BYTES_MAX 63		   /* the CSI specification's limit of a plugin's name */
-const char *rule_csi_driver(const char *s);	   /* but for its length */
+const char *rule_csi_driver(const char *s);	   /* but for the limit below a name's */
 const char *rule_extended_resource(const char *s); /* "example.com/gpu" */
 const char *rule_semver(const char *s);
 void check_meta_conditions(struct check *c, const char *path, const struct json *list); /* metav1.Condition */

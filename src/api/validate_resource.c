@@ -31,12 +31,10 @@
 
 static const char *const modes[] = {"All", "ExactCount", NULL};
 
-const char *rule_c_identifier(const char *s)
+static const char *rule_c_identifier(const char *s)
 {
 	bool fine = isalpha((unsigned char)*s) || *s == '_';
 
-	if (strlen(s) > QUALIFIED_ID_BYTES_MAX)
-		return "must be no more than 32 bytes";
 	for (; fine && *s; s++)
 		fine = isalnum((unsigned char)*s) || *s == '_';
 	return fine ? NULL
@@ -45,42 +43,59 @@ const char *rule_c_identifier(const char *s)
 		      "validation is '[A-Za-z_][A-Za-z0-9_]*')";
 }
 
-const char *rule_qualified_attribute(const char *s)
+static void check_identifier(struct check *c, const char *at, const char *id)
 {
-	const char *slash = strchr(s, '/');
-	char domain[QUALIFIED_DOMAIN_BYTES_MAX + 1];
+	const char *why = rule_c_identifier(id);
 
-	if (!slash)
-		return rule_c_identifier(s);
-	if (slash == s)
-		return "the domain must not be empty";
-	if (slash - s > QUALIFIED_DOMAIN_BYTES_MAX)
-		return "the domain must be no more than 63 bytes";
-	memcpy(domain, s, (size_t)(slash - s));
-	domain[slash - s] = 0;
-	return name_check_dns1123_subdomain(domain) ? name_check_dns1123_subdomain(domain)
-						    : rule_c_identifier(slash + 1);
+	if (strlen(id) > QUALIFIED_ID_BYTES_MAX)
+		bad_too_long(c, at, QUALIFIED_ID_BYTES_MAX);
+	if (why)
+		bad_invalid_str(c, at, id, why);
 }
 
-static const char *rule_full_attribute(const char *s)
+void check_qualified_attribute(struct check *c, const char *at, const char *s)
 {
-	return strchr(s, '/') ? rule_qualified_attribute(s) : "must include a domain";
+	const char *slash = strchr(s, '/'), *domain, *why;
+
+	if (!slash) {
+		check_identifier(c, at, s);
+		return;
+	}
+	if (strchr(slash + 1, '/'))
+		return; /* as upstream: told by no one */
+	domain = arena_strndup(&c->arena, s, (size_t)(slash - s));
+	if (!*domain)
+		bad_invalid_str(c, at, "", "the domain must not be empty");
+	if (strlen(domain) > DRIVER_NAME_BYTES_MAX)
+		bad_too_long(c, at, DRIVER_NAME_BYTES_MAX);
+	if (*domain && (why = rule_csi_driver(domain)))
+		bad_invalid_str(c, at, domain, why);
+	if (!slash[1])
+		bad_invalid_str(c, at, "", "the name must not be empty");
+	else
+		check_identifier(c, at, slash + 1);
 }
 
-const char *rule_pool_name(const char *s)
+static void check_full_attribute(struct check *c, const char *at, const struct json *v)
 {
-	const char *why = NULL;
-	char part[NAME_MAX_DNS_SUBDOMAIN + 1];
+	const char *s = str_or(json_str(v), "");
+
+	check_qualified_attribute(c, at, s);
+	if (!strchr(s, '/'))
+		bad_invalid_str(c, at, s, "a fully qualified name must be a domain and a name separated by a slash");
+}
+
+void check_pool_name(struct check *c, const char *at, const struct json *v)
+{
+	const char *s = str_or(json_str(v), ""), *why;
 
 	if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
-		return "must be no more than 253 bytes";
-	for (;;) {
-		size_t n = strcspn(s, "/");
-		memcpy(part, s, n);
-		part[n] = 0;
-		if ((why = name_check_dns1123_subdomain(part)) || !s[n])
-			return why;
-		s += n + 1;
+		bad_too_long(c, at, NAME_MAX_DNS_SUBDOMAIN);
+	for (size_t n; *s; s += n + (s[n] == '/')) {
+		n = strcspn(s, "/");
+		const char *part = arena_strndup(&c->arena, s, n);
+		if ((why = name_check_dns1123_subdomain(part)))
+			bad_invalid_str(c, at, part, why);
 	}
 }
 
@@ -96,11 +111,13 @@ static const struct rule selector_rules[] = {
 void check_device_taint(struct check *c, const char *at, const struct json *taint)
 {
 	static const struct rule rules[] = {
-	    REQUIRED("", "key"),
-	    NAME("", "key", name_check_qualified),
 	    NAME("", "value", name_check_label_value),
 	    REQUIRED("", "effect"),
 	};
+	const char *key = str_or(json_path_str(taint, "key"), ""), *why = name_check_qualified(key);
+
+	if (why)
+		bad_invalid_str(c, PATH(c, "%s.key", at), key, why);
 	check_fields(c, at, taint, rules, ARRAY_SIZE(rules));
 }
 
@@ -110,8 +127,7 @@ static void check_configs(struct check *c, const char *at, const struct json *ho
 	    ITEMS("", "config", CONFIGS_MAX),
 	    REQUIRED("", "config[].opaque"),
 	    REQUIRED("", "config[].opaque?.driver"),
-	    DRIVER_NAME("", "config[].opaque?.driver"),
-	    REQUIRED("", "config[].opaque?.parameters"),
+	    DECLARED_DRIVER_NAME("", "config[].opaque?.driver"),
 	};
 	size_t i = 0;
 
@@ -119,9 +135,13 @@ static void check_configs(struct check *c, const char *at, const struct json *ho
 	EACH_ITEM(one, json_get(holder, "config")) {
 		const char *path = PATH(c, "%s%sconfig[%zu].opaque.parameters", at, *at ? "." : "", i++);
 		const struct json *parameters = json_path(one, "opaque.parameters");
-		if (parameters && parameters->type != JSON_NULL && parameters->type != JSON_OBJECT)
-			bad_invalid(c, path, parameters, "parameters must be a valid JSON object");
-		else if (parameters && strlen(json_to_string(&c->arena, parameters)) > PARAMETERS_BYTES_MAX)
+		if (!json_get(one, "opaque"))
+			continue;
+		if (!parameters || parameters->type == JSON_NULL)
+			bad_required(c, path, NULL);
+		else if (parameters->type != JSON_OBJECT)
+			bad_invalid_str(c, path, "<value omitted>", "must be a valid JSON object");
+		else if (strlen(json_to_string(&c->arena, parameters)) > PARAMETERS_BYTES_MAX)
 			bad_too_long(c, path, PARAMETERS_BYTES_MAX);
 	}
 }
@@ -139,25 +159,23 @@ static void check_device_tolerations(struct check *c, const char *at, const stru
 		bool exists = str_eq(operator, "Exists");
 		check_name(c, PATH(c, "%s.key", one), str_empty(json_path_str(t, "key")) ? NULL : json_get(t, "key"),
 			   name_check_qualified);
-		if (str_empty(json_path_str(t, "key")) && !exists)
-			bad_invalid_str(c, PATH(c, "%s.operator", one), str_or(operator, ""),
-					"must be 'Exists' when `key` is empty");
 		if (exists && !str_empty(json_path_str(t, "value")))
 			bad_invalid(c, PATH(c, "%s.value", one), json_get(t, "value"),
-				    "must be empty when `operator` is 'Exists'");
-		check_name(c, PATH(c, "%s.value", one), json_get(t, "value"), name_check_label_value);
+				    "must be empty for operator `Exists`");
+		else if (str_eq(operator, "Equal"))
+			check_name(c, PATH(c, "%s.value", one), json_get(t, "value"), name_check_label_value);
 	}
 }
 
-static void check_exact(struct check *c, const char *at, const struct json *r)
+/* class_rule: of the class's name */
+static void check_exact(struct check *c, const char *at, const struct json *r, const char *(*class_rule)(const char *))
 {
 	const char *mode = json_path_str(r, "allocationMode");
-	const struct json *count = json_get(r, "count"), *amounts = json_path(r, "capacity.requests");
+	const struct json *count = json_get(r, "count");
 	const char *count_at = PATH(c, "%s.count", at);
 
 	if (need_str(c, PATH(c, "%s.deviceClassName", at), json_get(r, "deviceClassName")))
-		check_name(c, PATH(c, "%s.deviceClassName", at), json_get(r, "deviceClassName"),
-			   name_check_dns1123_subdomain);
+		check_name(c, PATH(c, "%s.deviceClassName", at), json_get(r, "deviceClassName"), class_rule);
 	check_fields(c, at, r, selector_rules, ARRAY_SIZE(selector_rules));
 	if (str_eq(mode, "All") && json_int(count, 0))
 		bad_invalid(c, count_at, count, "must not be specified when allocationMode is 'All'");
@@ -166,46 +184,64 @@ static void check_exact(struct check *c, const char *at, const struct json *r)
 	else if (!str_empty(mode) && !str_in(mode, modes))
 		bad_unsupported(c, PATH(c, "%s.allocationMode", at), mode, modes);
 	check_device_tolerations(c, PATH(c, "%s.tolerations", at), json_get(r, "tolerations"));
-	if (json_is(amounts, JSON_OBJECT))
-		JSON_EACH(q, amounts) {
-			const char *why = rule_qualified_attribute(q->key);
-			if (why)
-				bad_invalid_str(c, PATH(c, "%s.capacity.requests", at), q->key, why);
-		}
 }
 
-/* Also collects the names that constraints and configurations may speak of: "a", and "a/b" of an alternative. */
-static void check_request(struct check *c, const char *at, const struct json *r, struct map *known)
+/* The names that others may speak of: "a", and "a/b" of an alternative. */
+static void know_requests(struct check *c, const struct json *requests, struct map *known)
+{
+	EACH_ITEM(r, requests) {
+		const char *name = str_or(json_path_str(r, "name"), "");
+		map_set(known, name, c);
+		EACH_ITEM(sub, json_get(r, "firstAvailable"))
+			map_set(known, PATH(c, "%s/%s", name, str_or(json_path_str(sub, "name"), "")), c);
+	}
+}
+
+static void check_request(struct check *c, const char *at, const struct json *r)
 {
 	const struct json *exactly = json_get(r, "exactly"), *first = json_get(r, "firstAvailable");
-	const char *name = str_or(json_path_str(r, "name"), "");
-	_cleanup_names_ struct map names = MAP_INIT;
+	static const struct rule rules[] = {SET("", "firstAvailable", "name")};
+	const struct json *none = json_new_str(&c->arena, "");
 	size_t i = 0;
 
-	if (need_str(c, PATH(c, "%s.name", at), json_get(r, "name"))) {
-		check_name(c, PATH(c, "%s.name", at), json_get(r, "name"), name_check_dns1123_label);
-		if (map_set(known, name, c))
-			bad_duplicate(c, PATH(c, "%s.name", at), name);
-	}
+	check_name(c, PATH(c, "%s.name", at), json_str(json_get(r, "name")) ? json_get(r, "name") : none,
+		   name_check_dns1123_label);
 	if (exactly && json_len(first))
 		bad_invalid_plain(
 		    c, at, "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set");
 	else if (!exactly && !json_len(first))
 		bad_required(c, at, "exactly one of `exactly` or `firstAvailable` is required");
-	if (exactly)
-		check_exact(c, PATH(c, "%s.exactly", at), exactly);
+	else if (exactly)
+		check_exact(c, PATH(c, "%s.exactly", at), exactly, name_check_dns1123_subdomain);
 	if (json_len(first) > ALTERNATIVES_MAX)
 		bad_too_many(c, PATH(c, "%s.firstAvailable", at), json_len(first), ALTERNATIVES_MAX);
+	check_fields(c, at, r, rules, ARRAY_SIZE(rules));
 	EACH_ITEM(sub, first) {
 		const char *one = PATH(c, "%s.firstAvailable[%zu]", at, i++), *own = json_path_str(sub, "name");
-		if (need_str(c, PATH(c, "%s.name", one), json_get(sub, "name"))) {
-			check_name(c, PATH(c, "%s.name", one), json_get(sub, "name"), name_check_dns1123_label);
-			if (map_set(&names, own, c))
-				bad_duplicate(c, PATH(c, "%s.name", one), own);
-			map_set(known, PATH(c, "%s/%s", name, own), c);
-		}
-		check_exact(c, one, sub);
+		check_name(c, PATH(c, "%s.name", one), own ? json_get(sub, "name") : none, name_check_dns1123_label);
+		check_exact(c, one, sub, name_check_long_name);
 	}
+}
+
+static void check_reference(struct check *c, const char *at, const char *name, const struct map *known)
+{
+	size_t slashes = 0;
+
+	for (const char *s = name; (s = strchr(s, '/')); s++)
+		slashes++;
+	for (const char *s = name; slashes < 2;) {
+		size_t n = strcspn(s, "/");
+		const char *part = arena_strndup(&c->arena, s, n), *why = name_check_dns1123_label(part);
+		if (why)
+			bad_invalid_str(c, at, part, why);
+		if (!s[n])
+			break;
+		s += n + 1;
+	}
+	if (!map_has(known, name))
+		bad_invalid_str(c, at, name,
+				"must be the name of a request in the claim or the name of a request and a "
+				"subrequest separated by '/'");
 }
 
 static void check_references(struct check *c, const char *at, const struct json *list, const struct map *known)
@@ -219,10 +255,7 @@ static void check_references(struct check *c, const char *at, const struct json 
 		const char *one = PATH(c, "%s[%zu]", at, i++), *name = str_or(json_str(v), "");
 		if (map_set(&seen, name, c))
 			bad_duplicate(c, one, name);
-		if (!map_has(known, name))
-			bad_invalid_str(c, one, name,
-					"must be the name of a request in the claim or the name of a request and a "
-					"subrequest separated by '/'");
+		check_reference(c, one, name, known);
 	}
 }
 
@@ -232,28 +265,32 @@ static void check_constraint(struct check *c, const char *at, const struct json 
 
 	check_references(c, PATH(c, "%s.requests", at), json_get(v, "requests"), known);
 	if (match)
-		check_name(c, PATH(c, "%s.matchAttribute", at), match, rule_full_attribute);
+		check_full_attribute(c, PATH(c, "%s.matchAttribute", at), match);
 	if (distinct)
-		check_name(c, PATH(c, "%s.distinctAttribute", at), distinct, rule_full_attribute);
+		check_full_attribute(c, PATH(c, "%s.distinctAttribute", at), distinct);
 	if (!match && !distinct)
-		bad_required(c, at, "exactly one of matchAttribute or distinctAttribute is required");
-	else if (match && distinct)
-		bad_invalid_plain(c, at,
-				  "exactly one of matchAttribute or distinctAttribute is required, but both are set");
+		bad_required(
+		    c, at,
+		    "exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields "
+		    "are set");
 }
 
 static void check_device_claim(struct check *c, const char *at, const struct json *spec)
 {
+	static const struct rule rules[] = {
+	    ITEMS("", "requests", REQUESTS_MAX),
+	    SET("", "requests", "name"),
+	};
 	const struct json *devices = json_get(spec, "devices"), *requests = json_get(devices, "requests");
 	const struct json *constraints = json_get(devices, "constraints");
 	_cleanup_names_ struct map known = MAP_INIT;
 	size_t i = 0;
 
 	at = PATH(c, "%s.devices", at);
-	if (json_len(requests) > REQUESTS_MAX)
-		bad_too_many(c, PATH(c, "%s.requests", at), json_len(requests), REQUESTS_MAX);
+	check_fields(c, at, devices, rules, ARRAY_SIZE(rules));
+	know_requests(c, requests, &known);
 	EACH_ITEM(r, requests)
-		check_request(c, PATH(c, "%s.requests[%zu]", at, i++), r, &known);
+		check_request(c, PATH(c, "%s.requests[%zu]", at, i++), r);
 	if (json_len(constraints) > CONSTRAINTS_MAX)
 		bad_too_many(c, PATH(c, "%s.constraints", at), json_len(constraints), CONSTRAINTS_MAX);
 	i = 0;
@@ -267,13 +304,77 @@ static void check_device_claim(struct check *c, const char *at, const struct jso
 
 static void check_resource_claim(struct check *c)
 {
-	check_device_claim(c, "spec", json_get(c->tree, "spec"));
+	if (!c->old) /* it stays as it is */
+		check_device_claim(c, "spec", json_get(c->tree, "spec"));
 }
 
 static void check_claim_template(struct check *c)
 {
+	static const char *const writable[] = {"labels", "annotations", "finalizers", "ownerReferences", NULL};
+	const struct json *meta = json_path(c->tree, "spec.metadata");
+
+	if (c->old)
+		return;
 	check_device_claim(c, "spec.spec", json_path(c->tree, "spec.spec"));
-	check_labels(c, "spec.labels", json_path(c->tree, "spec.metadata.labels"));
+	check_labels(c, "spec.metadata.labels", json_get(meta, "labels"));
+	check_annotations(c, "spec.metadata.annotations", json_get(meta, "annotations"));
+	EACH_MEMBER(v, meta)
+	if (!str_in(v->key, writable) && v->type != JSON_NULL)
+		bad_forbidden(c, PATH(c, "spec.metadata.%s", v->key), "cannot be set");
+}
+
+/* A pool's name, in the words of the generated check. */
+static void check_declared_pool(struct check *c, const char *at, const struct json *v)
+{
+	const char *s = str_or(json_str(v), "");
+
+	for (size_t i = 0; *s; i++) {
+		size_t n = strcspn(s, "/");
+		const char *part = arena_strndup(&c->arena, s, n), *why = name_check_long_name(part);
+		for (size_t len; why && *why; why += len + (why[len] == '\n')) {
+			len = strcspn(why, "\n");
+			bad_invalid(c, at, v, PATH(c, "segment %zu: %.*s", i, (int)len, why));
+		}
+		s += n + (s[n] == '/');
+	}
+}
+
+static void check_result(struct check *c, const char *at, const struct json *r, const struct map *known)
+{
+	static const struct rule rules[] = {
+	    REQUIRED("", "driver"),
+	    DECLARED_DRIVER_NAME("", "driver"),
+	    REQUIRED("", "pool"),
+	    CALL("", "pool", check_declared_pool),
+	};
+	const char *device = str_or(json_path_str(r, "device"), ""), *why = name_check_dns1123_label(device);
+
+	check_reference(c, PATH(c, "%s.request", at), str_or(json_path_str(r, "request"), ""), known);
+	check_fields(c, at, r, rules, ARRAY_SIZE(rules));
+	if (why)
+		bad_invalid_str(c, PATH(c, "%s.device", at), device, why);
+	check_device_bindings(c, at, r);
+}
+
+static void check_new_allocation(struct check *c, const char *at, const struct json *devices)
+{
+	static const char *const sources[] = {"FromClaim", "FromClass", NULL};
+	static const struct rule rules[] = {
+	    REQUIRED("", "config[].source"),
+	    VALUES("", "config[].source", sources),
+	    ITEMS("", "results", REQUESTS_MAX),
+	};
+	_cleanup_names_ struct map known = MAP_INIT;
+	size_t i = 0;
+
+	know_requests(c, json_path(c->tree, "spec.devices.requests"), &known);
+	check_configs(c, at, devices);
+	check_fields(c, at, devices, rules, ARRAY_SIZE(rules));
+	EACH_ITEM(v, json_get(devices, "config"))
+		check_references(c, PATH(c, "%s.config[%zu].requests", at, i++), json_get(v, "requests"), &known);
+	i = 0;
+	EACH_ITEM(r, json_get(devices, "results"))
+		check_result(c, PATH(c, "%s.results[%zu]", at, i++), r, &known);
 }
 
 static void check_allocation(struct check *c, const char *subresource)
@@ -282,7 +383,9 @@ static void check_allocation(struct check *c, const char *subresource)
 	const struct json *before = json_path(c->old, "status.allocation");
 	(void)subresource;
 
-	if (before && now && !json_equal(now, before))
+	if (now && !before)
+		check_new_allocation(c, "status.allocation.devices", json_get(now, "devices"));
+	else if (now && !json_equal(now, before))
 		bad_invalid(c, "status.allocation", now, "field is immutable");
 	if (json_len(json_get(status, "reservedFor")) && !now)
 		bad_forbidden(c, "status.reservedFor", "may not be specified when `allocated` is not set");
@@ -308,20 +411,17 @@ static void check_taint_rule(struct check *c)
 static const struct rule rules[] = {
     IMMUTABLE(CLAIM, "spec"),
     ITEMS(CLAIM, "status.reservedFor", RESERVED_MAX),
-    UNIQUE(CLAIM, "status.reservedFor", "uid"),
+    SET(CLAIM, "status.reservedFor", "uid"),
     REQUIRED(CLAIM, "status.reservedFor[].resource"),
     REQUIRED(CLAIM, "status.reservedFor[].name"),
     REQUIRED(CLAIM, "status.reservedFor[].uid"),
-    REQUIRED(CLAIM, "status.allocation?.devices.results[].driver"),
-    DRIVER_NAME(CLAIM, "status.allocation?.devices.results[].driver"),
-    REQUIRED(CLAIM, "status.allocation?.devices.results[].pool"),
-    NAME(CLAIM, "status.allocation?.devices.results[].pool", rule_pool_name),
-    REQUIRED(CLAIM, "status.allocation?.devices.results[].device"),
-    NAME(CLAIM, "status.allocation?.devices.results[].device", name_check_dns1123_label),
     IMMUTABLE(TEMPLATE, "spec"),
     NAME(CLASS, "spec.extendedResourceName", rule_extended_resource),
-    DRIVER_NAME(TAINT_RULE, "spec.deviceSelector?.driver"),
-    NAME(TAINT_RULE, "spec.deviceSelector?.pool", rule_pool_name),
+    REQUIRED(TAINT_RULE, "spec.deviceSelector?.driver?"),
+    DRIVER_NAME(TAINT_RULE, "spec.deviceSelector?.driver?"),
+    REQUIRED(TAINT_RULE, "spec.deviceSelector?.pool?"),
+    CALL(TAINT_RULE, "spec.deviceSelector?.pool", check_pool_name),
+    CALL(TAINT_RULE, "status.conditions", check_meta_conditions),
     NAME(TAINT_RULE, "spec.deviceSelector?.device", name_check_dns1123_label),
     IMMUTABLE("ResourceSlice", "spec.driver"),
     IMMUTABLE("ResourceSlice", "spec.nodeName"),

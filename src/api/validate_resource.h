@@ -7,12 +7,12 @@ struct check;
 struct json;
 
 /* "[domain/]identifier" */
-#define QUALIFIED_DOMAIN_BYTES_MAX 63
 #define QUALIFIED_ID_BYTES_MAX 32
 
-const char *rule_c_identifier(const char *s);
-const char *rule_qualified_attribute(const char *s);
-const char *rule_pool_name(const char *s);
+void check_qualified_attribute(struct check *c, const char *at, const char *s);
+void check_pool_name(struct check *c, const char *at, const struct json *v); /* but for being required */
+/* Conditions that binding waits for, and those that tell that it failed. */
+void check_device_bindings(struct check *c, const char *at, const struct json *device);
 void check_device_taint(struct check *c, const char *at, const struct json *taint);
 void check_resource_slice(struct check *c); /* validate_resource_slice.c */
 

@@ -21,7 +21,13 @@ static void apply_unique(struct check *c, const struct rule *r, const char *at, 
 
 	EACH_ITEM(e, list) {
 		const char *key = r->text ? json_path_str(e, r->text) : json_str(e);
-		if (key && map_set(&seen, key, c))
+		if (!key || !map_set(&seen, key, c)) {
+			i++;
+			continue;
+		}
+		if (r->op == RULE_SET)
+			bad_duplicate_value(c, PATH(c, "%s[%zu]", at, i), e);
+		else
 			bad_duplicate(c, r->text ? PATH(c, "%s[%zu].%s", at, i, r->text) : PATH(c, "%s[%zu]", at, i),
 				      key);
 		i++;
@@ -59,11 +65,16 @@ static void apply_present(struct check *c, const struct rule *r, const char *at,
 		if (json_str(v) && v->len > r->max)
 			bad_too_long(c, at, (size_t)r->max);
 		break;
+	case RULE_CHARACTERS:
+		if (json_str(v) && v->len > r->max)
+			bad_too_many_characters(c, at, (size_t)r->max);
+		break;
 	case RULE_ITEMS:
 		if (json_len(v) > r->max)
 			bad_too_many(c, at, json_len(v), (size_t)r->max);
 		break;
 	case RULE_UNIQUE:
+	case RULE_SET:
 		apply_unique(c, r, at, v);
 		break;
 	case RULE_LABELS:

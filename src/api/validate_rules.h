@@ -22,16 +22,18 @@ struct check;
 struct json;
 
 enum rule_op {
-	RULE_REQUIRED,	/* not absent, "" or [] */
-	RULE_FILLED,	/* nor {}: a map with at least one entry */
-	RULE_IMMUTABLE, /* Invalid: field is immutable */
-	RULE_FIXED,	/* the same, but Forbidden, with the text */
-	RULE_RANGE,	/* integers from min to max; text instead of the usual one */
-	RULE_NAME,	/* strings: name() says what is wrong */
-	RULE_VALUES,	/* strings, one of values */
-	RULE_BYTES,	/* strings of at most max bytes */
-	RULE_ITEMS,	/* lists of at most max elements */
-	RULE_UNIQUE,	/* lists of strings, or of objects by their member `text` */
+	RULE_REQUIRED,	 /* not absent, "" or [] */
+	RULE_FILLED,	 /* nor {}: a map with at least one entry */
+	RULE_IMMUTABLE,	 /* Invalid: field is immutable */
+	RULE_FIXED,	 /* the same, but Forbidden, with the text */
+	RULE_RANGE,	 /* integers from min to max; text instead of the usual one */
+	RULE_NAME,	 /* strings: name() says what is wrong */
+	RULE_VALUES,	 /* strings, one of values */
+	RULE_BYTES,	 /* strings of at most max bytes */
+	RULE_CHARACTERS, /* the same, told in the newer words */
+	RULE_ITEMS,	 /* lists of at most max elements */
+	RULE_UNIQUE,	 /* lists of strings, or of objects by their member `text` */
+	RULE_SET,	 /* lists of objects that differ in their member `text`; the object is shown */
 	RULE_LABELS,
 	RULE_SELECTOR,	 /* a metav1.LabelSelector */
 	RULE_QUANTITIES, /* a map of amounts, none negative */
@@ -86,6 +88,16 @@ struct rule {
 		.kind = (kind_), .path = (path_), .op = RULE_NAME, .name = (name_), .or_empty = true                   \
 	}
 #define DRIVER_NAME(kind_, path_) NAME(kind_, path_, rule_csi_driver), BYTES(kind_, path_, DRIVER_NAME_BYTES_MAX)
+/* The same where upstream generates the check. */
+#define DECLARED_DRIVER_NAME(kind_, path_)                                                                             \
+	NAME(kind_, path_, name_check_any_case_name),                                                                  \
+	{                                                                                                              \
+		.kind = (kind_), .path = (path_), .op = RULE_CHARACTERS, .max = DRIVER_NAME_BYTES_MAX                  \
+	}
+#define SET(kind_, path_, key_)                                                                                        \
+	{                                                                                                              \
+		.kind = (kind_), .path = (path_), .op = RULE_SET, .text = (key_)                                       \
+	}
 #define VALUES(kind_, path_, values_)                                                                                  \
 	{                                                                                                              \
 		.kind = (kind_), .path = (path_), .op = RULE_VALUES, .values = (values_)                               \

@@ -67,6 +67,11 @@ void bad_too_long(struct check *c, const char *path, size_t max)
 	status_cause(c->err, "FieldValueTooLong", path, "Too long: may not be more than %zu bytes", max);
 }
 
+void bad_too_many_characters(struct check *c, const char *path, size_t max)
+{
+	status_cause(c->err, "FieldValueTooLong", path, "Too long: may not be more than %zu characters", max);
+}
+
 void bad_too_many(struct check *c, const char *path, size_t n, size_t max)
 {
 	status_cause(c->err, "FieldValueTooMany", path, "Too many: %zu: must have at most %zu items", n, max);
