@@ -25,10 +25,9 @@ static const struct rule rules[] = {
     NAME(HPA, "spec.scaleTargetRef.kind", name_check_path_segment),
     REQUIRED(HPA, "spec.scaleTargetRef.name"),
     NAME(HPA, "spec.scaleTargetRef.name", name_check_path_segment),
-    REQUIRED_TEXT(HPA, "spec.metrics[].type", "must specify a metric source type"),
-    VALUES(HPA, "spec.metrics[].type", source_types),
     MIN(HPA, "status.currentReplicas", 0),
     MIN(HPA, "status.desiredReplicas", 0),
+    MIN(HPA, "status.conditions[].observedGeneration", 0),
 };
 
 /* ---- metrics ---- */
@@ -48,7 +47,7 @@ static void check_target(struct check *c, const char *at, const struct json *tar
 
 	if (!*type)
 		bad_required(c, PATH(c, "%s.type", at), "must specify a metric target type");
-	else if (!str_in(type, types))
+	if (!str_in(type, types))
 		bad_invalid_str(c, PATH(c, "%s.type", at), type, "must be either Utilization, Value, or AverageValue");
 	for (size_t i = 0; i < ARRAY_SIZE(amounts); i++)
 		if (json_get(target, amounts[i]) && !is_positive(json_get(target, amounts[i])))
@@ -63,7 +62,6 @@ static void check_metric_name(struct check *c, const char *at, const struct json
 	static const struct rule named[] = {
 	    REQUIRED_TEXT("", "metric.name", "must specify a metric name"),
 	    NAME("", "metric.name", name_check_path_segment),
-	    SELECTOR("", "metric.selector"),
 	};
 	check_fields(c, at, source, named, ARRAY_SIZE(named));
 }
@@ -103,11 +101,9 @@ static void check_external_metric(struct check *c, const char *at, const struct 
 
 static void check_pods_metric(struct check *c, const char *at, const struct json *m)
 {
-	const struct json *average = json_path(m, "target.averageValue");
-
 	check_metric_name(c, at, m);
 	check_target(c, PATH(c, "%s.target", at), json_get(m, "target"));
-	if (!average || !is_positive(average))
+	if (!json_path(m, "target.averageValue"))
 		bad_required(c, PATH(c, "%s.target.averageValue", at), "must specify a positive target averageValue");
 }
 
@@ -129,8 +125,14 @@ static void check_resource_metric(struct check *c, const char *at, const struct 
 
 static void check_container_metric(struct check *c, const char *at, const struct json *m)
 {
+	const char *name = json_path_str(m, "name");
+
+	if (!str_empty(name))
+		check_container_resource_name(c, PATH(c, "%s.name", at), name);
 	if (str_empty(json_path_str(m, "container")))
 		bad_required(c, PATH(c, "%s.container", at), "must specify a container");
+	else
+		name_in(c, at, m, "container", name_check_dns1123_label);
 	check_resource_metric(c, at, m);
 }
 
@@ -145,21 +147,28 @@ static const struct {
     {"ContainerResource", "containerResource", check_container_metric},
 };
 
+/* One source, of the type that is said. The first of several is looked at, whatever the type. */
 static void check_metric(struct check *c, const char *at, const struct json *m)
 {
-	const char *type = json_path_str(m, "type");
+	const char *type = str_or(json_path_str(m, "type"), "");
+	size_t n = 0;
 
+	if (!*type)
+		bad_required(c, PATH(c, "%s.type", at), "must specify a metric source type");
+	if (!str_in(type, source_types))
+		bad_unsupported(c, PATH(c, "%s.type", at), type, source_types);
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-		const char *member = sources[i].member, *member_at = PATH(c, "%s.%s", at, member);
-		const struct json *source = json_get(m, member);
-		bool meant = str_eq(type, sources[i].type);
-		if (source && meant)
-			sources[i].fn(c, member_at, source);
-		else if (source)
-			bad_forbidden(c, member_at, "must populate the given metric source only");
-		else if (meant)
-			bad_required(c, member_at, "must populate information for the given metric source");
+		const struct json *source = json_get(m, sources[i].member);
+		if (source && !n++)
+			sources[i].fn(c, PATH(c, "%s.%s", at, sources[i].member), source);
+		else if (!source && str_eq(type, sources[i].type))
+			bad_required(c, PATH(c, "%s.%s", at, sources[i].member),
+				     "must populate information for the given metric source");
 	}
+	for (size_t i = 0; n > 1 && i < ARRAY_SIZE(sources); i++)
+		if (json_get(m, sources[i].member) && !str_eq(type, sources[i].type))
+			bad_forbidden(c, PATH(c, "%s.%s", at, sources[i].member),
+				      "must populate the given metric source only");
 }
 
 /* ---- behavior ---- */

@@ -38,11 +38,6 @@ static const struct rule rules[] = {
     IMMUTABLE(JOB, "spec.successPolicy"),
     IMMUTABLE(JOB, "spec.backoffLimitPerIndex"),
     IMMUTABLE(JOB, "spec.managedBy"),
-    MIN(JOB, "status.active", 0),
-    MIN(JOB, "status.succeeded", 0),
-    MIN(JOB, "status.failed", 0),
-    MIN(JOB, "status.ready", 0),
-    MIN(JOB, "status.terminating", 0),
     JOB_SPEC(CRON, IN_CRON("")),
     REQUIRED(CRON, "spec.schedule"),
     MIN(CRON, "spec.startingDeadlineSeconds", 0),
@@ -137,14 +132,14 @@ static void check_selects_template(struct check *c, const struct json *spec)
 	struct label_selector *s;
 
 	/* Without an uid it comes from a test or a dry look at a template: there is nothing to generate from. */
-	if (!selector) {
-		if (is_true(spec, "manualSelector"))
-			bad_required(c, "spec.selector", NULL);
-	} else if (label_selector_from_json(&c->arena, selector, &s, &ignored) == 0 &&
-		   !label_selector_match_json(s, labels)) {
-		bad_invalid(c, "spec.template.metadata.labels", labels ? labels : json_new(&c->arena, JSON_OBJECT),
+	if (!selector && !c->old && !is_true(spec, "manualSelector"))
+		return;
+	if (!selector)
+		bad_required(c, "spec.selector", NULL);
+	if (!selector ||
+	    (label_selector_from_json(&c->arena, selector, &s, &ignored) == 0 && !label_selector_match_json(s, labels)))
+		bad_invalid(c, "spec.template.metadata.labels", labels ? labels : json_new(&c->arena, JSON_NULL),
 			    "`selector` does not match template `labels`");
-	}
 }
 
 /* The pods of an Indexed Job are called JOB-INDEX, which is their host name too. */
@@ -201,8 +196,11 @@ static void check_template_update(struct check *c, const struct json *spec)
 		return;
 	waits &= json_path_bool(c->old, "spec.suspend", false);
 	waits &= !json_path(c->old, "status.startTime") || str_eq(json_path_str(suspended, "status"), "True");
-	if (waits && json_is(now, JSON_OBJECT) && json_is(json_get(now, "spec"), JSON_OBJECT)) {
-		struct json *rest = json_clone(&c->arena, now);
+	if (waits) {
+		struct json *rest =
+		    json_is(now, JSON_OBJECT) ? json_clone(&c->arena, now) : json_new(&c->arena, JSON_OBJECT);
+		json_object_in(&c->arena, rest, "spec");
+		json_object_in(&c->arena, rest, "metadata");
 		for (size_t i = 0; i < ARRAY_SIZE(placement); i++)
 			take_over(&c->arena, rest, before, placement[i]);
 		if (!json_len(json_path(rest, "spec.affinity")) && !json_path(before, "spec.affinity"))
@@ -214,8 +212,9 @@ static void check_template_update(struct check *c, const struct json *spec)
 			take_over(&c->arena, ctr, old_container, "resources");
 			old_container = json_next(json_path(before, "spec.containers"), old_container);
 		}
-		if (json_equal(rest, before))
-			return;
+		if (!json_equal(json_get(rest, "spec"), json_get(before, "spec")))
+			bad_invalid(c, "spec.template.spec", json_get(now, "spec"), "field is immutable");
+		return;
 	}
 	bad_invalid(c, "spec.template", now, "field is immutable");
 }
@@ -224,7 +223,8 @@ static void check_job(struct check *c)
 {
 	const struct json *spec = json_get(c->tree, "spec");
 
-	check_generated_selector(c, spec);
+	if (!c->old)
+		check_generated_selector(c, spec);
 	check_selects_template(c, spec);
 	check_job_spec(c, "spec", spec);
 	if (!c->old) {
@@ -233,59 +233,6 @@ static void check_job(struct check *c)
 	}
 	check_completions(c, spec);
 	check_template_update(c, spec);
-}
-
-/* ---- status of a Job ---- */
-
-static bool has(const struct json *job, const char *type)
-{
-	return str_eq(meta_condition_status(job, type), "True");
-}
-
-static void check_job_times(struct check *c, const struct json *status)
-{
-	const struct json *start = json_get(status, "startTime"), *end = json_get(status, "completionTime");
-	bool complete = has(c->tree, "Complete"), done = complete || has(c->tree, "Failed");
-
-	if (done && !start)
-		bad_required(c, "status.startTime", "startTime is required for finished job");
-	if (complete && !end)
-		bad_required(c, "status.completionTime", "completionTime is required for Complete jobs");
-	if (end && !complete)
-		bad_invalid(c, "status.completionTime", end,
-			    "completionTime cannot be set when there is no Complete=True condition");
-	/* Both are RFC 3339 in UTC: the order of the texts is that of the times. */
-	if (json_str(start) && json_str(end) && strcmp(json_str(end), json_str(start)) < 0)
-		bad_invalid(c, "status.completionTime", end, "completionTime cannot be set before startTime");
-	const struct json *before = json_path(c->old, "status.startTime");
-	if (before && !json_path_bool(c->tree, "spec.suspend", false) && !json_equal(before, start))
-		bad_invalid(c, "status.startTime", start,
-			    start ? "startTime cannot be modified for unsuspended job"
-				  : "startTime cannot be removed for unsuspended job");
-}
-
-static void check_job_status(struct check *c, const char *subresource)
-{
-	static const char *const terminal[] = {"Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"};
-	const struct json *status = json_get(c->tree, "status");
-	bool done = has(c->tree, "Complete") || has(c->tree, "Failed");
-	(void)subresource;
-
-	/* What an earlier state was let through with is not held against its other changes. */
-	if (json_path_int(status, "ready", 0) > json_path_int(status, "active", 0))
-		bad_invalid(c, "status.ready", json_get(status, "ready"), "cannot set more ready pods than active");
-	if (json_equal(status, json_get(c->old, "status")))
-		return;
-	if (has(c->tree, "Complete") && has(c->tree, "Failed"))
-		bad_invalid(c, "status.conditions", json_get(status, "conditions"),
-			    "cannot set Complete=True and Failed=true conditions");
-	for (size_t i = 0; i < ARRAY_SIZE(terminal); i++)
-		if (has(c->old, terminal[i]) && !has(c->tree, terminal[i]))
-			bad_invalid(c, "status.conditions", json_get(status, "conditions"),
-				    PATH(c, "cannot disable the terminal %s=True condition", terminal[i]));
-	if (done && json_path_int(status, "active", 0) > 0)
-		bad_invalid(c, "status.active", json_get(status, "active"), "active>0 is invalid for finished job");
-	check_job_times(c, status);
 }
 
 /* ---- CronJob ---- */
