@@ -240,6 +240,13 @@ static void stateful_set(struct arena *a, struct json *tree)
 	}
 }
 
+static void failure_policy(struct arena *a, struct json *job_spec)
+{
+	EACH_ITEM(rule, json_path(job_spec, "podFailurePolicy.rules"))
+		EACH_ITEM(c, json_get(rule, "onPodConditions"))
+			default_str(a, c, "status", "True");
+}
+
 static void job(struct arena *a, struct json *tree)
 {
 	struct json *spec = json_get(tree, "spec");
@@ -253,9 +260,7 @@ static void job(struct arena *a, struct json *tree)
 	default_bool(a, spec, "suspend", false);
 	default_pointed(a, spec, "podReplacementPolicy",
 			json_get(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed");
-	EACH_ITEM(rule, json_path(spec, "podFailurePolicy.rules"))
-		EACH_ITEM(c, json_get(rule, "onPodConditions"))
-			default_str(a, c, "status", "True");
+	failure_policy(a, spec);
 	labels_from_template(a, tree);
 	default_pod_spec(a, json_path(spec, "template.spec"));
 }
@@ -268,6 +273,7 @@ static void cron_job(struct arena *a, struct json *tree)
 	default_bool(a, spec, "suspend", false);
 	default_int(a, spec, "successfulJobsHistoryLimit", 3);
 	default_int(a, spec, "failedJobsHistoryLimit", 1);
+	failure_policy(a, json_path(spec, "jobTemplate.spec"));
 	default_pod_spec(a, json_path(spec, "jobTemplate.spec.template.spec"));
 }
 

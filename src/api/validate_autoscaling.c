@@ -19,8 +19,7 @@ static const char *const policy_types[] = {"Percent", "Pods", NULL};
 static const char *const select_policies[] = {"Disabled", "Max", "Min", NULL};
 
 static const struct rule rules[] = {
-    /* Zero needs the gate HPAScaleToZero, which is alpha. */
-    MIN(HPA, "spec.minReplicas", 1),
+    MIN(HPA, "spec.minReplicas", 0),
     REQUIRED(HPA, "spec.scaleTargetRef.kind"),
     NAME(HPA, "spec.scaleTargetRef.kind", name_check_path_segment),
     REQUIRED(HPA, "spec.scaleTargetRef.name"),
@@ -188,7 +187,7 @@ static void check_scaling_rules(struct check *c, const char *at, const struct js
 	else if (json_int(window, 0) > STABILIZATION_MAX_S)
 		bad_invalid(c, PATH(c, "%s.stabilizationWindowSeconds", at), window,
 			    "must be less than or equal to 3600");
-	if (!str_empty(select) && !str_in(select, select_policies))
+	if (select && !str_in(select, select_policies))
 		bad_unsupported(c, PATH(c, "%s.selectPolicy", at), select, select_policies);
 	if (tolerance && quantity_from_json(tolerance, &q) == 0 && q.nano < 0)
 		bad_invalid(c, PATH(c, "%s.tolerance", at), tolerance, "must be greater than or equal to 0");
@@ -223,6 +222,16 @@ static void check_scaled_version(struct check *c, const struct json *target)
 		bad_invalid_str(c, "spec.scaleTargetRef.apiVersion", version, "apiVersion must specify API group");
 }
 
+/* One that can be measured while there are no pods. */
+static bool has_outer_metric(const struct json *metrics)
+{
+	EACH_ITEM(m, metrics) {
+		if (str_eq(json_path_str(m, "type"), "Object") || str_eq(json_path_str(m, "type"), "External"))
+			return true;
+	}
+	return false;
+}
+
 static void check_autoscaler(struct check *c)
 {
 	const struct json *spec = json_get(c->tree, "spec"), *max = json_get(spec, "maxReplicas");
@@ -237,6 +246,10 @@ static void check_autoscaler(struct check *c)
 	if (json_int(max, 0) < json_path_int(spec, "minReplicas", 0))
 		bad_invalid(c, "spec.maxReplicas", shown, "must be greater than or equal to `minReplicas`");
 	check_scaled_version(c, json_get(spec, "scaleTargetRef"));
+	if (json_path_int(spec, "minReplicas", 1) == 0 && !has_outer_metric(json_get(spec, "metrics")))
+		bad_forbidden(
+		    c, "spec.metrics",
+		    "must specify at least one Object or External metric to support scaling to zero replicas");
 	EACH_ITEM(m, json_get(spec, "metrics"))
 		check_metric(c, PATH(c, "spec.metrics[%zu]", i++), m);
 	check_scaling_rules(c, "spec.behavior.scaleUp", json_path(spec, "behavior.scaleUp"));

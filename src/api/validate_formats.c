@@ -163,7 +163,7 @@ void check_meta_conditions(struct check *c, const char *path, const struct json 
 {
 	static const char *const statuses[] = {"False", "True", "Unknown", NULL};
 	static const struct rule rules[] = {
-	    REQUIRED("", "type"),
+	    REQUIRED_TEXT("", "type", "is required"),
 	    NAME("", "type", name_check_qualified),
 	    REQUIRED("", "status"),
 	    VALUES("", "status", statuses),
@@ -180,7 +180,7 @@ void check_meta_conditions(struct check *c, const char *path, const struct json 
 	EACH_ITEM(condition, list) {
 		const char *at = PATH(c, "%s[%zu]", path, i++), *type = str_or(json_path_str(condition, "type"), "");
 		if (map_set(&seen, type, c))
-			bad_duplicate(c, PATH(c, "%s.type", at), type);
+			bad_duplicate(c, at, type);
 		check_fields(c, at, condition, rules, ARRAY_SIZE(rules));
 	}
 }

@@ -43,6 +43,8 @@ void check_job_limits(struct check *c, const char *path, const struct json *spec
 	const struct json *limit = json_get(spec, "backoffLimitPerIndex"), *failed = json_get(spec, "maxFailedIndexes");
 	const struct json *completions = json_get(spec, "completions");
 
+	if (failed && !limit)
+		bad_required(c, PATH(c, "%s.backoffLimitPerIndex", path), "when maxFailedIndexes is specified");
 	if (!is_indexed(spec)) {
 		if (limit)
 			bad_invalid(c, PATH(c, "%s.backoffLimitPerIndex", path), limit,
@@ -52,8 +54,6 @@ void check_job_limits(struct check *c, const char *path, const struct json *spec
 				    "requires indexed completion mode");
 		return;
 	}
-	if (!limit && failed)
-		bad_required(c, PATH(c, "%s.backoffLimitPerIndex", path), "when maxFailedIndexes is specified");
 	if (failed && completions && json_int(failed, 0) > json_int(completions, 0))
 		bad_invalid(c, PATH(c, "%s.maxFailedIndexes", path), failed,
 			    "must be less than or equal to completions");
@@ -86,8 +86,10 @@ static void check_exit_codes(struct check *c, const char *at, const struct json 
 	if (container && !has_container(pod, container))
 		bad_invalid_str(c, PATH(c, "%s.containerName", at), container,
 				"must be one of the container or initContainer names in the pod template");
+	if (str_empty(json_path_str(codes, "operator")))
+		bad_required(c, PATH(c, "%s.operator", at), "valid values: [\"In\" \"NotIn\"]");
 	if (!json_len(values))
-		bad_invalid(c, PATH(c, "%s.values", at), values ? values : json_new(&c->arena, JSON_ARRAY),
+		bad_invalid(c, PATH(c, "%s.values", at), values ? values : json_new(&c->arena, JSON_NULL),
 			    "at least one value is required");
 	else if (json_len(values) > EXIT_CODES_MAX)
 		bad_too_many(c, PATH(c, "%s.values", at), json_len(values), EXIT_CODES_MAX);
@@ -111,12 +113,18 @@ static void check_conditions(struct check *c, const char *at, const struct json 
 	static const char *const states[] = {"False", "True", "Unknown", NULL};
 	static const struct rule rules[] = {
 	    ITEMS("", "onPodConditions", CONDITIONS_MAX),
-	    REQUIRED("", "onPodConditions[].type"),
-	    NAME("", "onPodConditions[].type", name_check_qualified),
 	    REQUIRED("", "onPodConditions[].status"),
 	    VALUES("", "onPodConditions[].status", states),
 	};
+	size_t i = 0;
+
 	check_fields(c, at, conditions, rules, ARRAY_SIZE(rules));
+	EACH_ITEM(v, json_get(conditions, "onPodConditions")) {
+		const char *type = str_or(json_path_str(v, "type"), ""), *why = name_check_qualified(type);
+		if (why)
+			bad_invalid_str(c, PATH(c, "%s.onPodConditions[%zu].type", at, i), type, why);
+		i++;
+	}
 }
 
 static void check_failure_rule(struct check *c, const char *at, const struct json *rule, const struct json *spec)

@@ -242,7 +242,10 @@ static void check_class_members(struct pod_check *p)
 	if (!str_empty(json_path_str(p->spec, "priorityClassName")))
 		name_in(c, p->path, p->spec, "priorityClassName", name_check_dns1123_subdomain);
 	name_in(c, p->path, p->spec, "runtimeClassName", name_check_dns1123_subdomain);
-	choice_in(c, p->path, p->spec, "preemptionPolicy", preemption);
+	if (json_get(p->spec, "preemptionPolicy") && str_empty(json_path_str(p->spec, "preemptionPolicy")))
+		bad_required(c, PATH(c, "%s.preemptionPolicy", p->path), NULL);
+	else
+		choice_in(c, p->path, p->spec, "preemptionPolicy", preemption);
 	if (overhead) {
 		struct json *limits = json_new(&c->arena, JSON_OBJECT);
 		json_set(&c->arena, limits, "limits", json_clone(&c->arena, overhead));

@@ -3,6 +3,7 @@
  * Versions of one resource. Where two versions have the same fields, only apiVersion changes; the two that differ
  * (Events, whose members were renamed, and HorizontalPodAutoscaler v1, which knows one metric) have functions.
  */
+#include "api/decode.h"
 #include "api/resource.h"
 #include "api/selector.h"
 #include "base/arena.h"
@@ -99,6 +100,7 @@ struct json *version_convert(struct arena *a, const struct resource *from, const
 		autoscaler_to_v2(a, tree);
 	else if (str_eq(from->plural, "horizontalpodautoscalers") && str_eq(to->version, "v1"))
 		autoscaler_to_v1(a, tree);
+	decode_settle(a, to->type, tree); /* what one version leaves out another may write as zero */
 	return tree;
 }
 

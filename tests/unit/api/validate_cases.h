@@ -150,7 +150,8 @@ static const struct test_case creates[] = {
      INVALID("metadata.name",
 	     "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\": must be no more than 52 characters")},
     /* autoscaling, policy */
-    {"hpa", "spec.minReplicas", "0", INVALID("spec.minReplicas", "0: must be greater than or equal to 1")},
+    {"hpa", "spec.minReplicas", "0", FORBIDDEN("spec.metrics", "must specify at least one Object or External")},
+    {"hpa", "spec.minReplicas", "-1", NEGATIVE("spec.minReplicas")},
     {"hpa", "spec.minReplicas", "6", INVALID("spec.maxReplicas", "5: must be greater than or equal to `minReplicas`")},
     {"hpa", "spec.maxReplicas", "0", REQUIRED("spec.maxReplicas")},
     {"hpa", "spec.scaleTargetRef.kind", "''", REQUIRED("spec.scaleTargetRef.kind")},
