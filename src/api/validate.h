@@ -23,6 +23,9 @@ int validate_create(const struct resource *r, const struct json *tree, struct st
 int validate_update(const struct resource *r, const struct json *tree, const struct json *old, const char *subresource,
 		    struct status *err);
 
+/* Of a question about access, before it is answered. */
+int validate_review(const struct resource *r, const struct json *tree, struct status *err);
+
 /* Immutable parts of metadata that a client's update may leave out are taken from old (uid, creationTimestamp, …). */
 struct arena;
 void validate_inherit_metadata(struct arena *a, struct json *tree, const struct json *old);

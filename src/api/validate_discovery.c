@@ -23,17 +23,15 @@ static const char *const address_types[] = {"FQDN", "IPv4", "IPv6", NULL};
 static const struct rule rules[] = {
     REQUIRED(SLICE, "addressType"),
     VALUES(SLICE, "addressType", address_types),
-    IMMUTABLE(SLICE, "addressType"),
+    CONSTANT(SLICE, "addressType"),
     ITEMS(SLICE, "endpoints", ENDPOINTS_MAX),
     ITEMS(SLICE, "ports", PORTS_MAX),
     REQUIRED(SLICE, "endpoints[].addresses"),
     ITEMS(SLICE, "endpoints[].addresses", ADDRESSES_MAX),
     NAME(SLICE, "endpoints[].hostname", name_check_dns1123_label),
     NAME(SLICE, "endpoints[].nodeName", name_check_dns1123_subdomain),
-    NAME(SLICE, "endpoints[].zone", name_check_label_value),
     LABELS(SLICE, "endpoints[].deprecatedTopology"),
     ITEMS(SLICE, "endpoints[].hints?.forZones", HINTS_MAX),
-    REQUIRED(SLICE, "endpoints[].hints?.forZones[].name"),
     NAME(SLICE, "endpoints[].hints?.forZones[].name", name_check_label_value),
     UNIQUE(SLICE, "endpoints[].hints?.forZones", "name"),
     ITEMS(SLICE, "endpoints[].hints?.forNodes", HINTS_MAX),
@@ -43,41 +41,42 @@ static const struct rule rules[] = {
     NAME(SLICE, "ports[].appProtocol", name_check_qualified),
 };
 
-/* What is no address at all is not told that it is one of another family. */
-static const char *or_family(const char *s, const char *family)
+/* Endpoints are real hosts: traffic to some ranges would stay on, or confuse, the node that sends it. */
+static void check_address(struct check *c, const char *list, size_t i, const struct json *v, bool v6)
 {
-	const char *why = rule_ip(s);
+	const char *s = str_or(json_str(v), ""), *one = PATH(c, "%s[%zu]", list, i), *why = rule_ip(s);
 
-	return why ? why : family;
+	if (why) {
+		bad_invalid_str(c, one, s, why);
+		return;
+	}
+	if (is_ipv6(s) != v6)
+		bad_invalid_str(c, list, s, v6 ? "must be an IPv6 address" : "must be an IPv4 address");
+	check_name(c, one, v, rule_public_ip);
 }
 
-/* Endpoints are real hosts: traffic to these ranges would stay on, or confuse, the node that sends it. */
-static const char *rule_endpoint4(const char *s)
+static void check_addresses(struct check *c, const char *list, const struct json *addresses)
 {
-	unsigned char ip[4];
-	return inet_pton(AF_INET, s, ip) == 1 ? rule_public_ip(s) : or_family(s, "must be a valid IPv4 address");
-}
+	const char *type = json_path_str(c->tree, "addressType");
+	size_t i = 0;
 
-static const char *rule_endpoint6(const char *s)
-{
-	unsigned char ip[16];
-	return inet_pton(AF_INET6, s, ip) == 1 ? rule_public_ip(s) : or_family(s, "must be a valid IPv6 address");
+	EACH_ITEM(a, addresses) {
+		if (str_eq(type, "FQDN"))
+			check_name(c, PATH(c, "%s[%zu]", list, i), a, name_check_dns1123_subdomain);
+		else if (str_eq(type, "IPv4") || str_eq(type, "IPv6"))
+			check_address(c, list, i, a, str_eq(type, "IPv6"));
+		i++;
+	}
 }
 
 static void check_endpoint_slice(struct check *c)
 {
-	const char *type = json_path_str(c->tree, "addressType");
-	const char *(*rule)(const char *) = str_eq(type, "FQDN")   ? name_check_dns1123_subdomain
-					    : str_eq(type, "IPv6") ? rule_endpoint6
-								   : rule_endpoint4;
 	_cleanup_names_ struct map names = MAP_INIT;
-	size_t i = 0, k;
+	size_t i = 0;
 
 	EACH_ITEM(e, json_get(c->tree, "endpoints")) {
 		const char *at = PATH(c, "endpoints[%zu]", i++);
-		k = 0;
-		EACH_ITEM(a, json_get(e, "addresses"))
-			check_name(c, PATH(c, "%s.addresses[%zu]", at, k++), a, rule);
+		check_addresses(c, PATH(c, "%s.addresses", at), json_get(e, "addresses"));
 		if (json_len(json_get(e, "deprecatedTopology")) > TOPOLOGY_MAX)
 			bad_too_many(c, PATH(c, "%s.deprecatedTopology", at),
 				     json_len(json_get(e, "deprecatedTopology")), TOPOLOGY_MAX);

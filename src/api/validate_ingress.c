@@ -24,9 +24,9 @@ static void check_backend_service(struct check *c, const char *backend, const st
 		bad_required(c, backend, "port name or number is required");
 		return;
 	}
-	if (!str_empty(port_name)) {
-		if (number)
-			bad_invalid_str(c, backend, "", "cannot set both port name & port number");
+	if (!str_empty(port_name) && number) {
+		bad_invalid_str(c, backend, "", "cannot set both port name & port number");
+	} else if (!str_empty(port_name)) {
 		check_name(c, PATH(c, "%s.port.name", at), json_path(service, "port.name"), name_check_port_name);
 	} else {
 		check_port(c, PATH(c, "%s.port.number", at), json_path(service, "port.number"));

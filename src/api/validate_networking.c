@@ -40,6 +40,8 @@ static void check_range(struct check *c, const char *path, const struct json *v)
 	int bits = 0;
 	bool v6 = false, beyond = false;
 
+	if (!json_str(v))
+		bad_invalid_str(c, path, "", rule_cidr(""));
 	if (!json_str(v) || !check_name(c, path, v, rule_cidr) || !parse_cidr(json_str(v), ip, &bits, &v6))
 		return;
 	for (int i = bits; i < (v6 ? 128 : 32); i++) {
@@ -67,9 +69,6 @@ static const struct rule rules[] = {
     REQUIRED(CLASS, "spec.parameters?.name"),
     NAME(CLASS, "spec.parameters?.name", name_check_path_segment),
     VALUES(CLASS, "spec.parameters?.scope", scopes),
-    REQUIRED(CLASS, "spec.parameters?.scope"),
-    REQUIRED_TEXT("ServiceCIDR", "spec.cidrs", "at least one CIDR required"),
-    CALL("ServiceCIDR", "spec.cidrs[]", check_range),
     REQUIRED("IPAddress", "spec.parentRef"),
     REQUIRED("IPAddress", "spec.parentRef?.resource"),
     NAME("IPAddress", "spec.parentRef?.resource", name_check_path_segment),
@@ -77,7 +76,7 @@ static const struct rule rules[] = {
     NAME("IPAddress", "spec.parentRef?.name", name_check_path_segment),
     NAME("IPAddress", "spec.parentRef?.namespace", name_check_path_segment),
     NAME("IPAddress", "spec.parentRef?.group", name_check_dns1123_subdomain),
-    IMMUTABLE("IPAddress", "spec.parentRef"),
+    CONSTANT("IPAddress", "spec.parentRef"),
 };
 
 /* ---- NetworkPolicy ---- */
@@ -200,28 +199,41 @@ static void check_ingress_class(struct check *c)
 
 /* ---- ServiceCIDR ---- */
 
-/* One range may become two, of the other family; else they stay. */
-static void check_ranges_update(struct check *c, const struct json *ranges)
+static void check_ranges(struct check *c, const struct json *ranges)
 {
-	const struct json *before = json_path(c->old, "spec.cidrs");
-	bool grows =
-	    json_len(before) == 1 && json_len(ranges) == 2 && json_equal(json_at(before, 0), json_at(ranges, 0));
-
-	if (c->old && !json_equal(ranges, before) && !grows)
-		bad_invalid(c, "spec.cidrs", ranges, "field is immutable");
-}
-
-static void check_service_cidr(struct check *c)
-{
-	const struct json *ranges = json_path(c->tree, "spec.cidrs");
 	const char *first = json_str(json_at(ranges, 0)), *second = json_str(json_at(ranges, 1));
+	size_t i = 0, before = check_count(c);
 
+	if (!json_len(ranges))
+		bad_required(c, "spec.cidrs", "at least one CIDR required");
 	if (json_len(ranges) > 2)
 		bad_invalid(c, "spec.cidrs", ranges, "may only hold up to 2 values");
-	else if (first && second && !strchr(first, ':') == !strchr(second, ':'))
+	EACH_ITEM(v, ranges)
+		check_range(c, PATH(c, "spec.cidrs[%zu]", i++), v);
+	if (check_count(c) == before && first && second && !strchr(first, ':') == !strchr(second, ':'))
 		bad_invalid(c, "spec.cidrs", ranges,
 			    "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
-	check_ranges_update(c, ranges);
+}
+
+/* One range may become two, of the other family; else they stay. */
+static void check_service_cidr(struct check *c)
+{
+	const struct json *ranges = json_path(c->tree, "spec.cidrs"), *before = json_path(c->old, "spec.cidrs");
+	bool grows = json_len(before) == 1 && json_len(ranges) == 2;
+	size_t i = 0;
+
+	if (!c->old || grows)
+		check_ranges(c, ranges);
+	if (!c->old)
+		return;
+	if (!grows && json_len(before) != json_len(ranges))
+		bad_invalid(c, "spec.cidrs", ranges ? ranges : json_new(&c->arena, JSON_NULL), "field is immutable");
+	else
+		EACH_ITEM(v, before) {
+			if (!json_equal(v, json_at(ranges, i)))
+				bad_invalid(c, PATH(c, "spec.cidrs[%zu]", i), json_at(ranges, i), "field is immutable");
+			i++;
+		}
 }
 
 static const struct kind_check kinds[] = {

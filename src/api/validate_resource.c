@@ -409,7 +409,7 @@ static void check_taint_rule(struct check *c)
 }
 
 static const struct rule rules[] = {
-    IMMUTABLE(CLAIM, "spec"),
+    CONSTANT(CLAIM, "spec"),
     ITEMS(CLAIM, "status.reservedFor", RESERVED_MAX),
     SET(CLAIM, "status.reservedFor", "uid"),
     REQUIRED(CLAIM, "status.reservedFor[].resource"),

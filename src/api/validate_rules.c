@@ -173,10 +173,14 @@ static void check_rule(struct check *c, const struct setting *s)
 
 	if (r->op == RULE_IMMUTABLE)
 		check_immutable(c, r->path, r->path);
-	else if (r->op != RULE_FIXED)
+	else if (r->op != RULE_FIXED && r->op != RULE_CONSTANT)
 		walk(c, s, "", c->tree, r->path);
-	else if (c->old && !json_equal(json_path(c->tree, r->path), json_path(c->old, r->path)))
+	else if (!c->old || json_equal(json_path(c->tree, r->path), json_path(c->old, r->path)))
+		return;
+	else if (r->op == RULE_FIXED)
 		bad_forbidden(c, r->path, r->text);
+	else
+		bad_invalid(c, r->path, json_new(&c->arena, JSON_NULL), "field is immutable");
 }
 
 static const struct group_check *const groups[] = {

@@ -25,6 +25,7 @@ enum rule_op {
 	RULE_REQUIRED,	 /* not absent, "" or [] */
 	RULE_FILLED,	 /* nor {}: a map with at least one entry */
 	RULE_IMMUTABLE,	 /* Invalid: field is immutable */
+	RULE_CONSTANT,	 /* the same where upstream generates the check, which does not show the value */
 	RULE_FIXED,	 /* the same, but Forbidden, with the text */
 	RULE_RANGE,	 /* integers from min to max; text instead of the usual one */
 	RULE_NAME,	 /* strings: name() says what is wrong */
@@ -66,6 +67,10 @@ struct rule {
 #define IMMUTABLE(kind_, path_)                                                                                        \
 	{                                                                                                              \
 		.kind = (kind_), .path = (path_), .op = RULE_IMMUTABLE                                                 \
+	}
+#define CONSTANT(kind_, path_)                                                                                         \
+	{                                                                                                              \
+		.kind = (kind_), .path = (path_), .op = RULE_CONSTANT                                                  \
 	}
 #define FIXED(kind_, path_, text_)                                                                                     \
 	{                                                                                                              \

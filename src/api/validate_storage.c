@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* StorageClass, VolumeAttributesClass, CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment. */
+#include <string.h>
+
 #include "api/meta.h"
 #include "api/quantity.h"
 #include "api/validate_internal.h"
@@ -17,7 +19,7 @@
 /* Upstream's bounds. */
 #define PARAMETERS_MAX 512
 #define PARAMETERS_BYTES_MAX (256 * 1024)
-#define NODE_ID_BYTES_MAX 192
+#define NODE_ID_BYTES_MAX 256
 #define ERROR_BYTES_MAX 1024
 #define TOKEN_SECONDS_MIN 600
 #define TOKEN_SECONDS_MAX (1ll << 32)
@@ -44,16 +46,16 @@ static void check_parameters(struct check *c, const char *path, const struct jso
 		bad_too_long(c, path, PARAMETERS_BYTES_MAX);
 }
 
-/* A provisioner is a name with a prefix, in any case. */
-static const char *rule_provisioner(const char *s)
+/* A provisioner is a name with a prefix, in any case; it is shown in lower case. */
+static void check_provisioner(struct check *c, const char *path, const struct json *v)
 {
-	char lower[512];
-	size_t n = 0;
+	char *lower = arena_strdup(&c->arena, str_or(json_str(v), ""));
 
-	for (; s[n] && n + 1 < sizeof(lower); n++)
-		lower[n] = s[n] >= 'A' && s[n] <= 'Z' ? (char)(s[n] + 32) : s[n];
-	lower[n] = 0;
-	return name_check_qualified(lower);
+	for (char *s = lower; *s; s++)
+		*s = *s >= 'A' && *s <= 'Z' ? (char)(*s + 32) : *s;
+	const char *why = name_check_qualified(lower);
+	if (*lower && why)
+		bad_invalid_str(c, path, lower, why);
 }
 
 static void check_amount(struct check *c, const char *path, const struct json *v)
@@ -66,22 +68,20 @@ static void check_amount(struct check *c, const char *path, const struct json *v
 
 static const struct rule rules[] = {
     REQUIRED(CLASS, "provisioner"),
-    NAME(CLASS, "provisioner", rule_provisioner),
+    CALL(CLASS, "provisioner", check_provisioner),
     CALL(CLASS, "parameters", check_parameters),
     VALUES(CLASS, "reclaimPolicy", reclaim_policies),
     VALUES(CLASS, "volumeBindingMode", binding_modes),
-    FIXED(CLASS, "provisioner", "updates to provisioner are forbidden."),
-    FIXED(CLASS, "parameters", "updates to parameters are forbidden."),
-    FIXED(CLASS, "reclaimPolicy", "updates to reclaimPolicy are forbidden."),
-    IMMUTABLE(CLASS, "volumeBindingMode"),
-    REQUIRED(CLASS, "allowedTopologies[].matchLabelExpressions[].key"),
-    NAME(CLASS, "allowedTopologies[].matchLabelExpressions[].key", name_check_qualified),
+    CONSTANT(CLASS, "provisioner"),
+    CONSTANT(CLASS, "parameters"),
+    CONSTANT(CLASS, "reclaimPolicy"),
+    CONSTANT(CLASS, "volumeBindingMode"),
     REQUIRED(CLASS, "allowedTopologies[].matchLabelExpressions[].values"),
     UNIQUE(CLASS, "allowedTopologies[].matchLabelExpressions[].values", NULL),
     UNIQUE(CLASS, "allowedTopologies[].matchLabelExpressions", "key"),
 
     REQUIRED(ATTRIBUTES, "driverName"),
-    NAME(ATTRIBUTES, "driverName", rule_provisioner),
+    CALL(ATTRIBUTES, "driverName", check_provisioner),
     FILLED(ATTRIBUTES, "parameters", "must contain at least one key/value pair"),
     CALL(ATTRIBUTES, "parameters", check_parameters),
     FIXED(ATTRIBUTES, "driverName", "updates to driverName are forbidden."),
@@ -98,17 +98,13 @@ static const struct rule rules[] = {
 	  "may not specify a duration larger than 2^32 seconds"),
     RANGE(DRIVER, "spec.nodeAllocatableUpdatePeriodSeconds", ALLOCATABLE_PERIOD_MIN, INT64_MAX,
 	  "must be greater than or equal to 10 seconds"),
-    IMMUTABLE(DRIVER, "spec.attachRequired"),
     IMMUTABLE(DRIVER, "spec.volumeLifecycleModes"),
 
     REQUIRED(NODE, "spec.drivers[].name"),
     DRIVER_NAME(NODE, "spec.drivers[].name"),
     UNIQUE(NODE, "spec.drivers", "name"),
     REQUIRED(NODE, "spec.drivers[].nodeID"),
-    BYTES(NODE, "spec.drivers[].nodeID", NODE_ID_BYTES_MAX),
     MIN(NODE, "spec.drivers[].allocatable.count", 0),
-    NAME(NODE, "spec.drivers[].topologyKeys[]", name_check_qualified),
-    UNIQUE(NODE, "spec.drivers[].topologyKeys", NULL),
 
     NAME(CAPACITY, "storageClassName", name_check_dns1123_subdomain),
     IMMUTABLE(CAPACITY, "storageClassName"),
@@ -117,9 +113,9 @@ static const struct rule rules[] = {
     CALL(CAPACITY, "capacity", check_amount),
 
     REQUIRED(ATTACHMENT, "spec.attacher"),
-    DRIVER_NAME(ATTACHMENT, "spec.attacher"),
+    DECLARED_DRIVER_NAME(ATTACHMENT, "spec.attacher"),
     NAME(ATTACHMENT, "spec.nodeName", name_check_dns1123_subdomain),
-    IMMUTABLE(ATTACHMENT, "spec"),
+    CONSTANT(ATTACHMENT, "spec"),
     RANGE(ATTACHMENT, "status.attachError.errorCode", 0, INT32_MAX, NULL),
     RANGE(ATTACHMENT, "status.detachError.errorCode", 0, INT32_MAX, NULL),
     BYTES(ATTACHMENT, "status.attachError.message", ERROR_BYTES_MAX),
@@ -134,9 +130,50 @@ static void check_csi_driver(struct check *c)
 	EACH_ITEM(m, json_get(spec, "volumeLifecycleModes"))
 		if (!str_in(str_or(json_str(m), ""), modes))
 			bad_unsupported(c, "spec.volumeLifecycleModes", str_or(json_str(m), ""), modes);
+	check_immutable(c, "spec.attachedRequired", "spec.attachRequired"); /* sic */
 	if (secrets && !json_len(json_get(spec, "tokenRequests")))
 		bad_invalid(c, "spec.serviceAccountTokenInSecrets", secrets,
 			    "serviceAccountTokenInSecrets is set but no tokenRequests are specified");
+}
+
+/* The values of a topology's labels, in an order of their own. */
+static const struct json *label_values(struct check *c, const struct json *term)
+{
+	struct json *map = json_new(&c->arena, JSON_OBJECT);
+
+	EACH_ITEM(e, json_get(term, "matchLabelExpressions")) {
+		struct json *set =
+		    json_set(&c->arena, map, str_or(json_path_str(e, "key"), ""), json_new(&c->arena, JSON_OBJECT));
+		EACH_ITEM(v, json_get(e, "values"))
+			json_set_bool(&c->arena, set, str_or(json_str(v), ""), true);
+	}
+	return map;
+}
+
+/* As upstream, a term that says nothing is one too many. */
+static void check_storage_class(struct check *c)
+{
+	const struct json *terms = json_get(c->tree, "allowedTopologies");
+	struct json *seen = json_new(&c->arena, JSON_ARRAY);
+	size_t i = 0, k;
+
+	EACH_ITEM(t, terms) {
+		const char *at = PATH(c, "allowedTopologies[%zu].matchLabelExpressions", i++);
+		const struct json *values = label_values(c, t);
+		bool twice = !json_len(values);
+		k = 0;
+		EACH_ITEM(e, json_get(t, "matchLabelExpressions")) {
+			const char *key = str_or(json_path_str(e, "key"), ""), *why = name_check_qualified(key);
+			if (why)
+				bad_invalid_str(c, PATH(c, "%s[%zu].key", at, k), key, why);
+			k++;
+		}
+		EACH_ITEM(other, seen)
+			twice |= json_equal(other, values);
+		if (twice)
+			bad_duplicate(c, at, "");
+		json_append(seen, json_clone(&c->arena, values));
+	}
 }
 
 static void check_attachment(struct check *c)
@@ -155,6 +192,25 @@ static void check_attachment(struct check *c)
 		name_in(c, "spec.source", source, "persistentVolumeName", name_check_dns1123_subdomain);
 }
 
+static void check_csi_node_driver(struct check *c, const char *at, const struct json *d)
+{
+	const char *id = str_or(json_path_str(d, "nodeID"), "");
+	_cleanup_names_ struct map seen = MAP_INIT;
+
+	if (strlen(id) > NODE_ID_BYTES_MAX)
+		bad_invalid_str(c, PATH(c, "%s.nodeID", at), id,
+				PATH(c, "must be %d characters or less", NODE_ID_BYTES_MAX));
+	EACH_ITEM(v, json_get(d, "topologyKeys")) {
+		const char *key = str_or(json_str(v), ""), *why = name_check_qualified(key);
+		if (map_set(&seen, key, c))
+			bad_duplicate(c, at, key);
+		if (!*key)
+			bad_required(c, at, NULL);
+		if (why)
+			bad_invalid_str(c, at, key, why);
+	}
+}
+
 /* A driver's entry may come and go, and its count change; the rest of it stays. */
 static void check_csi_node(struct check *c)
 {
@@ -162,6 +218,7 @@ static void check_csi_node(struct check *c)
 
 	EACH_ITEM(d, json_path(c->tree, "spec.drivers")) {
 		const char *at = PATH(c, "spec.drivers[%zu]", i++), *name = json_path_str(d, "name");
+		check_csi_node_driver(c, at, d);
 		EACH_ITEM(before, json_path(c->old, "spec.drivers")) {
 			if (!name || !json_is(d, JSON_OBJECT) || !str_eq(name, json_path_str(before, "name")))
 				continue;
@@ -169,7 +226,7 @@ static void check_csi_node(struct check *c)
 			json_remove(mine, "allocatable");
 			json_remove(theirs, "allocatable");
 			if (!json_equal(mine, theirs))
-				bad_invalid(c, at, d, "field is immutable");
+				bad_invalid(c, "spec.drivers", d, "field is immutable");
 		}
 	}
 }
@@ -191,6 +248,7 @@ static void check_attachment_status(struct check *c, const char *subresource)
 
 static const struct kind_check kinds[] = {
     {ATTACHMENT, check_attachment, check_attachment_status},
+    {CLASS, check_storage_class, NULL},
     {DRIVER, check_csi_driver, NULL},
     {NODE, check_csi_node, NULL},
 };

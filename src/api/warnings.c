@@ -156,6 +156,19 @@ static void stateful_set(struct warner *w, const struct json *tree)
 			"recommended");
 }
 
+static void endpoint_slice(struct warner *w, const struct json *tree)
+{
+	if (str_eq(json_path_str(tree, "addressType"), "FQDN"))
+		tell(w, "spec.addressType: FQDN endpoints are deprecated");
+}
+
+static void csi_driver(struct warner *w, const struct json *tree)
+{
+	if (json_len(json_path(tree, "spec.tokenRequests")) && !json_path(tree, "spec.serviceAccountTokenInSecrets"))
+		tell(w, "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to "
+			"prevent possible logging of tokens in volume attributes");
+}
+
 static void pod(struct warner *w, const struct json *tree)
 {
 	warn_of_pod(w, "", tree);
@@ -174,6 +187,8 @@ static const struct {
     {"", "PersistentVolumeClaim", claim, true},
     {"", "ServiceAccount", service_account, true},
     {"networking.k8s.io", "Ingress", ingress, false},
+    {"discovery.k8s.io", "EndpointSlice", endpoint_slice, true},
+    {"storage.k8s.io", "CSIDriver", csi_driver, true},
 };
 
 static const struct {

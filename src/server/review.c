@@ -2,6 +2,7 @@
 /* Kinds that are questions: POST one, and the answer is its status. Nothing is stored. */
 #include "api/meta.h"
 #include "api/resource.h"
+#include "api/validate.h"
 #include "base/buf.h"
 #include "base/env.h"
 #include "base/json.h"
@@ -10,12 +11,6 @@
 #include "server/registry_internal.h"
 
 /* ---- access ---- */
-
-static void complain(struct status *err, const char *reason, const char *field, const char *text)
-{
-	status_cause(err, reason, field, "%s: %s",
-		     str_eq(reason, "FieldValueRequired") ? "Required value" : "Invalid value", text);
-}
 
 /* One requirement as a term of a selector's text; "" for what text cannot say, which then narrows nothing. */
 static void add_requirement(struct buf *out, const struct json *r, bool labels)
@@ -41,20 +36,13 @@ static void add_requirement(struct buf *out, const struct json *r, bool labels)
 }
 
 /* fieldSelector or labelSelector of the attributes: a text, or requirements, which upstream authorizers see alike. */
-static const char *selector_text(struct arena *a, const struct json *attributes, const char *member, struct status *err)
+static const char *selector_text(struct arena *a, const struct json *attributes, const char *member)
 {
 	_cleanup_buf_ struct buf out = BUF_INIT;
 	const struct json *s = json_get(attributes, member), *requirements = json_get(s, "requirements");
 	const char *raw = str_or(json_path_str(s, "rawSelector"), "");
-	const char *at = arena_printf(a, "spec.resourceAttributes.%s", member);
 	if (!json_is(s, JSON_OBJECT))
 		return NULL;
-	if (*raw && json_len(requirements))
-		complain(err, "FieldValueInvalid", arena_printf(a, "%s.rawSelector", at),
-			 "may not specified at the same time as requirements");
-	else if (!*raw && !json_len(requirements))
-		complain(err, "FieldValueRequired", arena_printf(a, "%s.requirements", at),
-			 arena_printf(a, "when %s is specified, requirements or rawSelector is required", at));
 	if (*raw)
 		return raw;
 	JSON_EACH(r, requirements)
@@ -62,8 +50,7 @@ static const char *selector_text(struct arena *a, const struct json *attributes,
 	return arena_strdup(a, buf_str(&out));
 }
 
-static struct authz_attributes attributes(struct arena *a, const struct json *spec, const struct user *user,
-					  struct status *err)
+static struct authz_attributes attributes(struct arena *a, const struct json *spec, const struct user *user)
 {
 	const struct json *r = json_get(spec, "resourceAttributes"), *p = json_get(spec, "nonResourceAttributes");
 	struct authz_attributes at = {.user = user, .resource_request = r != NULL};
@@ -76,43 +63,22 @@ static struct authz_attributes attributes(struct arena *a, const struct json *sp
 	at.ns = str_or(json_path_str(r, "namespace"), "");
 	at.name = str_or(json_path_str(r, "name"), "");
 	at.path = str_or(json_path_str(p, "path"), "");
-	at.field_selector = selector_text(a, r, "fieldSelector", err);
-	at.label_selector = selector_text(a, r, "labelSelector", err);
+	at.field_selector = selector_text(a, r, "fieldSelector");
+	at.label_selector = selector_text(a, r, "labelSelector");
 	return at;
 }
 
-/* A question has no metadata, but for what the machinery itself puts there. */
-static void check_metadata(struct write_op *op, struct status *err)
+static void answer_access(struct write_op *op, const struct user *user)
 {
-	JSON_EACH(m, json_get(op->tree, "metadata")) {
-		bool mine = str_eq(m->key, "namespace") && str_eq(json_str(m), op->ns);
-		if (!mine && !str_eq(m->key, "managedFields") && !json_is(m, JSON_NULL) &&
-		    !(str_eq(m->key, "creationTimestamp"))) {
-			complain(err, "FieldValueInvalid", "metadata", "must be empty except for managedFields");
-			return;
-		}
-	}
-}
-
-static void answer_access(struct write_op *op, const struct user *user, struct status *err)
-{
+	_cleanup_status_ struct status err = STATUS_INIT;
 	char reason[AUTHZ_REASON_MAX] = "";
 	struct arena *a = op->arena;
-	struct json *spec = json_get(op->tree, "spec");
-	bool resource = json_is(json_get(spec, "resourceAttributes"), JSON_OBJECT);
-	bool path = json_is(json_get(spec, "nonResourceAttributes"), JSON_OBJECT);
-	if (resource && path)
-		complain(err, "FieldValueInvalid", "spec.nonResourceAttributes",
-			 "cannot be specified in combination with resourceAttributes");
-	else if (!resource && !path)
-		complain(err, "FieldValueInvalid", "spec.resourceAttributes",
-			 "exactly one of nonResourceAttributes or resourceAttributes must be specified");
-	check_metadata(op, err);
-	struct authz_attributes at = attributes(a, spec, user, err);
-	if (status_invalid(err, op->row->group, op->row->kind, "") < 0) {
-		op_fail(op, err);
+	op_track_update(op);
+	if (validate_review(op->row, op->tree, &err) < 0) {
+		op_fail(op, &err);
 		return;
 	}
+	struct authz_attributes at = attributes(a, json_get(op->tree, "spec"), user);
 	bool allowed = auth_allowed(op->reg->auth, &at, reason);
 	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
 	json_set_bool(a, status, "allowed", allowed);
@@ -123,8 +89,7 @@ static void answer_access(struct write_op *op, const struct user *user, struct s
 
 static void self_subject_access(struct write_op *op)
 {
-	_cleanup_status_ struct status err = STATUS_INIT;
-	answer_access(op, op->req.user, &err);
+	answer_access(op, op->req.user);
 }
 
 /* The user that a SubjectAccessReview asks about. */
@@ -154,26 +119,15 @@ static const struct user *spec_user(struct arena *a, const struct json *spec)
 
 static void subject_access(struct write_op *op)
 {
-	_cleanup_status_ struct status err = STATUS_INIT;
-	const struct json *spec = json_get(op->tree, "spec");
-	if (str_empty(json_path_str(spec, "user")) && !json_len(json_get(spec, "groups")))
-		complain(&err, "FieldValueInvalid", "spec.user", "at least one of user or group must be specified");
-	answer_access(op, spec_user(op->arena, spec), &err);
+	answer_access(op, spec_user(op->arena, json_get(op->tree, "spec")));
 }
 
 static void local_subject_access(struct write_op *op)
 {
-	const char *ns = str_or(json_path_str(op->tree, "spec.resourceAttributes.namespace"), "");
-	if (json_path(op->tree, "spec.nonResourceAttributes")) {
-		_cleanup_status_ struct status err = STATUS_INIT;
-		complain(&err, "FieldValueInvalid", "spec.nonResourceAttributes", "disallowed on this kind of request");
-		status_invalid(&err, op->row->group, op->row->kind, "");
-		op_fail(op, &err);
-	} else if (!str_eq(ns, op->ns)) {
-		op_failf(op, 400, "spec.resourceAttributes.namespace must match namespace: %s", op->ns);
-	} else {
-		subject_access(op);
-	}
+	struct json *meta = meta_of(op->arena, op->tree);
+	if (str_empty(json_path_str(meta, "namespace")))
+		json_set_str(op->arena, meta, "namespace", op->ns);
+	subject_access(op);
 }
 
 static struct json *strings(struct arena *a, const char *only)
@@ -192,6 +146,9 @@ static void self_subject_rules(struct write_op *op)
 		op_failf(op, 400, "no namespace on request");
 		return;
 	}
+	/* The answer repeats nothing of the question. */
+	json_set(a, op->tree, "metadata", json_new(a, JSON_OBJECT));
+	json_set(a, op->tree, "spec", json_new(a, JSON_OBJECT));
 	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
 	struct json *resources = json_set(a, status, "resourceRules", json_new(a, JSON_ARRAY));
 	struct json *paths = json_set(a, status, "nonResourceRules", json_new(a, JSON_ARRAY));
@@ -218,7 +175,8 @@ static void self_subject(struct write_op *op)
 	struct arena *a = op->arena;
 	struct json *status = json_set(a, op->tree, "status", json_new(a, JSON_OBJECT));
 	char text[TIME_RFC3339_MAX];
-	json_set_str(a, meta_of(a, op->tree), "creationTimestamp", time_format(now_ns(), text));
+	struct json *meta = json_set(a, op->tree, "metadata", json_new(a, JSON_OBJECT));
+	json_set_str(a, meta, "creationTimestamp", time_format(now_ns(), text));
 	json_set(a, status, "userInfo", op->req.user ? user_to_json(a, op->req.user) : json_new(a, JSON_OBJECT));
 	op_finish_tree(op, 201, op->tree);
 }
@@ -235,6 +193,7 @@ static void token_review(struct write_op *op)
 		op_failf(op, 400, "token is required for TokenReview in authentication");
 		return;
 	}
+	op_track_update(op);
 	if (!auth->authn || !auth->authn->review_token) {
 		op_failf(op, 500, "this server does not review tokens");
 		return;

@@ -17,6 +17,7 @@ static const struct strategy *const strategies[] = {
     &strategy_namespaces,
     &strategy_nodes,
     &strategy_limit_ranges,
+    &strategy_endpoint_slices,
     &strategy_secrets,
     &strategy_serviceaccounts,
     &strategy_csrs,

@@ -49,6 +49,22 @@ const struct strategy strategy_secrets = {.group = "", .plural = "secrets", .fol
 const struct strategy strategy_replicationcontrollers = {
     .group = "", .plural = "replicationcontrollers", .orphans = true};
 
+/* ---- endpoints have fields of their own for what once was their topology: only an old object has it still ---- */
+
+static void drop_topology(struct write_op *op)
+{
+	if (op->old_tree && json_equal(json_get(op->tree, "endpoints"), json_get(op->old_tree, "endpoints")))
+		return;
+	JSON_EACH(e, json_get(op->tree, "endpoints"))
+		if (json_is(e, JSON_OBJECT))
+			json_remove(e, "deprecatedTopology");
+}
+
+const struct strategy strategy_endpoint_slices = {.group = "discovery.k8s.io",
+						  .plural = "endpointslices",
+						  .prepare_create = drop_topology,
+						  .prepare_update = drop_topology};
+
 const struct strategy strategy_limit_ranges = {.group = "", .plural = "limitranges", .names_nameless = true};
 
 /* ---- a taint's time is that of its effect: another effect counts anew, unless the client says since when ---- */

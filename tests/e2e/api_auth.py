@@ -261,14 +261,14 @@ def test_reviews(server, admin):
         assert ask(dict(nodes, resourceAttributes=dict(pods, fieldSelector=selector)))["status"]["allowed"], selector
     both = {"rawSelector": "a=b", "requirements": [{"key": "a", "operator": "Exists"}]}
     for spec, field in (({"resourceAttributes": pods}, "spec.user"),
-                        ({"user": "a"}, "spec.resourceAttributes"),
-                        ({"user": "a", "resourceAttributes": pods, "nonResourceAttributes": {"path": "/"}}, "spec.nonResourceAttributes"),
+                        ({"user": "a"}, "spec"),
+                        ({"user": "a", "resourceAttributes": pods, "nonResourceAttributes": {"path": "/"}}, "spec"),
                         ({"user": "a", "resourceAttributes": dict(pods, fieldSelector=both)}, "spec.resourceAttributes.fieldSelector.rawSelector"),
                         ({"user": "a", "resourceAttributes": dict(pods, labelSelector={})}, "spec.resourceAttributes.labelSelector.requirements")):
         status = ask(spec, code=422)
         assert field in [c["field"] for c in status["details"]["causes"]], status
     local = "namespaces/default/localsubjectaccessreviews"
-    ask({"user": "a", "resourceAttributes": pods}, local, 400)
+    ask({"user": "a", "resourceAttributes": pods}, local, 422)
     ask({"user": "a", "resourceAttributes": dict(pods, namespace="default")}, local)
     ask({"user": "a", "nonResourceAttributes": {"path": "/"}}, local, 422)
     rules = ask({"namespace": "default"}, "selfsubjectrulesreviews", a=node(admin))["status"]

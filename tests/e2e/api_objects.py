@@ -126,6 +126,40 @@ def test_names(api):
     assert len(made["metadata"]["name"]) == 36, made
 
 
+def test_reviews(api):
+    """Questions are told what is wrong with them; an answer has the managers of its question, or nothing of it."""
+    access, local = "/apis/authorization.k8s.io/v1/", "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews"
+    path = {"nonResourceAttributes": {"path": "/x", "verb": "get"}}
+    made = api.do("POST", access + "selfsubjectaccessreviews", {"spec": path}, 201)
+    assert list(made["metadata"]) == ["managedFields"] and made["spec"] == path and made["status"]["allowed"], made
+
+    def told(kind, spec, metadata=None):
+        status = api.do("POST", kind, {"metadata": metadata or {}, "spec": spec}, 422)
+        return {(c["field"], c["message"]) for c in status["details"]["causes"]}
+    one = ("spec", "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    assert told(access + "selfsubjectaccessreviews", {}) == {one}
+    assert told(access + "subjectaccessreviews", {}) == {one, ("spec.user", 'Invalid value: "": at least one of user or group must be specified')}
+    (field, why), = told(access + "selfsubjectaccessreviews", path, {"name": "x"})
+    assert field == "metadata" and why.endswith(": must be empty"), why
+    assert told(local, {"user": "u", "resourceAttributes": {"namespace": "other"}}) == {
+        ("spec.resourceAttributes.namespace", 'Invalid value: "other": must match metadata.namespace')}
+    labels = {"labelSelector": {"requirements": [{"key": "a", "operator": "In"}]}}
+    assert told(access + "selfsubjectaccessreviews", {"resourceAttributes": labels}) == {
+        ("spec.resourceAttributes.labelSelector.requirements[0].values", "Required value: must be specified when `operator` is 'In' or 'NotIn'")}
+    made = api.do("POST", access + "selfsubjectrulesreviews", {"metadata": {"name": "x"}, "spec": {"namespace": "default"}}, 201)
+    assert made["metadata"] == {} and made["spec"] == {} and made["status"]["resourceRules"], made
+
+
+def test_topology(api):
+    """What once was the topology of an endpoint is not taken any more; a kind of addresses is warned of."""
+    ends = [{"addresses": ["a.example.com"], "deprecatedTopology": {"a b": "c"}, "zone": "any zone"}]
+    answer, data = api.raw("POST", SLICES, {"metadata": {"name": "fqdn"}, "addressType": "FQDN", "endpoints": ends, "ports": []})
+    assert answer.status == 201, data
+    assert "FQDN endpoints are deprecated" in answer.headers["warning"], answer.headers
+    made = api.do("GET", SLICES + "/fqdn")
+    assert "deprecatedTopology" not in made["endpoints"][0] and made["endpoints"][0]["zone"] == "any zone", made
+
+
 def test_negative_grace(api):
     made = api.do("POST", base.PODS + "?dryRun=All", base.pod("grace", terminationGracePeriodSeconds=-1), 201)
     assert made["spec"]["terminationGracePeriodSeconds"] == 1, made["spec"]
