@@ -23,6 +23,7 @@ struct http_get {
 	struct loop_timer *timer; /* the whole, connecting included */
 	struct loop_defer *end;	  /* tells in a later turn: an http_client may not be freed inside its own callback */
 	struct buf body;
+	char *url, *address;
 	int code;
 	bool over;
 	http_get_done done;
@@ -36,6 +37,8 @@ static void get_free(struct http_get *g)
 	loop_timer_free(g->timer);
 	loop_defer_free(g->end);
 	buf_release(&g->body);
+	free(g->url);
+	free(g->address);
 	free(g);
 }
 
@@ -55,7 +58,7 @@ static void finish(struct http_get *g, int code, const char *why)
 	g->code = code;
 	if (why) {
 		buf_clear(&g->body);
-		buf_adds(&g->body, why);
+		buf_addf(&g->body, "Get \"%s\": %s", g->url, why);
 	}
 	loop_defer_schedule(g->end);
 }
@@ -79,15 +82,30 @@ static void on_data(void *arg, const char *data, size_t len)
 	buf_add(&g->body, data, MIN_OF(len, HTTP_GET_BODY_MAX - g->body.len));
 }
 
+char *dial_error(const char *address, int error)
+{
+	char *text = xasprintf("dial tcp %s: connect: %s", address, strerror(error));
+	char *why = text + strlen(text) - strlen(strerror(error));
+
+	*why = (char)tolower((unsigned char)*why);
+	return text;
+}
+
 static void on_done(void *arg, int result)
 {
+	static const int while_connecting[] = {ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, EACCES, EPERM};
 	struct http_get *g = arg;
+	_cleanup_free_ char *why = NULL;
 
 	/* What matters is the status line; a body that breaks off doesn't change it. */
-	if (g->code)
+	if (g->code) {
 		finish(g, g->code, NULL);
-	else
-		finish(g, 0, strerror(result < 0 ? -result : ECONNRESET));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(while_connecting) && !why; i++)
+		if (result == -while_connecting[i])
+			why = dial_error(g->address, -result);
+	finish(g, 0, why ? why : result < 0 ? strerror(-result) : "EOF");
 }
 
 static void start_call(struct http_get *g, const struct json *spec, const char *user_agent)
@@ -137,12 +155,13 @@ struct http_get *http_get_start(struct loop *l, const struct json *spec, const c
 {
 	const char *own = json_path_str(spec, "host");
 	bool https = str_eq(json_path_str(spec, "scheme"), "HTTPS");
-	_cleanup_free_ char *address = NULL;
+	const char *path = str_or(json_path_str(spec, "path"), "/");
 	struct http_get *g = NEW(struct http_get);
-	char why[128];
+	char why[128], *address;
 
 	host = str_empty(own) ? host : own;
-	address = xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
+	g->address = address = xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
+	g->url = xasprintf("%s://%s%s%s", https ? "https" : "http", address, path[0] == '/' ? "" : "/", path);
 	g->done = done;
 	g->arg = arg;
 	g->end = loop_defer_new(l, on_end, g);

@@ -11,7 +11,7 @@ struct loop;
 
 #define HTTP_GET_BODY_MAX 10240 /* upstream reads no more of a probe's answer */
 
-/* code 0: there was no answer, body says why. */
+/* code 0: there was no answer, body says why: Get "http://192.0.2.1:80/": dial tcp 192.0.2.1:80: connect: … */
 typedef void (*http_get_done)(void *arg, int code, const char *body);
 
 /*
@@ -20,6 +20,8 @@ typedef void (*http_get_done)(void *arg, int code, const char *body);
  */
 struct http_get *http_get_start(struct loop *l, const struct json *spec, const char *host, int port, int64_t timeout_ms,
 				const char *user_agent, http_get_done done, void *arg);
+/* Why a connection to that address was not made, as upstream's probes and hooks word it. The caller frees it. */
+char *dial_error(const char *address, int error);
 void http_get_cancel(struct http_get *g); /* NULL-safe; not after done */
 
 #endif

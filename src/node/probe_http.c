@@ -39,7 +39,7 @@ static void on_done(void *arg, int code, const char *body)
 	else if (code)
 		snprintf(text, sizeof(text), "HTTP probe failed with statuscode: %d", code);
 	else
-		snprintf(text, sizeof(text), "Get: %.*s", BODY_SHOWN_MAX, body);
+		snprintf(text, sizeof(text), "%.*s", BODY_SHOWN_MAX, body);
 	end(t, code >= 200 && code < 400 ? PROBE_SUCCESS : PROBE_FAILURE, text);
 }
 

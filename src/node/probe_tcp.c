@@ -11,14 +11,22 @@
 #include "base/str.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "node/http_get.h"
 #include "node/pod.h"
 #include "node/probe.h"
 
 struct state {
+	char *address;
 	struct probe_try *t; /* NULL: over; the stream still has to close */
 	struct stream *stream;
 	struct loop_timer *timer;
 };
+
+static void state_free(struct state *s)
+{
+	free(s->address);
+	free(s);
+}
 
 static void end(struct state *s, enum probe_result r, const char *text)
 {
@@ -33,7 +41,7 @@ static void end(struct state *s, enum probe_result r, const char *text)
 	if (s->stream)
 		stream_close(s->stream);
 	else
-		free(s);
+		state_free(s);
 	t->done(t->arg, r, text);
 }
 
@@ -41,10 +49,9 @@ static void on_connect(void *arg, int result)
 {
 	struct state *s = arg;
 
-	if (result == 0)
-		end(s, PROBE_SUCCESS, "");
-	else
-		end(s, PROBE_FAILURE, strerror(-result));
+	_cleanup_free_ char *why = result ? dial_error(s->address, -result) : NULL;
+
+	end(s, why ? PROBE_FAILURE : PROBE_SUCCESS, str_or(why, ""));
 }
 
 static void on_data(void *arg, const char *data, size_t len)
@@ -62,14 +69,16 @@ static void on_close(void *arg, int why)
 	if (s->t)
 		end(s, PROBE_FAILURE, strerror(-why));
 	else
-		free(s);
+		state_free(s);
 }
 
 static void on_timer(void *arg)
 {
 	struct state *s = arg;
 
-	end(s, PROBE_FAILURE, s->stream ? "dial tcp: i/o timeout" : "the probe's host or port is not known");
+	_cleanup_free_ char *why = xasprintf("dial tcp %s: i/o timeout", s->address);
+
+	end(s, PROBE_FAILURE, s->stream ? why : "the probe's host or port is not known");
 }
 
 static const struct stream_events events = {.on_connect = on_connect, .on_data = on_data, .on_close = on_close};
@@ -81,14 +90,13 @@ static void start(struct probe_try *t)
 	int port = probe_port(json_get(t->handler, "port"), container);
 	const char *host = json_path_str(t->handler, "host");
 	struct state *s = NEW(struct state);
-	const char *address;
 
 	host = str_empty(host) ? t->pc->pod->ip : host;
-	address = arena_printf(&a, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
+	s->address = xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
 	s->t = t;
 	t->state = s;
 	s->timer = loop_timer_new(t->loop, on_timer, s);
-	if (!port || stream_connect(t->loop, address, NULL, NULL, &events, s, &s->stream) < 0) {
+	if (!port || stream_connect(t->loop, s->address, NULL, NULL, &events, s, &s->stream) < 0) {
 		s->stream = NULL;
 		loop_timer_start(s->timer, 1);
 		return;
@@ -108,7 +116,7 @@ static void cancel(struct probe_try *t)
 	if (s->stream)
 		stream_close(s->stream);
 	else
-		free(s);
+		state_free(s);
 }
 
 const struct probe_ops probe_tcp = {.name = "tcpSocket", .start = start, .cancel = cancel};

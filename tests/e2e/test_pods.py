@@ -203,6 +203,22 @@ def test_liveness_probe_restarts(c):
     expect("Unhealthy" in events and "Killing" in events, events)
 
 
+def test_probes_say_where_nobody_answered(c):
+    probes = {"readinessProbe": {"httpGet": {"port": 81, "path": "/x"}, "periodSeconds": 1},
+              "startupProbe": {"tcpSocket": {"port": 82}, "periodSeconds": 1, "failureThreshold": 1000}}
+    for name, kind in (("tcp", "startupProbe"), ("http", "readinessProbe")):
+        c.apply(pod("deaf-" + name, "sleep 1000", container={kind: probes[kind]}))
+    for name in ("tcp", "http"):
+        c.wait(f"pod/deaf-{name}", "jsonpath={.status.phase}=Running")
+        ip = c.get("pod", "deaf-" + name)["status"]["podIP"]
+        text = {"tcp": f"Startup probe failed: dial tcp {ip}:82: connect: connection refused",
+                "http": f'Readiness probe failed: Get "http://{ip}:81/x": dial tcp {ip}:81: connect: connection refused'}[name]
+        with c.running("kubectl", "get", "events", "-w", f"--field-selector=involvedObject.name=deaf-{name},reason=Unhealthy",
+                       "-o", r'jsonpath={.message}{"\n"}') as events:
+            said = events.stdout.readline().strip()
+        expect(said == text, said)
+
+
 def test_scheduling_that_fails_is_explained(c):
     c.apply(pod("huge", container={"resources": {"requests": {"cpu": "1000"}}}))
     c.wait("pod/huge", "condition=PodScheduled=false")
