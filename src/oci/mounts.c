@@ -360,12 +360,15 @@ static int attach(struct mounts *m, const struct mount_plan *p, int tree)
 	_cleanup_close_ int target = open_target(m, p, tree);
 	if (target < 0)
 		return oci_fail(target, "making the mount point %s", p->target);
-	if (same_place(target, m->root))
-		return oci_fail(0, "mount at \"%s\": it would cover the root file system", p->target);
+	bool over_root = same_place(target, m->root);
+	if (over_root && p->copy_up)
+		return oci_fail(0, "mount at \"%s\": tmpcopyup of the root file system", p->target);
 	int r = check_target(p, tree, target);
 	if (r < 0)
 		return r;
 	r = mount_attach(tree, target);
+	if (r == 0 && over_root) /* which is the root from here on */
+		r = dup3(tree, m->root, O_CLOEXEC) < 0 ? -errno : 0;
 	return r < 0 ? oci_fail(r, "mounting at %s", p->target) : 0;
 }
 

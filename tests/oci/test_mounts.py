@@ -2,6 +2,7 @@
 """What a list of mounts can say beyond single ones: sources in the container itself, attributes of whole trees, mapped ids."""
 import contextlib
 import os
+import shutil
 import subprocess
 
 from bundle import Skip, expect
@@ -66,6 +67,22 @@ def test_sources_that_links_lead_to(o):
         c["mounts"].append(bind(rootfs / "way/secret"))
     r = o.run(o.bundle("/bin/cat", "/mnt/file", change=change), code=None)
     expect(r.returncode and "of the host" not in r.stdout, f"{r}")
+
+
+def test_over_the_root(o):
+    """What is mounted at / is the container's root, for the mounts after it too; it was without effect."""
+    other = o.dir / "other"
+    shutil.copytree(o.dir / "base", other, symlinks=True)
+    (other / "here").write_text("other")
+    for flags in ((), ("--no-pivot",)):
+        for at in ("/", "/..", "/proc/../tmp/.."):
+            def change(c):
+                c["mounts"].insert(0, bind(other, at=at))
+                c["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs"})
+                c["root"]["readonly"] = True
+            r = o.do("run", *flags, "--bundle", o.bundle("/bin/sh", "-c", "cat /here; touch /x /mnt/x 2>&1; ls /mnt /proc/1/stat", change=change), o.name())
+            expect(r.stdout == "othertouch: /x: Read-only file system\n/proc/1/stat\n\n/mnt:\nx\n", f"{flags} {at}: {r}")
+    o.clean("after other roots")
 
 
 RECURSIVE = {"rro": "ro", "rnosuid": "nosuid", "rnodev": "nodev", "rnoexec": "noexec", "rnodiratime": "nodiratime", "rnoatime": "noatime",
