@@ -50,13 +50,10 @@ static int kill_first(const struct container *c)
 	_cleanup_close_ int fd = container_pidfd(c);
 	if (fd < 0)
 		return 0;
-	/* A frozen process doesn't hear SIGKILL on v1. */
-	if (group_frozen(&c->group))
-		(void)group_freeze(&c->group, false);
-	else
-		group_thaw_process(c->pid);
 	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return oci_fail(-errno, "killing container %s", c->id);
+	group_let_end(&c->group);
+	group_thaw_process(c->pid);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	int r;
 	do

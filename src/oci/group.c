@@ -287,6 +287,7 @@ int group_destroy(struct cgroup *g, bool parents_too)
 	r = cgroup_remove(&g->layout, g->path);
 	if (r == -EBUSY) {
 		cgroup_kill(&g->layout, g->path);
+		cgroup_let_end(&g->layout, g->path);
 		r = cgroup_wait_empty(&g->layout, g->path);
 		if (r == 0)
 			r = cgroup_remove(&g->layout, g->path);
@@ -344,6 +345,7 @@ int group_kill(const struct cgroup *g, int signal)
 		return r;
 	if (signal == SIGKILL) {
 		r = cgroup_kill(&copy.layout, g->path);
+		cgroup_let_end(&copy.layout, g->path);
 		return r < 0 ? oci_fail(r, "killing cgroup %s", g->path) : 0;
 	}
 	pid_t *pids = NULL;
@@ -366,6 +368,13 @@ int group_freeze(const struct cgroup *g, bool frozen)
 		return r;
 	r = cgroup_freeze(&copy.layout, g->path, frozen);
 	return r < 0 ? oci_fail(r, "%s cgroup %s", frozen ? "freezing" : "thawing", g->path) : 0;
+}
+
+void group_let_end(const struct cgroup *g)
+{
+	struct cgroup copy = *g;
+	if (group_usable(g) && group_detect(&copy) == 0)
+		cgroup_let_end(&copy.layout, g->path);
 }
 
 bool group_frozen(const struct cgroup *g)

@@ -55,7 +55,8 @@ int group_pids(const struct cgroup *g, pid_t **ret, size_t *ret_n);
 int group_kill(const struct cgroup *g, int signal); /* every process in it */
 int group_freeze(const struct cgroup *g, bool frozen);
 bool group_frozen(const struct cgroup *g);
-void group_thaw_process(pid_t pid); /* v1: wherever somebody moved it; SIGKILL would wait for that */
+void group_let_end(const struct cgroup *g); /* after SIGKILL: see cgroup_let_end */
+void group_thaw_process(pid_t pid);	    /* v1: wherever somebody moved it; SIGKILL would wait for that */
 
 struct json *group_to_json(struct arena *a, const struct cgroup *g);
 int group_from_json(const struct json *o, struct cgroup *ret);

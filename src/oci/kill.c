@@ -50,9 +50,8 @@ static int kill_(int argc, char **argv)
 	if (syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) < 0)
 		return errno == ESRCH ? oci_fail(0, "container not running")
 				      : oci_fail(-errno, "signalling container %s", c.id);
-	/* A frozen process on v1 would not hear it. */
-	if (signal == SIGKILL && group_frozen(&c.group))
-		(void)group_freeze(&c.group, false);
+	if (signal == SIGKILL)
+		group_let_end(&c.group);
 	return 0;
 }
 

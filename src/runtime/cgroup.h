@@ -105,6 +105,8 @@ int cgroup_pids(const struct cgroup_layout *l, const char *path, pid_t **ret, si
  */
 int cgroup_freeze(const struct cgroup_layout *l, const char *path, bool frozen);
 bool cgroup_frozen(const struct cgroup_layout *l, const char *path);
+/* What is frozen by v1 doesn't hear SIGKILL, and a container may have frozen groups below its own: all are thawed. */
+void cgroup_let_end(const struct cgroup_layout *l, const char *path);
 /* Whether a process that joins path, which need not be there yet, would be stopped: it or one above it is frozen. */
 bool cgroup_would_freeze(const struct cgroup_layout *l, const char *path);
 /* Waits until no process is left in path; whoever is in it has been killed. */

@@ -200,6 +200,33 @@ bool cgroup_frozen(const struct cgroup_layout *l, const char *path)
 	return frozen;
 }
 
+/* v1's, where a group's own state stays when those above it are thawed. */
+static void thaw_tree(int dir, int depth)
+{
+	(void)cgroup_write(dir, "freezer.state", "THAWED");
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; d && depth < DEPTH_MAX && (e = readdir(d));) {
+		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		_cleanup_close_ int child = openat(dir, e->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (child >= 0)
+			thaw_tree(child, depth + 1);
+	}
+	if (d)
+		closedir(d);
+}
+
+void cgroup_let_end(const struct cgroup_layout *l, const char *path)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		bool v1 = !l->h[i].v2 && l->h[i].controllers & CGROUP_FREEZER;
+		_cleanup_close_ int dir = v1 ? cgroup_open_in(&l->h[i], path) : -1;
+		if (dir >= 0)
+			thaw_tree(dir, 0);
+	}
+}
+
 /* Path's group or the nearest one above it that is there; the root, which cannot be frozen, is none. */
 static int open_nearest(const struct cgroup_hierarchy *h, const char *path)
 {

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from bundle import cgroups, expect, without_sanitizers
+from bundle import Skip, cgroups, expect, without_sanitizers
 
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
@@ -548,3 +548,20 @@ sleep 1000 & echo $! > cgroup.procs; echo made"""
     expect(r.stdout == "made\n", f"{r}")
     expect(not cgroups(o.word + "/"), "groups are left")
     o.clean("after nested groups")
+
+
+def test_processes_frozen_below(o):
+    """A container that may make groups freezes what is in one of them, deep down: its end must come all the same."""
+    freeze = """
+[ -d /sys/fs/cgroup/freezer ] || { echo none; exit; }
+mkdir -p /sys/fs/cgroup/freezer/a/b/c; cd /sys/fs/cgroup/freezer/a/b/c || exit; sleep 1000 & echo $! > cgroup.procs
+echo FROZEN > freezer.state; until grep -q FROZEN freezer.state; do :; done; echo up; exec sleep 1000"""
+    for words in (("delete", "--force"), ("kill",), ("kill", "--all")):
+        bundle = o.bundle("/bin/sh", "-c", freeze, change=lambda c: c["mounts"][-1].update(options=["rw"]))
+        name = o.name()
+        with subprocess.Popen([o.program, "--root", o.root, "run", "--bundle", bundle, name], stdout=subprocess.PIPE, text=True) as run:
+            if run.stdout.readline() == "none\n":
+                raise Skip("no freezer of cgroup v1")
+            o.do(*words, name, *(["KILL"] * (words[0] == "kill")))
+            run.wait(20)
+    o.clean("after the frost")
