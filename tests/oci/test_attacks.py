@@ -148,6 +148,68 @@ def test_descriptors(o):
     o.clean("after the attacks")
 
 
+# Looks at every process that comes, for as long as it can be: what it holds, where it is, what it was told.
+LOOK = """
+echo up; while [ ! -e /stop ]; do for p in /proc/[0-9]*; do case $p in /proc/1|/proc/$$) continue;; esac
+    for l in $p/fd/* $p/cwd $p/root $p/exe; do readlink $l; done; cat $p/environ $p/maps; done; done > /seen 2>/dev/null; echo end"""
+
+
+def test_what_exec_holds(o):
+    """CVE-2016-9962: who shares its pid namespace sees nothing of a process that is on its way in, though it may trace its own."""
+    for user_ns in (False, True):
+        def both(c):
+            for kind in ("bounding", "permitted", "effective"):
+                c["process"]["capabilities"][kind] += ["CAP_DAC_OVERRIDE"] + ["CAP_SYS_PTRACE"] * user_ns
+            if user_ns:
+                c["linux"]["namespaces"].append({"type": "user"})
+                c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": 200000, "size": 65536}]
+        bundle = o.bundle("/bin/sh", "-c", LOOK, change=both)
+        if user_ns:
+            subprocess.run(["chown", "-R", "200000:200000", bundle / "rootfs"], check=True)
+        with without_sanitizers(o):
+            env = dict(os.environ, PROA_SECRET="of-the-host")
+            name = o.name()
+            with subprocess.Popen([o.program, "--root", o.root, "run", "--bundle", bundle, name], stdout=subprocess.PIPE, text=True, env=env) as run:
+                expect(run.stdout.readline() == "up\n", "it looks")
+                for _ in range(40):
+                    o.do("exec", name, "/bin/true", env=env)
+                o.do("exec", "--env=SHOWN=yes", name, "/bin/sh", "-c", "read x < /bin/busybox; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done")
+                (bundle / "rootfs/stop").write_text("")
+                run.wait(30)
+            seen = (bundle / "rootfs/seen").read_text(errors="replace")
+            expect("SHOWN=yes" in seen, "it sees what is in the container, or the attack is none")
+            for word in ("of-the-host", str(o.dir), str(o.program), "proa-oci"):
+                expect(word not in seen, f"user namespace {user_ns}: {word!r} was seen: {[x for x in seen.splitlines() if word in x][:1]!r:.300}")
+
+
+def test_places_of_exec(o):
+    """CVE-2024-21626 once more: what exec is told is a link of the container by then, or gone."""
+    bundle = o.bundle("/bin/sleep", "1000")
+    root = bundle / "rootfs"
+    name = started(o, bundle)
+    secret = o.dir / "elsewhere"
+    secret.mkdir()
+    for number, to in enumerate(("/proc/self/fd/3", "/proc/self/fd/7", "/proc/self/cwd", "/proc/1/root", "/proc/self/root", "/proc/thread-self/cwd",
+                                 secret, "/../../../../../..", "loop")):
+        link = root / f"link{number}"
+        link.symlink_to(to if to != "loop" else link.name)
+        r = o.do("exec", f"--cwd=/link{number}", name, "/bin/sh", "-c", "/bin/pwd; ls -d bin proc", code=None)
+        expect(r.returncode == 255 or r.stdout.startswith("/") and str(o.dir) not in r.stdout or r.stdout.startswith(f"{secret}\n"), f"{to}: {r}")
+        expect(not any(secret.iterdir()), f"{to}: something was made outside")
+    (root / "gone").mkdir()
+    for cwd in ("/link0/../../..", "/proc/self/fd/3/../..", "relative", "", "/etc/passwd", "/" + "d" * 300):
+        r = o.do("exec", f"--cwd={cwd}", name, "/bin/pwd", code=None)
+        expect(r.returncode == 255 or r.stdout.strip() == "/", f"{cwd!r}: {r}")
+    # Programs are looked for in the container, whatever the way says.
+    shutil.copy2(shutil.which("busybox"), secret / "onlyhere")
+    (root / "bin/onlyhere").symlink_to(secret / "onlyhere")
+    for path in (secret, f"/../../../../../..{secret}", "/proc/1/root/../..", "/proc/self/cwd", "/bin"):
+        r = o.do("exec", f"--env=PATH={path}", name, "onlyhere", "true", code=None)
+        expect(r.returncode == 255 and "not found" in r.stderr, f"{path}: {r}")
+    o.do("delete", "--force", name)
+    o.clean("after the places")
+
+
 def test_hooks_in_the_container(o):
     """What a startContainer hook runs is a file of the rootfs: it has the container's privileges."""
     bundle = o.bundle("/bin/true", change=lambda c: c.update(hooks={"startContainer": [
@@ -209,6 +271,46 @@ def test_links_as_mount_points(o):
         expect(kind == "tmpfs" or r.returncode != 0, f"{target} is a link: {r}")
         expect(not any(victim.iterdir()), f"{target}: something was made outside: {list(victim.iterdir())}")
     o.clean("after the links")
+
+
+def test_console_exchanged(o):
+    """CVE-2025-52565, CVE-2025-31133, as a race: what the terminal and the masks are laid over becomes a link meanwhile."""
+    victim = o.dir / "victim4"
+    victim.write_text("same")
+    before = victim.stat()
+
+    def change(c):
+        c["mounts"] = [m for m in c["mounts"] if m["destination"] in ("/proc", "/dev/pts")]
+        c["process"]["terminal"] = True
+        c["linux"]["maskedPaths"] = ["/dev/console", "/dev/null", "/etc/shadow", "/proc/uptime"]
+        c["linux"]["readonlyPaths"] = ["/dev/null", "/etc/shadow"]
+    bundle = o.bundle("/bin/sh", "-c", "echo x > /dev/console; echo x > /dev/null; echo x > /etc/shadow; head -c 1 /proc/uptime", change=change)
+    pairs = []
+    for at in ("dev/console", "dev/null", "dev/ptmx", "etc/shadow"):
+        own, link = bundle / "rootfs" / at, bundle / "rootfs" / (at + ".link")
+        own.unlink(missing_ok=True)
+        own.write_text("")
+        # As the attacker sees it: up and out of its root, and by a descriptor of whoever makes the container.
+        link.symlink_to("../" * 20 + str(victim)[1:])
+        pairs.append((bytes(own), bytes(link)))
+    done = threading.Event()
+
+    def swap():
+        while not done.is_set():
+            for own, link in pairs:
+                libc.renameat2(AT_FDCWD, own, AT_FDCWD, link, RENAME_EXCHANGE)
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        for _ in range(25):
+            o.run(bundle, code=None, stdin=subprocess.DEVNULL)
+    finally:
+        done.set()
+        thread.join()
+    after = victim.stat()
+    expect(victim.read_text() == "same" and (after.st_mode, after.st_uid, after.st_mtime_ns) == (before.st_mode, before.st_uid, before.st_mtime_ns),
+           "the host's file was touched")
+    o.clean("after the exchange")
 
 
 def test_hostile_dev(o):
