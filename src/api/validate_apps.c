@@ -20,6 +20,12 @@ static const char *const retention[] = {"Retain", "Delete", NULL};
 #define DS "DaemonSet"
 #define STS "StatefulSet"
 
+static void check_revision_data(struct check *c, const char *path, const struct json *v)
+{
+	if (!c->old && v->type != JSON_OBJECT)
+		bad_required(c, path, "data must be a valid JSON object");
+}
+
 static const struct rule rules[] = {
     MIN(DEPLOY, "spec.replicas", 0),
     MIN(DEPLOY, "spec.minReadySeconds", 0),
@@ -73,6 +79,7 @@ static const struct rule rules[] = {
     MIN(STS, "status.observedGeneration", 0),
     MIN(STS, "status.collisionCount", 0),
     REQUIRED_TEXT("ControllerRevision", "data", "data is mandatory"),
+    CALL("ControllerRevision", "data", check_revision_data),
     MIN("ControllerRevision", "revision", 0),
     IMMUTABLE("ControllerRevision", "data"),
 };
@@ -240,6 +247,8 @@ static void check_stateful_set(struct check *c)
 	const struct json *rolling = json_get(strategy, "rollingUpdate");
 	const struct json *unavailable = json_get(rolling, "maxUnavailable");
 	static const char *const policies[] = {"OrderedReady", "Parallel", NULL};
+	static const char *const strategies[] = {"RollingUpdate", "OnDelete", NULL};
+	size_t i = 0;
 
 	check_selects_template(c, spec, "empty selector is invalid for statefulset", "");
 	check_template(c, as_made(c, spec));
@@ -248,6 +257,10 @@ static void check_stateful_set(struct check *c)
 			    "must be 'OrderedReady' or 'Parallel'");
 	if (!c->old && !str_empty(json_path_str(spec, "serviceName")))
 		check_name(c, "spec.serviceName", json_get(spec, "serviceName"), name_check_dns1123_label);
+	if (strategy && !str_in(str_or(json_path_str(strategy, "type"), ""), strategies))
+		bad_invalid(c, "spec.updateStrategy", strategy, "must be 'RollingUpdate' or 'OnDelete'");
+	EACH_ITEM(claim, json_get(spec, "volumeClaimTemplates"))
+		check_claim_spec(c, PATH(c, "spec.volumeClaimTemplates[%zu].spec", i++), json_get(claim, "spec"), NULL);
 	if (rolling && str_eq(json_path_str(strategy, "type"), "OnDelete"))
 		bad_invalid(c, "spec.updateStrategy.rollingUpdate", rolling,
 			    "only allowed for updateStrategy 'RollingUpdate'");

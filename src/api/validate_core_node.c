@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes. */
+#include <ctype.h>
+#include <string.h>
+
 #include "api/meta.h"
 #include "api/validate_internal.h"
 #include "base/str.h"
@@ -39,9 +42,54 @@ static void check_addresses(struct check *c)
 	EACH_ITEM(a, json_path(c->tree, "status.addresses")) {
 		const char *key =
 		    PATH(c, "%s/%s", str_or(json_path_str(a, "type"), ""), str_or(json_path_str(a, "address"), ""));
-		if (map_set(&seen, key, c))
-			bad_duplicate_value(c, PATH(c, "status.addresses[%zu]", i), a);
+		if (map_set(&seen, key, c)) {
+			struct json *shown = json_new(&c->arena, JSON_OBJECT); /* as upstream shows it */
+			json_set_str(&c->arena, shown, "Type", str_or(json_path_str(a, "type"), ""));
+			json_set_str(&c->arena, shown, "Address", str_or(json_path_str(a, "address"), ""));
+			bad_duplicate_value(c, PATH(c, "status.addresses[%zu]", i), shown);
+		}
 		i++;
+	}
+}
+
+/* Words joined by slashes, the first with a capital. */
+static bool is_feature_name(const char *s)
+{
+	bool fine = isupper((unsigned char)*s), start = false;
+
+	for (; fine && *s; s++) {
+		fine = start ? isalpha((unsigned char)*s) : isalnum((unsigned char)*s) || *s == '/';
+		start = *s == '/';
+	}
+	return fine && !start;
+}
+
+static void check_features(struct check *c, const struct json *features)
+{
+	const struct json *before = NULL;
+	size_t i = 0;
+
+	EACH_ITEM(v, features) {
+		const char *at = PATH(c, "status.declaredFeatures[%zu]", i++), *s = str_or(json_str(v), "");
+		const char *last = before ? str_or(json_str(before), "") : NULL;
+		if (strlen(s) > NAME_MAX_DNS_SUBDOMAIN)
+			bad_invalid_str(c, at, s,
+					PATH(c, "invalid feature name \"%s\": must be no more than %d characters", s,
+					     NAME_MAX_DNS_SUBDOMAIN));
+		else if (!is_feature_name(s))
+			bad_invalid_str(
+			    c, at, s,
+			    PATH(c,
+				 "invalid feature name \"%s\": must start with an UpperCamelCase segment, with "
+				 "subsequent segments separated by '/' (e.g., MyFeature or "
+				 "MyFeature/mySubFeature), and contain only alphanumeric characters and "
+				 "slashes",
+				 s));
+		if (last && str_eq(last, s))
+			bad_duplicate(c, at, s);
+		else if (last && strcmp(last, s) > 0)
+			bad_invalid_str(c, at, s, "list must be sorted alphabetically");
+		before = v;
 	}
 }
 
@@ -65,6 +113,7 @@ void check_node(struct check *c)
 		check_taints(c, "metadata.taints", taints);
 	check_amounts(c, "capacity");
 	check_amounts(c, "allocatable");
+	check_features(c, json_path(c->tree, "status.declaredFeatures"));
 	if (!json_len(json_get(old, "podCIDRs")))
 		check_pod_cidrs(c, json_get(spec, "podCIDRs"));
 	if (!c->old)

@@ -126,7 +126,9 @@ static void check_families(struct check *c, const struct json *spec)
 		if (map_set(&seen, family, c))
 			bad_duplicate(c, at, family);
 	}
-	choice_in(c, "spec", spec, "ipFamilyPolicy", policies);
+	const struct json *policy = json_get(spec, "ipFamilyPolicy");
+	if (policy && !str_in(str_or(json_str(policy), ""), policies))
+		bad_unsupported(c, "spec.ipFamilyPolicy", str_or(json_str(policy), ""), policies);
 }
 
 /* Whether what follows can rely on them. */
@@ -157,12 +159,15 @@ static bool check_cluster_ips(struct check *c, const struct json *spec)
 static void check_addresses(struct check *c, const struct json *spec)
 {
 	const struct json *ips = json_get(spec, "clusterIPs"), *families = json_get(spec, "ipFamilies");
-	const char *ip = str_or(json_path_str(spec, "clusterIP"), "");
+	const struct json *given = json_get(spec, "clusterIP");
+	const char *ip = str_or(json_str(given), "");
 	size_t n[2] = {0, 0}, i = 0;
 
 	if (has_type(spec, "ExternalName"))
-		return; /* has none */
-	if (*ip && !json_len(ips))
+		return;			 /* has none */
+	if (given && given->len && !*ip) /* a NUL */
+		bad_invalid(c, "spec.clusterIPs[0]", given, rule_ip(""));
+	else if (*ip && !json_len(ips))
 		bad_required(c, "spec.clusterIPs", NULL);
 	else if (*ip && !str_eq(json_str(json_first(ips)), ip))
 		bad_invalid(c, "spec.clusterIPs", ips, "first value must match `clusterIP`");

@@ -111,7 +111,7 @@ static void check_lifecycle(struct pod_check *p, const char *at, const struct js
 		check_handler(p, PATH(c, "%s.postStart", at), json_get(hooks, "postStart"));
 	if (json_get(hooks, "preStop"))
 		check_handler(p, PATH(c, "%s.preStop", at), json_get(hooks, "preStop"));
-	if (json_get(hooks, "stopSignal"))
+	if (!str_empty(json_path_str(hooks, "stopSignal")))
 		check_stop_signal(p, PATH(c, "%s.stopSignal", at), json_get(hooks, "stopSignal"));
 }
 

@@ -162,6 +162,14 @@ static void check_health(struct check *c, const char *list, const char *containe
 
 /* ---- the whole ---- */
 
+static void check_generation(struct check *c, const char *at, const struct json *holder)
+{
+	const struct json *seen = json_get(holder, "observedGeneration");
+
+	if (json_int(seen, 0) < 0)
+		bad_invalid(c, PATH(c, "%s.observedGeneration", at), seen, "must be a non-negative integer");
+}
+
 void check_pod_status(struct check *c)
 {
 	const struct json *status = json_get(c->tree, "status"), *old = json_get(c->old, "status");
@@ -174,12 +182,14 @@ void check_pod_status(struct check *c)
 	    .c = c, .spec = json_get(c->tree, "spec"), .meta = json_get(c->tree, "metadata"), .path = "spec"};
 	size_t i = 0;
 
+	check_generation(c, "status", status);
 	check_annotations_kept(c);
 	check_pod_annotations(&p, "metadata.annotations");
 	EACH_ITEM(condition, json_get(status, "conditions")) {
 		const char *type = str_or(json_path_str(condition, "type"), ""), *why = name_check_qualified(type);
 		if (why)
 			bad_invalid_str(c, PATH(c, "metadata.conditions[%zu].Type", i), type, why);
+		check_generation(c, PATH(c, "status.conditions[%zu]", i), condition);
 		i++;
 	}
 	if (*nominated && !str_eq(nominated, json_path_str(old, "nominatedNodeName")))

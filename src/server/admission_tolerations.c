@@ -21,7 +21,7 @@ static int add_tolerations(const struct admission *a, struct status *err)
 	static const char *const keys[] = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"};
 	struct json *spec = json_object_in(a->arena, a->object, "spec");
 	(void)err;
-	if (*a->subresource || a->operation != ADMIT_CREATE)
+	if (*a->subresource)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (tolerates(json_get(spec, "tolerations"), keys[i]))
@@ -38,7 +38,7 @@ static int add_tolerations(const struct admission *a, struct status *err)
 
 const struct admission_plugin admission_default_toleration_seconds = {
     .name = "DefaultTolerationSeconds",
-    .operations = ADMIT_CREATE,
+    .operations = ADMIT_CREATE | ADMIT_UPDATE,
     .group = "",
     .resource = "pods",
     .mutate = add_tolerations,

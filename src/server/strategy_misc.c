@@ -18,10 +18,24 @@ static void drop_config_source(struct write_op *op)
 {
 	if (!json_path(op->old_tree, "spec.configSource"))
 		json_remove(json_get(op->tree, "spec"), "configSource");
+	if (!json_path(op->old_tree, "status.config"))
+		json_remove(json_get(op->tree, "status"), "config");
 }
+
+static struct json *merge_node_status(struct write_op *op, const struct json *old, struct json *sent,
+				      struct status *err)
+{
+	struct json *tree = status_merge(op, old, sent, err);
+	if (!json_path(old, "status.config"))
+		json_remove(json_get(tree, "status"), "config");
+	return tree;
+}
+
+static const struct subresource_ops node_subresources[] = {{.name = "status", .merge = merge_node_status}, {0}};
 
 const struct strategy strategy_nodes = {.group = "",
 					.plural = "nodes",
+					.subresources = node_subresources,
 					.prepare_create = drop_config_source,
 					.prepare_update = drop_config_source,
 					.keeps_status = true};

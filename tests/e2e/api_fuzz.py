@@ -45,7 +45,7 @@ UPSTREAM_500 = re.compile(rb"failed to create typed (patch|live) object")
 NO_CAUSES = re.compile(r"merge key|strategic|patch", re.I)
 # Written by the server alone, kept in another form or left out on purpose: they may be other than what was sent.
 CHANGED = re.compile(r"\.(stringData|data\.a|metadata\.(selfLink|uid|generation|creationTimestamp|deletionGracePeriodSeconds)|secrets\[\d+\]\.\w+|"
-                     r"spec\.configSource|spec\.dataSource(Ref)?(\.\w+)?|spec\.(uid|username|extra|groups)(\b.*)?|spec\.volumeClaimTemplates\[\d+\]\.(kind|apiVersion))$")
+                     r"endpoints\[\d+\]\.deprecatedTopology(\..*)?|spec\.configSource|spec\.dataSource(Ref)?(\.\w+)?|spec\.(uid|username|extra|groups)(\b.*)?|spec\.volumeClaimTemplates\[\d+\]\.(kind|apiVersion))$")
 PATCHES = ["application/merge-patch+json", "application/strategic-merge-patch+json", "application/json-patch+json",
            "application/apply-patch+yaml"]
 TYPES = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/json;charset=utf-8", "text/plain",
@@ -56,7 +56,7 @@ ACCEPTS = ["application/json", "application/yaml", "application/vnd.kubernetes.p
            "application/json;as=Nothing;v=v1;g=meta.k8s.io"]
 # Behind feature gates that are off: known, and not kept.
 OFF = re.compile(r".*\.(ints|bools|strings|versions|derivedAttributes|partitionTypeAttribute|skipNodeOperations|bindMountOptions|"
-                 r"compatibilityGroups|nodeAllocatableResources|evictionResponders|podPreemptionPolicy|schedulingGroup|stopSignal|"
+                 r"compatibilityGroups|nodeAllocatableResources|evictionResponders|podPreemptionPolicy|schedulingGroup|stopSignal|scheduling|"
                  r"preferredHolder)(\b.*)?$")
 OBJECTS = json.loads((pathlib.Path(__file__).parent / "kinds.json").read_text())
 
