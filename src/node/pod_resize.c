@@ -391,6 +391,7 @@ static void apply(struct pod *p)
 			later = true;
 		} else if (must_restart(pod_container_spec(tree, pc), &pc->c)) {
 			pc->c.start_again = true;
+			pod_record_save(p); /* before it ends, perhaps without an agent */
 			pod_container_stop(pc, pod_grace_ms(p),
 					   arena_printf(&a, "Container %s resize requires restart", pc->c.name));
 			later = true;
