@@ -39,6 +39,14 @@ char *xstrdup(const char *s)
 	return s ? check(strdup(s)) : NULL;
 }
 
+void xreplace(char **at, const char *s)
+{
+	char *copy = xstrdup(s);
+
+	free(*at);
+	*at = copy;
+}
+
 char *xstrndup(const char *s, size_t len)
 {
 	char *copy = xmalloc(len + 1);

@@ -14,7 +14,8 @@
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t size);
-char *xstrdup(const char *s); /* NULL gives NULL */
+char *xstrdup(const char *s);		 /* NULL gives NULL */
+void xreplace(char **at, const char *s); /* *at is freed, and becomes a copy of s, which may be in it, or NULL */
 char *xstrndup(const char *s, size_t len);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void *xmemdup(const void *p, size_t len);

@@ -86,18 +86,11 @@ int status_set_reason(struct status *s, int code, const char *reason, const char
 	return -1;
 }
 
-static void replace(char **at, const char *s)
-{
-	char *copy = xstrdup(s);
-	free(*at);
-	*at = copy;
-}
-
 void status_details(struct status *s, const char *group, const char *kind, const char *name)
 {
-	replace(&s->group, group);
-	replace(&s->kind, kind);
-	replace(&s->name, name);
+	xreplace(&s->group, group);
+	xreplace(&s->kind, kind);
+	xreplace(&s->name, name);
 }
 
 void status_cause(struct status *s, const char *type, const char *field, const char *fmt, ...)

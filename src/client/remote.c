@@ -250,12 +250,6 @@ static void watch_free(struct remote_watch *w)
 	free(w);
 }
 
-static void replace(char **s, const char *value)
-{
-	free(*s);
-	*s = xstrdup(value);
-}
-
 static void tell(struct remote_watch *w, enum client_event_type type, struct object *obj)
 {
 	if (!w->stopped)
@@ -285,7 +279,7 @@ static void watch_again(struct remote_watch *w, bool failed)
 static void watch_relist(struct remote_watch *w)
 {
 	w->relist = true;
-	replace(&w->next_page, NULL);
+	xreplace(&w->next_page, NULL);
 }
 
 static void watch_go(void *arg)
@@ -355,7 +349,7 @@ static bool on_frame(void *arg, const char *line, size_t len)
 	}
 	const char *rev = json_path_str(tree, "metadata.resourceVersion");
 	if (rev)
-		replace(&w->rev, rev);
+		xreplace(&w->rev, rev);
 	w->fruitful = true;
 	w->failures = 0; /* it brings events: what went wrong before is over */
 	if (type == FRAME_BOOKMARK)
@@ -414,8 +408,8 @@ static void page_deliver(struct remote_watch *w, struct json *list)
 			return;
 	}
 	const char *next = json_path_str(list, "metadata.continue");
-	replace(&w->rev, str_or(json_path_str(list, "metadata.resourceVersion"), "0"));
-	replace(&w->next_page, str_empty(next) ? NULL : next);
+	xreplace(&w->rev, str_or(json_path_str(list, "metadata.resourceVersion"), "0"));
+	xreplace(&w->next_page, str_empty(next) ? NULL : next);
 	if (w->next_page)
 		return;
 	w->relist = false;

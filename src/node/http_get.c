@@ -16,6 +16,7 @@
 #include "http/client.h"
 #include "io/loop.h"
 #include "io/tls.h"
+#include "node/dial.h"
 
 struct http_get {
 	struct http_client *client;
@@ -80,15 +81,6 @@ static void on_data(void *arg, const char *data, size_t len)
 	struct http_get *g = arg;
 
 	buf_add(&g->body, data, MIN_OF(len, HTTP_GET_BODY_MAX - g->body.len));
-}
-
-char *dial_error(const char *address, int error)
-{
-	char *text = xasprintf("dial tcp %s: connect: %s", address, strerror(error));
-	char *why = text + strlen(text) - strlen(strerror(error));
-
-	*why = (char)tolower((unsigned char)*why);
-	return text;
 }
 
 static void on_done(void *arg, int result)
@@ -157,11 +149,11 @@ struct http_get *http_get_start(struct loop *l, const struct json *spec, const c
 	bool https = str_eq(json_path_str(spec, "scheme"), "HTTPS");
 	const char *path = str_or(json_path_str(spec, "path"), "/");
 	struct http_get *g = NEW(struct http_get);
-	char why[128], *address;
+	char why[128];
 
 	host = str_empty(own) ? host : own;
-	g->address = address = xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
-	g->url = xasprintf("%s://%s%s%s", https ? "https" : "http", address, path[0] == '/' ? "" : "/", path);
+	g->address = dial_address(host, port);
+	g->url = xasprintf("%s://%s%s%s", https ? "https" : "http", g->address, path[0] == '/' ? "" : "/", path);
 	g->done = done;
 	g->arg = arg;
 	g->end = loop_defer_new(l, on_end, g);
@@ -173,7 +165,7 @@ struct http_get *http_get_start(struct loop *l, const struct json *spec, const c
 	}
 	if (http_client_new(
 		&(struct http_client_config){
-		    .loop = l, .address = address, .server_name = host_header(spec, address), .tls = g->tls},
+		    .loop = l, .address = g->address, .server_name = host_header(spec, g->address), .tls = g->tls},
 		&g->client) < 0) {
 		get_free(g);
 		return NULL;

@@ -20,8 +20,6 @@ typedef void (*http_get_done)(void *arg, int code, const char *body);
  */
 struct http_get *http_get_start(struct loop *l, const struct json *spec, const char *host, int port, int64_t timeout_ms,
 				const char *user_agent, http_get_done done, void *arg);
-/* Why a connection to that address was not made, as upstream's probes and hooks word it. The caller frees it. */
-char *dial_error(const char *address, int error);
 void http_get_cancel(struct http_get *g); /* NULL-safe; not after done */
 
 #endif

@@ -32,11 +32,9 @@ static const char *const names[] = {"cpu", "memory"};
 
 /* ---- what each container has ---- */
 
-static char *text_of(const struct json *resources)
+static const char *text_of(struct arena *a, const struct json *resources)
 {
-	_cleanup_arena_ struct arena a = ARENA_INIT;
-
-	return xstrdup(resources ? json_to_string(&a, resources) : "{}");
+	return resources ? json_to_string(a, resources) : "{}";
 }
 
 static struct json *parse(struct arena *a, const char *text)
@@ -45,12 +43,6 @@ static struct json *parse(struct arena *a, const char *text)
 	struct json_error e;
 
 	return text && json_parse(a, text, strlen(text), &v, &e) == 0 ? v : json_new(a, JSON_OBJECT);
-}
-
-static void replace(char **text, char *with)
-{
-	free(*text);
-	*text = with;
 }
 
 /* The pod's object, its containers with what is allocated (or applied) instead of what they ask for. */
@@ -79,8 +71,10 @@ struct json *pod_allocated_tree(const struct pod *p, struct arena *a)
 
 static void set(struct resources_given *g, const struct json *resources)
 {
-	replace(&g->allocated, text_of(resources));
-	replace(&g->applied, xstrdup(g->allocated));
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+
+	xreplace(&g->allocated, text_of(&a, resources));
+	xreplace(&g->applied, g->allocated);
 }
 
 void pod_resize_started(struct pod_container *pc, const struct json *container)
@@ -108,10 +102,8 @@ static int64_t value_of(const struct amounts *m, const char *name)
 	return !q ? 0 : str_eq(name, "cpu") ? quantity_milli(q) : quantity_value(q);
 }
 
-static int64_t used_by_others(const struct pod *p, const char *name)
+static void used_by_others(const struct pod *p, int64_t sums[])
 {
-	int64_t sum = 0;
-
 	MAP_EACH(slot, &p->agent->pods) {
 		_cleanup_arena_ struct arena a = ARENA_INIT;
 		const struct pod *other = slot->value;
@@ -119,9 +111,9 @@ static int64_t used_by_others(const struct pod *p, const char *name)
 		if (other == p || other->finished || other->state >= POD_FINISHED)
 			continue;
 		struct amounts m = requests(&a, pod_allocated_tree(other, &a));
-		sum += value_of(&m, name);
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+			sums[i] += value_of(&m, names[i]);
 	}
-	return sum;
 }
 
 static void pending(struct pod *p, const char *reason, const char *message)
@@ -129,7 +121,7 @@ static void pending(struct pod *p, const char *reason, const char *message)
 	if (str_eq(p->resize.reason, reason) && str_eq(p->resize.message, message))
 		return;
 	p->resize.reason = reason;
-	replace(&p->resize.message, xstrdup(message));
+	xreplace(&p->resize.message, message);
 	p->status_dirty = true;
 	if (reason)
 		pod_event(p, NULL, "Warning", str_eq(reason, "Deferred") ? "ResizeDeferred" : "ResizeInfeasible",
@@ -141,11 +133,12 @@ static bool has_room(struct pod *p)
 {
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct amounts want = requests(&a, pod_tree(p, &a)), has = requests(&a, pod_allocated_tree(p, &a));
-	int64_t capacity[ARRAY_SIZE(names)], storage;
+	int64_t capacity[ARRAY_SIZE(names)], used[ARRAY_SIZE(names)] = {0}, storage;
 
+	used_by_others(p, used);
 	node_allocatable(p->agent->node, &capacity[0], &capacity[1], &storage);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		int64_t wants = value_of(&want, names[i]), used;
+		int64_t wants = value_of(&want, names[i]);
 
 		if (wants <= value_of(&has, names[i]))
 			continue;
@@ -156,13 +149,12 @@ static bool has_room(struct pod *p)
 					     names[i], (long long)wants, (long long)capacity[i]));
 			return false;
 		}
-		used = used_by_others(p, names[i]);
-		if (wants > capacity[i] - used) {
+		if (wants > capacity[i] - used[i]) {
 			pending(p, "Deferred",
 				arena_printf(
 				    &a,
 				    "Node didn't have enough resource: %s, requested: %lld, used: %lld, capacity: %lld",
-				    names[i], (long long)wants, (long long)used, (long long)capacity[i]));
+				    names[i], (long long)wants, (long long)used[i], (long long)capacity[i]));
 			return false;
 		}
 	}
@@ -186,11 +178,9 @@ void pod_resize_room(struct agent *a)
 /* Of what was made by an agent that kept no account, what it asks for now is taken for given. */
 static bool differs(struct arena *a, struct resources_given *g, const struct json *resources)
 {
-	_cleanup_free_ char *text = text_of(resources);
-
 	if (!g->allocated)
 		set(g, resources);
-	return !json_equal(parse(a, g->allocated), parse(a, text));
+	return !json_equal(parse(a, g->allocated), resources ? resources : json_new(a, JSON_OBJECT));
 }
 
 static bool asks_for_other(struct pod *p, struct arena *a, const struct json *tree)
@@ -218,16 +208,16 @@ static void allocate(struct pod *p)
 	}
 	if (!has_room(p))
 		return;
-	replace(&p->resize.resources.allocated, text_of(json_path(tree, "spec.resources")));
+	xreplace(&p->resize.resources.allocated, text_of(&a, json_path(tree, "spec.resources")));
 	for (size_t i = 0; i < p->n_containers; i++) {
 		struct pod_container *pc = p->containers[i];
 
 		if (pc->c.resources.allocated)
-			replace(&pc->c.resources.allocated,
-				text_of(json_get(pod_container_spec(tree, pc), "resources")));
+			xreplace(&pc->c.resources.allocated,
+				 text_of(&a, json_get(pod_container_spec(tree, pc), "resources")));
 	}
 	pending(p, NULL, NULL);
-	replace(&p->resize.error, NULL);
+	xreplace(&p->resize.error, NULL);
 	p->resize.under_way = true;
 	p->resize.widened = false;
 	p->resize.retry_ms = 0;
@@ -245,7 +235,7 @@ static void round_over(struct pod *p)
 		p->resize.retry_ms = monotonic_ms() + RESIZE_RETRY_MS;
 	} else if (p->resize.last) {
 		p->resize.under_way = false;
-		replace(&p->resize.resources.applied, xstrdup(p->resize.resources.allocated));
+		xreplace(&p->resize.resources.applied, p->resize.resources.allocated);
 		pod_event(p, NULL, "Normal", "ResizeCompleted", "Pod resize completed");
 		pod_resize_room(p->agent);
 	}
@@ -261,7 +251,7 @@ static void failed(struct pod *p, struct pod_container *pc, const char *message)
 	p->resize.error = pc ? xasprintf("container %s: %s", pc->c.name, message) : xstrdup(message);
 	if (!str_eq(p->resize.error, p->resize.told))
 		pod_event(p, pc, "Warning", "ResizeError", "Pod resize failed: %s", p->resize.error);
-	replace(&p->resize.told, xstrdup(p->resize.error));
+	xreplace(&p->resize.told, p->resize.error);
 }
 
 struct call {
@@ -284,7 +274,7 @@ static void on_updated(void *arg, const struct status *err)
 	if (err)
 		failed(p, c->pc, str_or(err->message, "unknown error"));
 	else if (c->pc)
-		replace(&c->pc->c.resources.applied, TAKE_PTR(c->text));
+		xreplace(&c->pc->c.resources.applied, c->text);
 	call_end(p);
 	free(c->text);
 	free(c);
@@ -386,7 +376,7 @@ static void apply(struct pod *p)
 		if (!pc->c.resources.allocated || str_eq(pc->c.resources.allocated, pc->c.resources.applied))
 			continue;
 		if (!container_is_alive(&pc->c)) { /* it will be started with it */
-			replace(&pc->c.resources.applied, xstrdup(pc->c.resources.allocated));
+			xreplace(&pc->c.resources.applied, pc->c.resources.allocated);
 		} else if (pc->c.stage != STAGE_RUNNING) {
 			later = true;
 		} else if (must_restart(pod_container_spec(tree, pc), &pc->c)) {
@@ -402,7 +392,7 @@ static void apply(struct pod *p)
 	bool widen = !p->resize.widened;
 	if (later && n == 0 && !widen)
 		return; /* its end, and its start, wake the pod */
-	replace(&p->resize.error, NULL);
+	xreplace(&p->resize.error, NULL);
 	p->resize.last = !widen && n == 0;
 	p->resize.retry_ms = 0;
 	p->resize.widened = true;

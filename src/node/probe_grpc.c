@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "node/dial.h"
 #include "node/grpc_health.h"
 #include "node/pod.h"
 #include "node/probe.h"
@@ -127,7 +128,7 @@ static void start(struct probe_try *t)
 	struct state *s = NEW(struct state);
 
 	s->t = t;
-	s->authority = xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
+	s->authority = dial_address(host, port);
 	s->service = xstrndup(service, MIN_OF(strlen(service), GRPC_SERVICE_MAX));
 	grpc_health_init(&s->engine);
 	t->state = s;

@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "io/loop.h"
 #include "io/stream.h"
-#include "node/http_get.h"
+#include "node/dial.h"
 #include "node/pod.h"
 #include "node/probe.h"
 
@@ -92,7 +92,7 @@ static void start(struct probe_try *t)
 	struct state *s = NEW(struct state);
 
 	host = str_empty(host) ? t->pc->pod->ip : host;
-	s->address = xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
+	s->address = dial_address(host, port);
 	s->t = t;
 	t->state = s;
 	s->timer = loop_timer_new(t->loop, on_timer, s);

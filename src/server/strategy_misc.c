@@ -14,20 +14,23 @@
 /* ---- nodes register with their status ---- */
 
 /* Configuration of kubelets through the API is gone; what is stored may stay. */
+static void drop_config(struct json *tree, const struct json *old, const char *part, const char *member)
+{
+	if (!json_get(json_get(old, part), member))
+		json_remove(json_get(tree, part), member);
+}
+
 static void drop_config_source(struct write_op *op)
 {
-	if (!json_path(op->old_tree, "spec.configSource"))
-		json_remove(json_get(op->tree, "spec"), "configSource");
-	if (!json_path(op->old_tree, "status.config"))
-		json_remove(json_get(op->tree, "status"), "config");
+	drop_config(op->tree, op->old_tree, "spec", "configSource");
+	drop_config(op->tree, op->old_tree, "status", "config");
 }
 
 static struct json *merge_node_status(struct write_op *op, const struct json *old, struct json *sent,
 				      struct status *err)
 {
 	struct json *tree = status_merge(op, old, sent, err);
-	if (!json_path(old, "status.config"))
-		json_remove(json_get(tree, "status"), "config");
+	drop_config(tree, old, "status", "config");
 	return tree;
 }
 
